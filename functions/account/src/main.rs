@@ -1,0 +1,2 @@
+//! account
+fn main() {}

@@ -1,0 +1,2 @@
+//! certificate-login
+fn main() {}

@@ -1,0 +1,2 @@
+//! hr-reset
+fn main() {}

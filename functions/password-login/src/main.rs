@@ -1,0 +1,2 @@
+//! password-login
+fn main() {}

@@ -1,0 +1,2 @@
+//! session
+fn main() {}

@@ -1,0 +1,95 @@
+//! The AWS SDK's configuration for a function, with a note of every call for the request's log line.
+
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::environment::Environment;
+use crate::telemetry::{AwsCall, AwsCalls};
+
+/// The SDK's configuration: its own default chain on Lambda, or the same variables out of a map.
+///
+/// Time limits leave room for one retry within API Gateway's 30 s.
+pub async fn sdk_config(environment: &Environment) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(12))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+    if !environment.is_process() {
+        loader = loader.region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())));
+        if let (Some(id), Some(secret)) =
+            (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY"))
+        {
+            let token = environment.get("AWS_SESSION_TOKEN");
+            loader = loader.credentials_provider(aws_credential_types::Credentials::new(id, secret, token, None, "environment"));
+        }
+    }
+    loader.load().await
+}
+
+/// The endpoint of one service, when the variables are a map that names one; the SDK looks in the process's itself.
+pub(crate) fn endpoint(environment: &Environment, service: &str) -> Option<String> {
+    if environment.is_process() {
+        return None;
+    }
+    environment.get(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| environment.get("AWS_ENDPOINT_URL"))
+}
+
+/// Notes each attempt of each call in [`AwsCalls`].
+#[derive(Debug)]
+struct CallRecorder;
+
+#[derive(Debug)]
+struct SentAt(Instant);
+
+impl Storable for SentAt {
+    type Storer = StoreReplace<Self>;
+}
+
+pub(crate) fn call_recorder() -> SharedInterceptor {
+    SharedInterceptor::new(CallRecorder)
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for CallRecorder {
+    fn name(&self) -> &'static str {
+        "CallRecorder"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(SentAt(Instant::now()));
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        _context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let (Some(sent), Some(metadata)) = (config.load::<SentAt>(), config.load::<Metadata>()) {
+            let service = metadata.service().replace(' ', "");
+            AwsCalls::note(AwsCall {
+                operation: format!("{service}.{}", metadata.name()),
+                duration: sent.0.elapsed(),
+            });
+        }
+        Ok(())
+    }
+}
