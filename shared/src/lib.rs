@@ -1,7 +1,46 @@
-//! shared
+//! What the functions of first-sign-in share: first the rules of the manual, as plain functions on plain types, then the
+//! adapters to AWS.
+//!
+//! # What lives here
+//! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
+//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`revocation`], [`identity`], [`scope`], [`ticket`], [`session`],
+//! [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`mail`]); what people read when something is refused
+//! ([`problem`], [`language`]); and the rooms around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
+//! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
+//!
+//! # What does not
+//! A step of the sign-in lives in its function. Rules know no AWS type; adapters know no HTTP type.
+//!
+//! # Adding a rule
+//! 1. A module named by a noun of the design's words, with the manual's section or the standard in its docstring.
+//! 2. An error type that carries the evidence for our log; map it to a [`problem::Code`] in [`problem`].
+//! 3. A table test next to it, its rows labeled by the manual's section.
+
+pub mod audit;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod certificate;
 pub mod clock;
+pub mod custom_account;
+pub mod email_address;
 pub mod environment;
+pub mod identifier;
+pub mod identity;
 pub mod lambda;
+pub mod language;
+pub mod lockout;
+pub mod mail;
+pub mod national_id;
+pub mod password;
+pub mod person;
+pub mod problem;
+pub mod pseudonym;
+pub mod rate;
+pub mod revocation;
+pub mod roster;
+pub mod scope;
+pub mod secret;
+pub mod session;
 pub mod telemetry;
+pub mod ticket;
+pub mod token;

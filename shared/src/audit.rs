@@ -1,0 +1,77 @@
+//! The audit trail: who did what to whom, when, from where, and how it ended. Append-only.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A sign-in with an organization or citizen certificate.
+    CertificateSignIn,
+    /// A sign-in with a password.
+    PasswordSignIn,
+    /// A card bound to a person.
+    CardBinding,
+    /// An activation.
+    Activation,
+    /// A password reset.
+    PasswordReset,
+    /// A password change by the person.
+    PasswordChange,
+    /// A sign-out.
+    SignOut,
+}
+
+/// One entry. Ids are pseudonyms; the source address is kept for investigations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// On whom: a person, an agency, or the digest of an identifier that is nobody's.
+    pub subject: String,
+    /// By whom; the subject themselves when they acted alone.
+    pub actor: String,
+    /// What.
+    pub action: Action,
+    /// `success`, or the code of the refusal.
+    pub outcome: String,
+    /// When.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub at: Timestamp,
+    /// From where: the gateway's source address.
+    pub address: String,
+    /// The request, as in the log.
+    pub request_id: String,
+    /// What else belongs to it, such as a reset's id, or the reason that the helpdesk gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The outcome of what went well.
+pub const SUCCESS: &str = "success";
+
+/// Where a request comes from and what it is called: the part of an entry that is the same for all of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The gateway's source address.
+    pub address: String,
+    /// The gateway's request id.
+    pub request_id: String,
+    /// The gateway's time of the request.
+    pub at: Timestamp,
+}
+
+impl Origin {
+    /// An entry about this request.
+    pub fn entry(&self, action: Action, actor: impl ToString, subject: impl ToString, outcome: impl ToString) -> Entry {
+        Entry {
+            subject: subject.to_string(),
+            actor: actor.to_string(),
+            action,
+            outcome: outcome.to_string(),
+            at: self.at,
+            address: self.address.clone(),
+            request_id: self.request_id.clone(),
+            note: None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The custom account (自訂帳號): the name that a person chooses at activation.
+
+use std::fmt;
+
+use icu_casemap::CaseMapper;
+use icu_normalizer::ComposingNormalizerBorrowed;
+use serde::{Deserialize, Serialize};
+
+use crate::national_id::NationalId;
+
+/// Fewest characters.
+pub const MIN_LENGTH: usize = 4;
+/// Most characters.
+pub const MAX_LENGTH: usize = 32;
+
+/// A custom account that may be registered, in the person's own spelling (NFKC).
+///
+/// Letters and digits of any script, with `.`, `_` and `-` between them; at least one letter; and not the shape of a
+/// national ID, so that an identifier is always one or the other. The manual's forbidden characters
+/// `% & + " ? < > \ /` are outside of that.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CustomAccount(String);
+
+/// Why a text may not be a custom account. One reason, the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AccountRefusal {
+    /// Shorter than [`MIN_LENGTH`] or longer than [`MAX_LENGTH`] characters.
+    #[error("not {MIN_LENGTH} to {MAX_LENGTH} characters long")]
+    Length,
+    /// A character that is no letter, digit, `.`, `_` or `-`, or one of these three at an end.
+    #[error("a character that is not allowed there")]
+    Character,
+    /// No letter at all.
+    #[error("without a letter")]
+    NoLetter,
+    /// The shape of a national ID.
+    #[error("like a national ID")]
+    LikeNationalId,
+}
+
+impl CustomAccount {
+    /// Reads a custom account.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
+        let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(text.trim()).into_owned();
+        if !(MIN_LENGTH..=MAX_LENGTH).contains(&normal.chars().count()) {
+            return Err(AccountRefusal::Length);
+        }
+        let inner = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let ends = [normal.chars().next(), normal.chars().next_back()];
+        if !normal.chars().all(inner) || !ends.iter().flatten().all(|c| c.is_alphanumeric()) {
+            return Err(AccountRefusal::Character);
+        }
+        if !normal.chars().any(char::is_alphabetic) {
+            return Err(AccountRefusal::NoLetter);
+        }
+        if NationalId::resembles(&normal) {
+            return Err(AccountRefusal::LikeNationalId);
+        }
+        Ok(Self(normal))
+    }
+
+    /// The person's own spelling.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is unique among all people: NFKC, case folded (Unicode's toNFKC_Casefold without its removals,
+    /// which the allowed characters make unnecessary).
+    pub fn folded(&self) -> String {
+        let nfkc = ComposingNormalizerBorrowed::new_nfkc();
+        let folded = CaseMapper::new().fold_string(&self.0).into_owned();
+        nfkc.normalize(&folded).into_owned()
+    }
+}
+
+impl fmt::Debug for CustomAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomAccount(…)")
+    }
+}
+
+impl TryFrom<String> for CustomAccount {
+    type Error = AccountRefusal;
+    fn try_from(text: String) -> Result<Self, AccountRefusal> {
+        Self::parse(&text)
+    }
+}
+
+impl From<CustomAccount> for String {
+    fn from(account: CustomAccount) -> Self {
+        account.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rules() {
+        let rows = [
+            ("letters and digits", "wang.daming-01", Ok("wang.daming-01")),
+            ("the person's own spelling is kept", "WangDaMing", Ok("WangDaMing")),
+            ("full width becomes ASCII", "ｗａｎｇ０１", Ok("wang01")),
+            ("Chinese", "王大明帳號", Ok("王大明帳號")),
+            ("spaces around", "  wang01 ", Ok("wang01")),
+            ("too short", "abc", Err(AccountRefusal::Length)),
+            ("too long", "a23456789012345678901234567890123", Err(AccountRefusal::Length)),
+            ("the manual's forbidden characters", "wang%&+", Err(AccountRefusal::Character)),
+            ("a space inside", "wang da", Err(AccountRefusal::Character)),
+            ("a dot at the end", "wang.", Err(AccountRefusal::Character)),
+            ("only digits", "20131127", Err(AccountRefusal::NoLetter)),
+            ("like a national ID", "A123456789", Err(AccountRefusal::LikeNationalId)),
+            ("like a national ID with a wrong checksum", "a123456780", Err(AccountRefusal::LikeNationalId)),
+        ];
+        for (what, text, expected) in rows {
+            let parsed = CustomAccount::parse(text);
+            assert_eq!(parsed.as_ref().map(CustomAccount::as_str).map_err(|e| *e), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_account_fold_to_one() {
+        for (one, other) in [("WangDaMing", "wangdaming"), ("ｗａｎｇ０１", "WANG01"), ("Straße", "STRASSE")] {
+            let fold = |text| CustomAccount::parse(text).unwrap().folded();
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_stable_and_case_blind(text in "[\\p{L}\\p{N}._-]{4,32}") {
+            if let Ok(account) = CustomAccount::parse(&text) {
+                let folded = account.folded();
+                if let Ok(again) = CustomAccount::parse(&folded) {
+                    prop_assert_eq!(again.folded(), folded);
+                }
+                prop_assert!(!NationalId::resembles(account.as_str()));
+            }
+        }
+
+        #[test]
+        fn no_text_is_both_an_account_and_a_national_id(text in "\\PC{0,40}") {
+            prop_assert!(CustomAccount::parse(&text).is_err() || NationalId::parse(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Passwords: the policies, the initial password, and hashing.
+
+use std::fmt;
+
+use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use rand::{CryptoRng, RngExt as _};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::custom_account::CustomAccount;
+
+/// Characters that the manual forbids in a password (附註二's figure).
+const MANUAL_FORBIDDEN: &str = "%&+\"?<>\\/";
+
+/// Longest password that is looked at, in characters. NIST SP 800-63B-4 asks for at least 64.
+const MAX_LENGTH: usize = 128;
+
+/// Most bytes that are hashed, whatever the characters: a bound on what a stranger can make us work on.
+const MAX_BYTES: usize = 1024;
+
+/// A password as somebody typed it, right or wrong. Wiped from memory, never shown.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes what was typed. Unicode's composed and decomposed spellings are one password (NFC).
+    pub fn new(mut text: String) -> Self {
+        let normal = ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned();
+        text.zeroize();
+        Self(normal)
+    }
+
+    /// The characters, for the mail that carries an initial password.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// What a new password must be. The numbers are configuration; the two named policies contradict each other, because
+/// their sources do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Fewest characters.
+    pub min_length: usize,
+    /// How many of upper case, lower case, digits and others must occur.
+    pub classes: usize,
+    /// Characters that may not occur.
+    pub forbidden: &'static str,
+    /// How many earlier passwords may not come again; the current one never may.
+    pub history: usize,
+    /// Guesses that a guesser needs at least, as a power of ten (zxcvbn's estimate).
+    pub guesses_log10: f64,
+}
+
+impl Policy {
+    /// The manual's forbidden characters with the government configuration baseline (GCB): 12 characters, three of
+    /// four classes, a history of three.
+    pub fn manual() -> Self {
+        Self { min_length: 12, classes: 3, forbidden: MANUAL_FORBIDDEN, history: 3, guesses_log10: 6.0 }
+    }
+
+    /// NIST SP 800-63B-4 section 3.1.1.2 for a password that is the only factor: 15 characters, no composition rules,
+    /// no history, a blocklist.
+    pub fn nist_800_63b_4() -> Self {
+        Self { min_length: 15, classes: 1, forbidden: "", history: 0, guesses_log10: 6.0 }
+    }
+}
+
+impl std::str::FromStr for Policy {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "manual" => Ok(Self::manual()),
+            "nist-800-63b-4" => Ok(Self::nist_800_63b_4()),
+            other => Err(format!("no password policy is named {other:?}; there are \"manual\" and \"nist-800-63b-4\"")),
+        }
+    }
+}
+
+/// A rule that a new password breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenRule {
+    /// Fewer characters than the policy's least.
+    TooShort {
+        /// The least.
+        min: usize,
+    },
+    /// More characters than are looked at.
+    TooLong {
+        /// The most.
+        max: usize,
+    },
+    /// One of the characters that the policy forbids.
+    ForbiddenCharacter {
+        /// All of them.
+        forbidden: &'static str,
+    },
+    /// Too few of upper case, lower case, digits, others.
+    TooFewClasses {
+        /// How many must occur.
+        needed: usize,
+    },
+    /// The custom account, or the name before the `@`, is part of it.
+    ContainsAccount,
+    /// A default, a common one, or one that is quickly guessed.
+    TooCommon,
+    /// The current password, the initial one, or one of the last few.
+    UsedBefore,
+}
+
+impl BrokenRule {
+    /// The rule's name in answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooShort { .. } => "too_short",
+            Self::TooLong { .. } => "too_long",
+            Self::ForbiddenCharacter { .. } => "forbidden_character",
+            Self::TooFewClasses { .. } => "too_few_classes",
+            Self::ContainsAccount => "contains_account",
+            Self::TooCommon => "too_common",
+            Self::UsedBefore => "used_before",
+        }
+    }
+}
+
+/// A password that satisfies the policy. Only [`Policy::accept`] and [`generate_initial`] make one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewPassword(Password);
+
+impl NewPassword {
+    /// The password.
+    pub fn password(&self) -> &Password {
+        &self.0
+    }
+}
+
+impl Policy {
+    /// Accepts a password for a person who is to be known by `account` and `email`.
+    ///
+    /// # Errors
+    /// Every rule that it breaks, not just the first. Whether it was used before needs the stored hashes:
+    /// [`StoredHash::verify`].
+    pub fn accept(
+        &self,
+        password: Password,
+        account: Option<&CustomAccount>,
+        email: Option<&str>,
+    ) -> Result<NewPassword, Vec<BrokenRule>> {
+        let text = password.reveal();
+        let length = text.chars().count();
+        let mut broken = Vec::new();
+        if length < self.min_length {
+            broken.push(BrokenRule::TooShort { min: self.min_length });
+        }
+        if length > MAX_LENGTH || text.len() > MAX_BYTES {
+            return Err(vec![BrokenRule::TooLong { max: MAX_LENGTH }]);
+        }
+        if text.chars().any(|c| self.forbidden.contains(c)) {
+            broken.push(BrokenRule::ForbiddenCharacter { forbidden: self.forbidden });
+        }
+        if classes(text) < self.classes {
+            broken.push(BrokenRule::TooFewClasses { needed: self.classes });
+        }
+        let local = email.and_then(|email| email.split_once('@')).map(|(local, _)| local);
+        let names = [account.map(CustomAccount::as_str), local];
+        let lower = text.to_lowercase();
+        let named = |name: &&str| name.chars().count() >= 4 && lower.contains(&name.to_lowercase());
+        if names.iter().flatten().any(named) {
+            broken.push(BrokenRule::ContainsAccount);
+        }
+        let known: Vec<&str> = names.into_iter().flatten().collect();
+        if zxcvbn::zxcvbn(text, &known).guesses_log10() < self.guesses_log10 {
+            broken.push(BrokenRule::TooCommon);
+        }
+        if broken.is_empty() { Ok(NewPassword(password)) } else { Err(broken) }
+    }
+}
+
+/// How many of the four classes occur: upper case, lower case, digits, everything else (scripts without case
+/// among it).
+fn classes(text: &str) -> usize {
+    let tests: [fn(char) -> bool; 4] =
+        [char::is_uppercase, char::is_lowercase, |c| c.is_ascii_digit(), |c| !c.is_uppercase() && !c.is_lowercase() && !c.is_ascii_digit()];
+    tests.iter().filter(|test| text.chars().any(test)).count()
+}
+
+/// Letters and digits that nobody mistakes for each other on a printed page: without `0 O o 1 I l i 5 S 2 Z B 8`.
+const ALPHABET: &[u8] = b"34679ACDEFGHJKLMNPQRTUVWXYabcdefghjkmnpqrstuvwxyz";
+
+/// A new initial password: four groups of five characters with hyphens between them. 49 characters, 20 of them
+/// random: more than 112 bits. It satisfies both policies.
+pub fn generate_initial(rng: &mut impl CryptoRng) -> NewPassword {
+    loop {
+        let mut text = String::with_capacity(23);
+        for position in 0..20 {
+            if position > 0 && position % 5 == 0 {
+                text.push('-');
+            }
+            let index = rng.random_range(0..ALPHABET.len());
+            text.push(ALPHABET.get(index).copied().map_or('x', char::from));
+        }
+        // Nearly always all classes occur; a draw without a digit or a capital is drawn again.
+        if classes(&text) == 4 {
+            return NewPassword(Password(text));
+        }
+        text.zeroize();
+    }
+}
+
+/// Argon2id at the strength that new hashes get: m = 19456 KiB, t = 2, p = 1 (OWASP's least, RFC 9106's kind).
+fn argon2() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+}
+
+/// A password hash in PHC form, as it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StoredHash(String);
+
+impl fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredHash(…)")
+    }
+}
+
+/// Hashing failed, which only a lack of memory can do.
+#[derive(Debug, thiserror::Error)]
+#[error("argon2: {0}")]
+pub struct HashingFailed(String);
+
+/// What a check of a password against a stored hash found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password, and the hash is as strong as new ones.
+    Right,
+    /// It is the password, but the hash is of a weaker time: store a new one.
+    RightButWeak,
+    /// It is not the password.
+    Wrong,
+}
+
+impl StoredHash {
+    /// Hashes a password with a new salt.
+    ///
+    /// # Errors
+    /// [`HashingFailed`].
+    pub fn of(password: &Password, rng: &mut impl CryptoRng) -> Result<Self, HashingFailed> {
+        let mut salt = [0_u8; 16];
+        rng.fill_bytes(&mut salt);
+        let hash: Phc = argon2()
+            .hash_password_with_salt(password.reveal().as_bytes(), &salt)
+            .map_err(|error| HashingFailed(error.to_string()))?;
+        Ok(Self(hash.to_string()))
+    }
+
+    /// A hash that no password has, at full cost: what an unknown identifier is checked against, so that it takes
+    /// the time of a known one.
+    pub fn decoy() -> Self {
+        Self("$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned())
+    }
+
+    /// Checks a password. Takes the time of one hash, whatever the verdict.
+    pub fn verify(&self, password: &Password) -> Verdict {
+        if password.reveal().len() > MAX_BYTES {
+            return Verdict::Wrong;
+        }
+        let Ok(phc) = Phc::new(&self.0) else { return Verdict::Wrong };
+        match argon2().verify_password(password.reveal().as_bytes(), &phc) {
+            Ok(()) if self.is_weak(&phc) => Verdict::RightButWeak,
+            Ok(()) => Verdict::Right,
+            Err(_) => Verdict::Wrong,
+        }
+    }
+
+    /// Whether the hash's parameters are below those of new hashes.
+    fn is_weak(&self, phc: &Phc) -> bool {
+        let Ok(params) = Params::try_from(phc) else { return true };
+        let now = Params::DEFAULT;
+        phc.algorithm.as_str() != "argon2id"
+            || params.m_cost() < now.m_cost()
+            || params.t_cost() < now.t_cost()
+            || params.p_cost() < now.p_cost()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn broken(policy: &Policy, text: &str) -> Vec<&'static str> {
+        let account = CustomAccount::parse("wang.daming").unwrap();
+        match policy.accept(Password::new(text.to_owned()), Some(&account), Some("daming01@example.gov.tw")) {
+            Ok(_) => Vec::new(),
+            Err(rules) => rules.iter().map(BrokenRule::code).collect(),
+        }
+    }
+
+    #[test]
+    fn the_manuals_policy() {
+        let rows: [(&str, &str, &[&str]); 10] = [
+            ("good", "Correct-Horse-42", &[]),
+            ("the old default", "1111111", &["too_short", "too_few_classes", "too_common"]),
+            ("a long default", "111111111111", &["too_few_classes", "too_common"]),
+            ("a forbidden character", "Correct+Horse42", &["forbidden_character"]),
+            ("another one, the last of the list", "Correct/Horse42", &["forbidden_character"]),
+            ("one class", "correcthorsebattery", &["too_few_classes"]),
+            ("common with decoration", "Password1234", &["too_common"]),
+            ("the account in it", "Wang.Daming-2026x", &["contains_account"]),
+            ("the email's name in it", "xx-Daming01-77-Q", &["contains_account"]),
+            ("Chinese counts as another class", "正確馬電池Aa釘書機與大象", &["too_few_classes"]),
+        ];
+        for (what, text, expected) in &rows {
+            assert_eq!(broken(&Policy::manual(), text), *expected, "{what}");
+        }
+        assert!(broken(&Policy::manual(), &"Aa1-".repeat(33)).contains(&"too_long"));
+    }
+
+    #[test]
+    fn nists_policy() {
+        let rows: [(&str, &str, &[&str]); 4] = [
+            ("a phrase of one class", "correct horse battery staple", &[]),
+            ("every character is allowed", "a<b>c&d+e?f\\g/h%i", &[]),
+            ("14 characters", "kV9-mQ2xT7pL4w", &["too_short"]),
+            ("common", "aaaaaaaaaaaaaaaaaaaaa", &["too_common"]),
+        ];
+        for (what, text, expected) in rows {
+            assert_eq!(broken(&Policy::nist_800_63b_4(), text), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn composed_and_decomposed_spellings_are_one_password() {
+        assert_eq!(Password::new("é".to_owned()), Password::new("e\u{301}".to_owned()));
+    }
+
+    #[test]
+    fn hashes() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let password = Password::new("Correct-Horse-42".to_owned());
+        let hash = StoredHash::of(&password, &mut rng).unwrap();
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        assert_eq!(hash.verify(&password), Verdict::Right);
+        assert_eq!(hash.verify(&Password::new("correct-horse-42".to_owned())), Verdict::Wrong);
+        assert_ne!(hash, StoredHash::of(&password, &mut rng).unwrap(), "salted");
+        assert_eq!(StoredHash::decoy().verify(&password), Verdict::Wrong);
+        assert!(Phc::new(&StoredHash::decoy().0).is_ok(), "the decoy costs a real hash");
+        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
+        let weak: Phc = weak.hash_password_with_salt(b"Correct-Horse-42", &[7; 16]).unwrap();
+        assert_eq!(StoredHash(weak.to_string()).verify(&password), Verdict::RightButWeak);
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let shown = format!("{:?}", NewPassword(Password::new("Correct-Horse-42".to_owned())));
+        assert!(!shown.contains("Horse"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn initial_passwords_satisfy_both_policies(seed: u64) {
+            let first = generate_initial(&mut StdRng::seed_from_u64(seed));
+            for policy in [Policy::manual(), Policy::nist_800_63b_4()] {
+                prop_assert!(policy.accept(first.password().clone(), None, None).is_ok());
+            }
+            let random = first.password().reveal().bytes().filter(|b| *b != b'-');
+            prop_assert!(random.clone().all(|b| ALPHABET.contains(&b)));
+            prop_assert!((random.count() as f64) * (ALPHABET.len() as f64).log2() >= 80.0);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Errors as people and programs read them: one code, one status, one text in each language.
+//!
+//! # Adding an error code
+//! 1. Add a variant to [`Code`], at the end: codes are append-only and never used for something else.
+//! 2. Give it a status, a name and texts in the `match`es below; they do not compile before that.
+//! 3. Review the snapshot of all texts (`cargo insta review`) as the person who will read it.
+//! 4. Document it in `infra/openapi.yaml`, and provoke it in `tests/`.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::language::Language;
+use crate::password::BrokenRule;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal;)*) => {
+        /// Every code that an answer may carry.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// All codes, in the order in which they were added.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in answers, logs and documents.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A field is missing, unreadable or of the wrong type; the answer names it.
+    RequestInvalid = "request_invalid", 400;
+    /// The ticket or code is unknown, used, void, or for somebody else.
+    TicketInvalid = "ticket_invalid", 400;
+    /// The ticket or code was good once.
+    TicketExpired = "ticket_expired", 400;
+    /// No client certificate came with the connection.
+    CertificateRequired = "certificate_required", 401;
+    /// Unknown, wrong, or not activated: one answer.
+    InvalidCredentials = "invalid_credentials", 401;
+    /// No session, or one that has ended.
+    SessionRequired = "session_required", 401;
+    /// The certificate does not chain to a trusted issuer.
+    CertificateUntrusted = "certificate_untrusted", 403;
+    /// The certificate's time is over.
+    CertificateExpired = "certificate_expired", 403;
+    /// The certificate's time has not come.
+    CertificateNotYetValid = "certificate_not_yet_valid", 403;
+    /// The issuer has revoked the certificate.
+    CertificateRevoked = "certificate_revoked", 403;
+    /// A certificate that is not for signing in.
+    CertificateWrongKind = "certificate_wrong_kind", 403;
+    /// Not in the personnel directory (貳、1、(3)3.(1.)).
+    PersonUnknown = "person_unknown", 403;
+    /// Departed (貳、1、(3)3.(2.)).
+    PersonDeparted = "person_departed", 403;
+    /// The card is somebody else's (貳、1、(3)3.(3.)).
+    IdentityMismatch = "identity_mismatch", 403;
+    /// The initial password was right, but its time is over.
+    InitialPasswordExpired = "initial_password_expired", 403;
+    /// The caller may not do this.
+    NotAuthorized = "not_authorized", 403;
+    /// A write from a page of another origin.
+    OriginRefused = "origin_refused", 403;
+    /// Nobody of that national ID in the caller's scope.
+    EmployeeNotFound = "employee_not_found", 404;
+    /// No such reset in the caller's scope.
+    ResetNotFound = "reset_not_found", 404;
+    /// Somebody else has the custom account.
+    AccountTaken = "account_taken", 409;
+    /// Somebody changed the same thing at the same moment.
+    Conflict = "conflict", 409;
+    /// Not a custom account that may be chosen.
+    AccountInvalid = "account_invalid", 422;
+    /// Not an email address.
+    EmailInvalid = "email_invalid", 422;
+    /// The two passwords differ.
+    PasswordMismatch = "password_mismatch", 422;
+    /// The password breaks rules; the answer lists all of them.
+    PasswordRejected = "password_rejected", 422;
+    /// Too many wrong passwords for this identifier.
+    AccountLocked = "account_locked", 429;
+    /// Too many of these requests.
+    TooManyRequests = "too_many_requests", 429;
+    /// The issuer's revocation list is missing or stale.
+    RevocationUnknown = "revocation_unknown", 503;
+    /// A part of the service does not answer.
+    Unavailable = "unavailable", 503;
+}
+
+impl Code {
+    /// What happened, in a few words.
+    pub fn title(self, language: Language) -> &'static str {
+        self.texts(language).0
+    }
+
+    /// What the person can do next.
+    pub fn detail(self, language: Language) -> &'static str {
+        self.texts(language).1
+    }
+
+    fn texts(self, language: Language) -> (&'static str, &'static str) {
+        match language {
+            Language::ZhTw => self.zh_tw(),
+            Language::En => self.en(),
+        }
+    }
+
+    #[rustfmt::skip]
+    fn zh_tw(self) -> (&'static str, &'static str) {
+        match self {
+            Self::RequestInvalid => ("資料不完整或格式不正確", "請檢查所標示的欄位後再送出。"),
+            Self::TicketInvalid => ("這個步驟已失效", "可能已使用過、已被新的重設取代，或在另一個視窗完成了。請回到登入頁重新登入。"),
+            Self::TicketExpired => ("這個步驟已逾時", "請回到登入頁重新登入，並於時限內完成。"),
+            Self::CertificateRequired => ("沒有收到憑證", "請將自然人憑證或機關憑證插入讀卡機，關閉所有瀏覽器視窗後重新開啟，再選擇憑證並輸入憑證密碼（PIN碼）。"),
+            Self::InvalidCredentials => ("帳號或密碼不正確", "請確認後再試一次。第一次登入請以身分證字號及密碼信件中的初始密碼登入；若尚未收到，請使用自然人憑證登入，或洽機關人事人員重設密碼。"),
+            Self::SessionRequired => ("尚未登入或登入已逾時", "請重新登入。"),
+            Self::CertificateUntrusted => ("憑證無效", "這張憑證不是由本系統接受的憑證機構所簽發。請改用內政部簽發的自然人憑證或政府憑證管理中心簽發的機關憑證。"),
+            Self::CertificateExpired => ("憑證已過期", "請向憑證的簽發機構辦理展期或換發新卡；在此之前可洽機關人事人員重設密碼，改以帳號登入。"),
+            Self::CertificateNotYetValid => ("憑證尚未生效", "請於憑證生效日之後再試，並確認電腦的日期與時間正確。"),
+            Self::CertificateRevoked => ("憑證已廢止或停用", "請向憑證的簽發機構辦理復用或申請新卡；在此之前可洽機關人事人員重設密碼，改以帳號登入。"),
+            Self::CertificateWrongKind => ("這張憑證不能用來登入", "請選擇自然人憑證或機關憑證的「簽章」用憑證，不要選擇「加密」用憑證，再試一次。"),
+            Self::PersonUnknown => ("公務人力資料庫查無資料", "請確認輸入的自訂帳號或身分證字號。如為現職公務人員（或所屬機關的憑證），請洽人事人員儘速將資料報送至公務人力資料庫，完成入檔後方可登入。"),
+            Self::PersonDeparted => ("卸職狀態不能登入", "非現職公務人員無法登入。如為現職公務人員，請洽人事人員儘速將個人資料報送至公務人力資料庫，完成入檔後方可登入。"),
+            Self::IdentityMismatch => ("與憑證擁有者不是同一人", "請按「上一步」，重新輸入憑證擁有者本人的自訂帳號或身分證字號。"),
+            Self::InitialPasswordExpired => ("初始密碼已逾期", "請洽機關人事人員或客服人員重設密碼，或使用自然人憑證登入。"),
+            Self::NotAuthorized => ("沒有執行這項作業的權限", "如有業務需要，請洽貴機關人事主管授權，或洽客服人員協助。"),
+            Self::OriginRefused => ("請求來自其他網站", "為了保護您的帳號，請直接開啟本系統的網頁操作。"),
+            Self::EmployeeNotFound => ("您的權限範圍內查無此人", "請確認身分證字號。若是其他機關的人員，請由該機關的人事人員或客服人員處理。"),
+            Self::ResetNotFound => ("查無這筆重設紀錄", "請確認重設編號，或重新查詢該員工。"),
+            Self::AccountTaken => ("這個自訂帳號已有人使用", "請換一個自訂帳號再送出。"),
+            Self::Conflict => ("資料剛剛被更動", "沒有任何變更，請再試一次。"),
+            Self::AccountInvalid => ("自訂帳號不符合規則", "請使用 4 到 32 個字：文字或數字，中間可用「.」「_」「-」，至少一個文字，且不可為身分證字號。"),
+            Self::EmailInvalid => ("電子郵件地址不正確", "請輸入可以收信的電子郵件地址，例如 name@example.gov.tw。"),
+            Self::PasswordMismatch => ("兩次輸入的密碼不同", "請重新輸入兩次相同的密碼。"),
+            Self::PasswordRejected => ("密碼不符合規則", "請依所列的規則換一個密碼。"),
+            Self::AccountLocked => ("密碼錯誤次數過多，暫時鎖定", "請稍候再試，或使用自然人憑證登入。"),
+            Self::TooManyRequests => ("操作過於頻繁", "請稍候再試。"),
+            Self::RevocationUnknown => ("暫時無法確認憑證是否有效", "憑證廢止清冊暫時無法取得，請稍後再試，或改以帳號及密碼登入。"),
+            Self::Unavailable => ("系統暫時無法提供服務", "沒有任何變更，請稍後再試。若持續發生，請將要求編號告知客服人員。"),
+        }
+    }
+
+    #[rustfmt::skip]
+    fn en(self) -> (&'static str, &'static str) {
+        match self {
+            Self::RequestInvalid => ("Something is missing or malformed", "Check the field that is named, and send again."),
+            Self::TicketInvalid => ("This step is no longer valid", "It may have been used, replaced by a newer reset, or finished in another window. Go back to the sign-in page and sign in again."),
+            Self::TicketExpired => ("This step took too long", "Go back to the sign-in page, sign in again, and finish within the time limit."),
+            Self::CertificateRequired => ("No certificate was received", "Put your citizen or organization card into the reader, close all browser windows, open the page again, choose the certificate and enter its PIN."),
+            Self::InvalidCredentials => ("The account or the password is not right", "Check both and try again. For the first sign-in, use your national ID and the initial password from the mail; if you have none, sign in with your citizen card or ask your HR for a password reset."),
+            Self::SessionRequired => ("You are not signed in, or your session has ended", "Sign in again."),
+            Self::CertificateUntrusted => ("The certificate is not valid here", "It was not issued by an authority that this system accepts. Use a citizen card issued by MOICA or an organization card issued by GCA."),
+            Self::CertificateExpired => ("The certificate has expired", "Renew it or get a new card from its issuer. Until then, ask your HR for a password reset and sign in with your account."),
+            Self::CertificateNotYetValid => ("The certificate is not valid yet", "Try again after its first day, and check your computer's date and time."),
+            Self::CertificateRevoked => ("The certificate is revoked or suspended", "Have it restored or replaced by its issuer. Until then, ask your HR for a password reset and sign in with your account."),
+            Self::CertificateWrongKind => ("This certificate cannot be used to sign in", "Choose the signature certificate of a citizen or organization card, not the encryption certificate, and try again."),
+            Self::PersonUnknown => ("Not found in the personnel directory", "Check the custom account or national ID. If you (or the card's agency) are in service, ask your HR to report it to the personnel directory; you can sign in once it is on file."),
+            Self::PersonDeparted => ("People who have departed cannot sign in", "If you are in service, ask your HR to report you to the personnel directory; you can sign in once that is on file."),
+            Self::IdentityMismatch => ("The card belongs to somebody else", "Go back and enter the custom account or national ID of the card's holder."),
+            Self::InitialPasswordExpired => ("The initial password has expired", "Ask your HR or the helpdesk for a new password reset, or sign in with your citizen card."),
+            Self::NotAuthorized => ("You are not authorized to do this", "If you need it for your work, ask your agency's HR head for an authorization, or ask the helpdesk."),
+            Self::OriginRefused => ("The request came from another site", "To protect your account, open this system's own page and do it there."),
+            Self::EmployeeNotFound => ("Nobody of that national ID in your scope", "Check the national ID. For people of another agency, ask that agency's HR or the helpdesk."),
+            Self::ResetNotFound => ("No such password reset", "Check the reset's number, or search for the employee again."),
+            Self::AccountTaken => ("Somebody already has this custom account", "Choose another custom account and send again."),
+            Self::Conflict => ("Somebody just changed the same thing", "Nothing was changed. Try again."),
+            Self::AccountInvalid => ("The custom account breaks a rule", "Use 4 to 32 characters: letters or digits, with \".\", \"_\" or \"-\" between them, at least one letter, and not a national ID."),
+            Self::EmailInvalid => ("The email address is not right", "Enter an address that can receive mail, such as name@example.gov.tw."),
+            Self::PasswordMismatch => ("The two passwords differ", "Enter the same password twice."),
+            Self::PasswordRejected => ("The password breaks the rules", "Choose another password, following the rules listed."),
+            Self::AccountLocked => ("Locked for a while after too many wrong passwords", "Try again later, or sign in with your citizen card."),
+            Self::TooManyRequests => ("Too many requests", "Wait a while and try again."),
+            Self::RevocationUnknown => ("It cannot be checked right now whether the card is valid", "The issuer's revocation list is not available. Try again later, or sign in with account and password."),
+            Self::Unavailable => ("The service is not available right now", "Nothing was changed. Try again later; if it goes on, tell the helpdesk the request number."),
+        }
+    }
+}
+
+/// A refusal on its way to the caller: the code with what belongs to it, and the reason for our log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The code.
+    pub code: Code,
+    /// The request's field that it is about.
+    pub field: Option<&'static str>,
+    /// The rules that a password breaks.
+    pub rules: Vec<BrokenRule>,
+    /// When another try makes sense.
+    pub retry_after: Option<SignedDuration>,
+    /// For the log: what happened, without personal data. Never in the answer.
+    pub reason: String,
+}
+
+impl Problem {
+    /// A problem without further evidence.
+    pub fn new(code: Code) -> Self {
+        Self { code, field: None, rules: Vec::new(), retry_after: None, reason: String::new() }
+    }
+
+    /// A field that is missing or malformed.
+    pub fn field(name: &'static str) -> Self {
+        Self { field: Some(name), ..Self::new(Code::RequestInvalid) }
+    }
+
+    /// The field that the problem is about.
+    #[must_use]
+    pub fn on(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
+    }
+
+    /// The reason for the log.
+    #[must_use]
+    pub fn because(self, reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), ..self }
+    }
+
+    /// When another try makes sense.
+    #[must_use]
+    pub fn retry_after(self, duration: SignedDuration) -> Self {
+        Self { retry_after: Some(duration), ..self }
+    }
+
+    /// A password that breaks rules.
+    pub fn password_rejected(rules: Vec<BrokenRule>) -> Self {
+        Self { rules, field: Some("password"), ..Self::new(Code::PasswordRejected) }
+    }
+
+    /// The answer's body (RFC 9457).
+    pub fn body(&self, language: Language, request_id: &str) -> Value {
+        let mut body = json!({
+            "type": format!("/problems#{}", self.code.name()),
+            "title": self.code.title(language),
+            "status": self.code.status(),
+            "detail": self.code.detail(language),
+            "code": self.code.name(),
+            "request_id": request_id,
+        });
+        if let Some(object) = body.as_object_mut() {
+            if let Some(field) = self.field {
+                object.insert("field".to_owned(), json!(field));
+            }
+            if !self.rules.is_empty() {
+                let rules = self.rules.iter().map(|rule| json!({"code": rule.code(), "text": rule.text(language)}));
+                object.insert("rules".to_owned(), rules.collect());
+            }
+            if let Some(retry_after) = self.retry_after {
+                object.insert("retry_after".to_owned(), json!(retry_after.as_secs()));
+            }
+        }
+        body
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl BrokenRule {
+    /// The rule as the person reads it.
+    pub fn text(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::TooShort { min }, Language::ZhTw) => format!("至少 {min} 個字元。"),
+            (Self::TooShort { min }, Language::En) => format!("At least {min} characters."),
+            (Self::TooLong { max }, Language::ZhTw) => format!("最多 {max} 個字元。"),
+            (Self::TooLong { max }, Language::En) => format!("At most {max} characters."),
+            (Self::ForbiddenCharacter { forbidden }, language) => {
+                let spaced = forbidden.chars().map(String::from).collect::<Vec<_>>().join(" ");
+                match language {
+                    Language::ZhTw => format!("不可使用這些字元：{spaced}"),
+                    Language::En => format!("None of these characters: {spaced}"),
+                }
+            }
+            (Self::TooFewClasses { needed }, Language::ZhTw) => {
+                format!("大寫字母、小寫字母、數字、其他字元，至少包含其中 {needed} 種。")
+            }
+            (Self::TooFewClasses { needed }, Language::En) => {
+                format!("At least {needed} of: capital letters, small letters, digits, other characters.")
+            }
+            (Self::ContainsAccount, Language::ZhTw) => "不可包含自訂帳號或電子郵件的名稱。".to_owned(),
+            (Self::ContainsAccount, Language::En) => "Without your custom account or the name of your email.".to_owned(),
+            (Self::TooCommon, Language::ZhTw) => "太常見或太容易猜到，請加長或改用不規則的組合。".to_owned(),
+            (Self::TooCommon, Language::En) => "Too common or too easy to guess: make it longer or less regular.".to_owned(),
+            (Self::UsedBefore, Language::ZhTw) => "不可與目前、初始或最近使用過的密碼相同。".to_owned(),
+            (Self::UsedBefore, Language::En) => "Not the current, the initial or a recent password.".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_texts_are_whole_sentences() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.detail(Language::ZhTw).ends_with('。'), "{}", code.name());
+            assert!(code.detail(Language::En).ends_with('.'), "{}", code.name());
+        }
+    }
+
+    #[test]
+    fn every_text() {
+        let lines: Vec<String> = Code::ALL
+            .iter()
+            .flat_map(|code| {
+                [Language::ZhTw, Language::En].map(|language| {
+                    let (title, detail) = code.texts(language);
+                    format!("{} {} {}: {title} | {detail}", code.status(), code.name(), language.tag())
+                })
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_body() {
+        let problem = Problem::password_rejected(vec![BrokenRule::TooShort { min: 12 }]).because("secret reason");
+        insta::assert_json_snapshot!(problem.body(Language::En, "request-1"));
+    }
+}

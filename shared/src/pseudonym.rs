@@ -1,0 +1,157 @@
+//! Pseudonyms: what is stored in place of national IDs and card numbers.
+//!
+//! A plain hash of a national ID can be searched in minutes, so all of these are HMAC-SHA-256 under a key that never
+//! leaves memory: it is derived once at start by a KMS HMAC key (`crate::kms`). Each kind of value has a label of its
+//! own, so that a digest of one kind says nothing about another.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::custom_account::CustomAccount;
+use crate::identifier::Identifier;
+use crate::national_id::NationalId;
+
+macro_rules! pseudonym {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The pseudonym as it is stored, 43 characters of base64url.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Takes back what [`Self::as_str`] gave. Anything may be asked for; only what was stored is found.
+            pub fn from_stored(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pseudonym!(
+    /// A person, in place of the national ID. Stable for life; opaque, so logs may carry it.
+    PersonId
+);
+pseudonym!(
+    /// A card's holder as its issuer knows them: (issuer, subject serial number).
+    CardId
+);
+pseudonym!(
+    /// The last four digits of one person's national ID.
+    TailDigest
+);
+pseudonym!(
+    /// A typed identifier, somebody's or nobody's: what failed sign-ins are counted for.
+    IdentifierDigest
+);
+pseudonym!(
+    /// A source address: what sign-ins are counted for.
+    AddressDigest
+);
+
+/// Makes pseudonyms.
+#[derive(Clone)]
+pub struct Pseudonymizer {
+    key: hmac::Key,
+}
+
+impl Pseudonymizer {
+    /// A pseudonymizer under the derived key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+    }
+
+    /// The person with this national ID.
+    pub fn person(&self, id: &NationalId) -> PersonId {
+        PersonId(self.digest("person", &[id.reveal()]))
+    }
+
+    /// The last four digits of this person's national ID.
+    pub fn tail(&self, person: &PersonId, last_four: &str) -> TailDigest {
+        TailDigest(self.digest("tail", &[person.as_str(), last_four]))
+    }
+
+    /// The holder whom an issuing key calls `subject_serial_number`.
+    pub fn card(&self, issuer: &str, subject_serial_number: &str) -> CardId {
+        CardId(self.digest("card", &[issuer, subject_serial_number]))
+    }
+
+    /// A typed identifier. Spellings of one identifier are one.
+    pub fn identifier(&self, identifier: &Identifier, typed: &str) -> IdentifierDigest {
+        IdentifierDigest(match identifier {
+            Identifier::NationalId(id) => self.digest("identifier", &["national-id", id.reveal()]),
+            Identifier::Account(account) => self.account_digest(account),
+            Identifier::Nobodys => self.digest("identifier", &["nobody", &typed.trim().to_lowercase()]),
+        })
+    }
+
+    /// A custom account as a typed identifier.
+    pub fn account(&self, account: &CustomAccount) -> IdentifierDigest {
+        IdentifierDigest(self.account_digest(account))
+    }
+
+    fn account_digest(&self, account: &CustomAccount) -> String {
+        self.digest("identifier", &["account", &account.folded()])
+    }
+
+    /// A source address.
+    pub fn address(&self, address: &str) -> AddressDigest {
+        AddressDigest(self.digest("address", &[address]))
+    }
+
+    fn digest(&self, label: &str, parts: &[&str]) -> String {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(label.as_bytes());
+        for part in parts {
+            context.update(&[0]);
+            context.update(part.as_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(context.sign())
+    }
+}
+
+impl fmt::Debug for Pseudonymizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pseudonymizer(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_person_one_pseudonym_and_none_without_the_key() {
+        let (one, other) = (Pseudonymizer::new(&[1; 32]), Pseudonymizer::new(&[2; 32]));
+        let id = NationalId::parse("A123456789").unwrap();
+        let typed = NationalId::parse("ａ123456789").unwrap();
+        assert_eq!(one.person(&id), one.person(&typed));
+        assert_ne!(one.person(&id), other.person(&id));
+        assert_eq!(one.person(&id).as_str().len(), 43);
+    }
+
+    #[test]
+    fn kinds_do_not_mix() {
+        let digests = Pseudonymizer::new(&[1; 32]);
+        let account = CustomAccount::parse("Wang01").unwrap();
+        let typed = Identifier::parse("wang01").unwrap();
+        assert_eq!(digests.account(&account), digests.identifier(&typed, "wang01"));
+        assert_ne!(digests.card("ab", "c").as_str(), digests.card("a", "bc").as_str());
+        let person = PersonId::from_stored("p");
+        assert_ne!(digests.tail(&person, "6789"), digests.tail(&PersonId::from_stored("q"), "6789"));
+    }
+}

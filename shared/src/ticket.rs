@@ -1,0 +1,214 @@
+//! What carries a person from one step to the next: the one-time code of the card host, and the tickets for identity
+//! and activation. Each is random, bound to its purpose, short-lived, and good once.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Citizen;
+use crate::pseudonym::{CardId, PersonId};
+use crate::session::Method;
+
+/// Tries that an identity ticket allows in all.
+pub const IDENTITY_TRIES: u32 = 5;
+
+/// base64url(SHA-256(verifier)), as in PKCE's S256 (RFC 7636 section 4.2): binds a code to the page that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Challenge(String);
+
+impl Challenge {
+    /// Reads a challenge; `None` for a text that cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        (bytes.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    /// The challenge of a verifier; `None` when it is not a verifier (43 to 128 unreserved characters).
+    pub fn of_verifier(verifier: &str) -> Option<Self> {
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let good = (43..=128).contains(&verifier.len()) && verifier.bytes().all(unreserved);
+        good.then(|| Self(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))))
+    }
+
+    /// The 43 characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whom the card host has seen.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CardHolder {
+    /// A citizen card that is bound to a person.
+    Bound {
+        /// The person.
+        person: PersonId,
+        /// The person's generation as the binding last knew it: a guess that the sign-in checks.
+        generation: u64,
+        /// The card.
+        card: CardId,
+    },
+    /// A citizen card seen for the first time.
+    Unbound {
+        /// The card.
+        card: CardId,
+        /// Its holder, in the card's words.
+        citizen: Citizen,
+    },
+    /// An organization certificate of a known agency.
+    Agency {
+        /// The agency's OID.
+        oid: String,
+    },
+}
+
+/// A one-time code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Code {
+    /// What the verifier must hash to.
+    pub challenge: Challenge,
+    /// Whom the card host has seen.
+    pub holder: CardHolder,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A card's holder on the way to being bound.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityTicket {
+    /// The card.
+    pub card: CardId,
+    /// Its holder, in the card's words.
+    pub citizen: Citizen,
+    /// Wrong identifiers so far.
+    pub tries: u32,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A person on the way to being activated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivationTicket {
+    /// The person.
+    pub person: PersonId,
+    /// The person's generation: a reset or a departure makes another, and the ticket void.
+    pub generation: u64,
+    /// What they proved themselves with.
+    pub method: Method,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why a ticket or code is not honored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Unknown, used, void, or of another verifier.
+    #[error("unknown, used, void, or of another verifier")]
+    Invalid,
+    /// Its time is over.
+    #[error("its time is over")]
+    Expired,
+}
+
+impl Code {
+    /// Whether the code may be exchanged by who knows the verifier of `challenge`.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A wrong verifier learns nothing of the code's age.
+    pub fn check(&self, challenge: &Challenge, now: Timestamp) -> Result<(), Refusal> {
+        if self.challenge != *challenge {
+            return Err(Refusal::Invalid);
+        }
+        if now >= self.expires_at { Err(Refusal::Expired) } else { Ok(()) }
+    }
+}
+
+impl IdentityTicket {
+    /// Whether an identifier may be tried.
+    ///
+    /// # Errors
+    /// [`Refusal`]: after [`IDENTITY_TRIES`] wrong ones the ticket is invalid.
+    pub fn check(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.tries >= IDENTITY_TRIES {
+            return Err(Refusal::Invalid);
+        }
+        if now >= self.expires_at { Err(Refusal::Expired) } else { Ok(()) }
+    }
+}
+
+impl ActivationTicket {
+    /// Whether the person may activate, being of `generation` now.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check(&self, generation: u64, now: Timestamp) -> Result<(), Refusal> {
+        if self.generation != generation {
+            return Err(Refusal::Invalid);
+        }
+        if now >= self.expires_at { Err(Refusal::Expired) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-08-03T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn the_challenge_of_rfc_7636_appendix_b() {
+        let challenge = Challenge::of_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+        assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert_eq!(Challenge::parse(challenge.as_str()), Some(challenge));
+        assert_eq!(Challenge::of_verifier("too-short"), None);
+        assert_eq!(Challenge::parse("not a digest"), None);
+    }
+
+    #[test]
+    fn codes() {
+        let verifier = |letter: &str| Challenge::of_verifier(&letter.repeat(43)).unwrap();
+        let code = Code {
+            challenge: verifier("a"),
+            holder: CardHolder::Agency { oid: "2.16.886.101".to_owned() },
+            expires_at: now() + SignedDuration::from_secs(60),
+        };
+        let late = now() + SignedDuration::from_secs(60);
+        let rows = [
+            ("in time", verifier("a"), now(), Ok(())),
+            ("too late", verifier("a"), late, Err(Refusal::Expired)),
+            ("another verifier", verifier("b"), now(), Err(Refusal::Invalid)),
+            ("another verifier, too late", verifier("b"), late, Err(Refusal::Invalid)),
+        ];
+        for (what, challenge, at, expected) in rows {
+            assert_eq!(code.check(&challenge, at), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn an_identity_ticket_allows_five_tries() {
+        let citizen = Citizen { name: "王大明".to_owned(), serial_number: "1".to_owned(), id_tail: None };
+        let expires_at = now() + SignedDuration::from_secs(60);
+        let ticket = |tries| IdentityTicket { card: CardId::from_stored("c"), citizen: citizen.clone(), tries, expires_at };
+        assert_eq!(ticket(4).check(now()), Ok(()));
+        assert_eq!(ticket(5).check(now()), Err(Refusal::Invalid));
+        assert_eq!(ticket(0).check(expires_at), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_reset_voids_an_activation_ticket() {
+        let expires_at = now() + SignedDuration::from_secs(60);
+        let person = PersonId::from_stored("p");
+        let ticket = ActivationTicket { person, generation: 3, method: Method::Password, expires_at };
+        assert_eq!(ticket.check(3, now()), Ok(()));
+        assert_eq!(ticket.check(4, now()), Err(Refusal::Invalid));
+        assert_eq!(ticket.check(3, expires_at), Err(Refusal::Expired));
+    }
+}
