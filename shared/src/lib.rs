@@ -41,6 +41,8 @@ pub mod roster;
 pub mod scope;
 pub mod secret;
 pub mod session;
+#[cfg(feature = "dynamodb")]
+pub mod store;
 pub mod telemetry;
 pub mod ticket;
 pub mod token;

@@ -1,0 +1,146 @@
+//! The table `sessions`.
+//!
+//! | item | key `pk`, `sk` | read by | written by |
+//! | --- | --- | --- | --- |
+//! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call | sign-in, use (once a minute), sign-out |
+//!
+//! Reset, departure and password change write no session: the person's `generation` moves on, and the sessions of the
+//! earlier one are void.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{Put, Update};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{StoreError, from_item, number, text, to_item};
+use crate::secret::Secret;
+use crate::session::{Carrier, Method, Session, SessionPolicy, Subject};
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    client: Client,
+    table: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SessionItem {
+    pk: String,
+    sk: String,
+    carrier: Carrier,
+    method: Method,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    created_at: Timestamp,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    last_used_at: Timestamp,
+    generation: u64,
+    ttl: i64,
+}
+
+impl Sessions {
+    /// The table of that name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// The session of that id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, subject: &Subject, id: &Secret) -> Result<Option<Session>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(id.digest()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let Some(item) = answer.item else { return Ok(None) };
+        let item: SessionItem = from_item(item)?;
+        Ok(Some(Session {
+            subject: subject.clone(),
+            carrier: item.carrier,
+            method: item.method,
+            created_at: item.created_at,
+            last_used_at: item.last_used_at,
+            generation: item.generation,
+        }))
+    }
+
+    /// Stores a new session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(&self, id: &Secret, session: &Session, policy: &SessionPolicy) -> Result<Put, StoreError> {
+        let item = SessionItem {
+            pk: session.subject.to_string(),
+            sk: id.digest(),
+            carrier: session.carrier,
+            method: session.method,
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            generation: session.generation,
+            ttl: session.ends_at(policy).as_second(),
+        };
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()?)
+    }
+
+    /// Notes a use, unless the session was ended meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch(&self, subject: &Subject, id: &Secret, now: Timestamp) -> Result<(), StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(id.digest()))
+            .update_expression("SET last_used_at = :now")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes a session along to a new generation, when its own call made it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep(&self, subject: &Subject, id: &Secret, generation: u64) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(id.digest()))
+            .update_expression("SET generation = :generation")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":generation", number(generation))
+            .build()?)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end(&self, subject: &Subject, id: &Secret) -> Result<(), StoreError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(id.digest()))
+            .send()
+            .await?;
+        Ok(())
+    }
+}

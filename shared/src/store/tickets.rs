@@ -1,0 +1,444 @@
+//! The table `tickets`: what lives for minutes.
+//!
+//! | item | key `pk` | read by | written by |
+//! | --- | --- | --- | --- |
+//! | one-time code | `code#<digest>` | its one exchange, which deletes it | card host |
+//! | identity ticket | `identity#<digest>` | key | exchange; each wrong identifier; the binding deletes it |
+//! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
+//! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
+//! | counter of a rate | `rate#<what>#<whom>#<window>` | key, or not at all: the write is conditional | each counted call |
+//!
+//! Items stay an hour past their end, so that a late ticket is told from an unknown one.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Item, StoreError, from_item, number, text, to_item};
+use crate::certificate::Citizen;
+use crate::lockout::{Attempts, LockoutPolicy};
+use crate::pseudonym::{AddressDigest, CardId, IdentifierDigest, PersonId};
+use crate::rate::{RateLimit, TooMany};
+use crate::secret::Secret;
+use crate::session::{Method, Subject};
+use crate::ticket::{ActivationTicket, CardHolder, Challenge, Code, IdentityTicket, Refusal};
+
+/// How long an item outlives its end.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Tickets {
+    client: Client,
+    table: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CodeItem {
+    pk: String,
+    challenge: Challenge,
+    holder: CardHolder,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    ttl: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IdentityItem {
+    pk: String,
+    card: CardId,
+    citizen: Citizen,
+    tries: u32,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    ttl: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ActivationItem {
+    pk: String,
+    person: PersonId,
+    generation: u64,
+    method: Method,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    ttl: i64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct AttemptsItem {
+    pk: String,
+    failures: u32,
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    window_start: Option<Timestamp>,
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    locked_until: Option<Timestamp>,
+    /// Tells whether the item is the one that was read.
+    version: u64,
+    ttl: i64,
+}
+
+/// The failures of an identifier as they were read: what the next write builds on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttemptsRead {
+    /// The sheet.
+    pub attempts: Attempts,
+    version: u64,
+}
+
+fn ttl(end: Timestamp) -> i64 {
+    end.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second()
+}
+
+/// The key of an identifier's failures.
+pub fn attempts_key(identifier: &IdentifierDigest) -> String {
+    format!("attempts#{identifier}")
+}
+
+/// A counted thing: what, for whom, in which window.
+#[derive(Clone, Debug)]
+pub struct Rate {
+    key: String,
+    limit: RateLimit,
+    now: Timestamp,
+}
+
+impl Rate {
+    fn new(what: &str, whom: &str, limit: RateLimit, now: Timestamp) -> Self {
+        Self { key: format!("rate#{what}#{whom}#{}", limit.window_at(now)), limit, now }
+    }
+
+    /// Sign-ins by source address.
+    pub fn sign_ins(address: &AddressDigest, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("sign-ins", address.as_str(), limit, now)
+    }
+
+    /// Searches by actor.
+    pub fn searches(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("searches", &actor.to_string(), limit, now)
+    }
+
+    /// Resets by actor.
+    pub fn resets_by(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("resets-by", &actor.to_string(), limit, now)
+    }
+
+    /// Resets of one person.
+    pub fn resets_of(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("resets-of", person.as_str(), limit, now)
+    }
+
+    /// The counter's key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether one more may be done, the counter being `item`.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn check(&self, item: Option<&Item>) -> Result<(), TooMany> {
+        let count = item.and_then(|item| item.get("n")?.as_n().ok()?.parse().ok()).unwrap_or(0);
+        self.limit.check(count, self.now)
+    }
+
+    /// The answer to one too many.
+    pub fn exceeded(&self) -> TooMany {
+        self.limit.check(u64::MAX, self.now).err().unwrap_or(TooMany { retry_after: SignedDuration::from_secs(1) })
+    }
+}
+
+impl Tickets {
+    /// The table of that name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn put(&self, item: impl Serialize) -> Result<Put, StoreError> {
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()?)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, key: String) -> Result<Option<T>, StoreError> {
+        let read = self.client.get_item().table_name(&self.table).key("pk", text(key)).consistent_read(true);
+        read.send().await?.item.map(from_item).transpose()
+    }
+
+    /// Stores a one-time code.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn issue_code(&self, code: &Secret, content: &Code) -> Result<(), StoreError> {
+        let item = CodeItem {
+            pk: format!("code#{}", code.digest()),
+            challenge: content.challenge.clone(),
+            holder: content.holder.clone(),
+            expires_at: content.expires_at,
+            ttl: ttl(content.expires_at),
+        };
+        self.client.put_item().table_name(&self.table).set_item(Some(to_item(item)?)).send().await?;
+        Ok(())
+    }
+
+    /// Exchanges a one-time code: of two exchanges at once, one gets its content.
+    ///
+    /// # Errors
+    /// The outer error is the service's, the inner one the refusal. A refused code stays as it was.
+    pub async fn exchange_code(
+        &self,
+        code: &Secret,
+        challenge: &Challenge,
+        now: Timestamp,
+    ) -> Result<Result<CardHolder, Refusal>, StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", text(format!("code#{}", code.digest())))
+            .condition_expression("challenge = :challenge AND expires_at > :now")
+            .expression_attribute_values(":challenge", text(challenge.as_str()))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let item: CodeItem = from_item(answer.attributes.unwrap_or_default())?;
+                Ok(Ok(item.holder))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(
+                    aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(failed),
+                ) => {
+                    let Some(item) = failed.item().cloned() else { return Ok(Err(Refusal::Invalid)) };
+                    let item: CodeItem = from_item(item)?;
+                    let code = Code { challenge: item.challenge, holder: item.holder, expires_at: item.expires_at };
+                    Ok(Err(code.check(challenge, now).err().unwrap_or(Refusal::Invalid)))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Stores an identity ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn issue_identity(&self, ticket: &Secret, content: &IdentityTicket) -> Result<Put, StoreError> {
+        self.put(IdentityItem {
+            pk: format!("identity#{}", ticket.digest()),
+            card: content.card.clone(),
+            citizen: content.citizen.clone(),
+            tries: content.tries,
+            expires_at: content.expires_at,
+            ttl: ttl(content.expires_at),
+        })
+    }
+
+    /// An identity ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identity(&self, ticket: &Secret) -> Result<Option<IdentityTicket>, StoreError> {
+        let item = self.get::<IdentityItem>(format!("identity#{}", ticket.digest())).await?;
+        Ok(item.map(|item| IdentityTicket {
+            card: item.card,
+            citizen: item.citizen,
+            tries: item.tries,
+            expires_at: item.expires_at,
+        }))
+    }
+
+    /// Counts a try at an identity ticket, before the identifier is looked at: so many at once get no more tries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count_try(&self, ticket: &Secret, limit: u32) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(format!("identity#{}", ticket.digest())))
+            .update_expression("SET tries = tries + :one")
+            .condition_expression("tries < :limit")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":limit", number(limit))
+            .build()?)
+    }
+
+    /// Uses up an identity ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn redeem_identity(&self, ticket: &Secret, limit: u32) -> Result<Delete, StoreError> {
+        Ok(Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(format!("identity#{}", ticket.digest())))
+            .condition_expression("tries < :limit")
+            .expression_attribute_values(":limit", number(limit))
+            .build()?)
+    }
+
+    /// Stores an activation ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn issue_activation(&self, ticket: &Secret, content: &ActivationTicket) -> Result<Put, StoreError> {
+        self.put(ActivationItem {
+            pk: format!("activation#{}", ticket.digest()),
+            person: content.person.clone(),
+            generation: content.generation,
+            method: content.method,
+            expires_at: content.expires_at,
+            ttl: ttl(content.expires_at),
+        })
+    }
+
+    /// An activation ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn activation(&self, ticket: &Secret) -> Result<Option<ActivationTicket>, StoreError> {
+        let item = self.get::<ActivationItem>(format!("activation#{}", ticket.digest())).await?;
+        Ok(item.map(|item| ActivationTicket {
+            person: item.person,
+            generation: item.generation,
+            method: item.method,
+            expires_at: item.expires_at,
+        }))
+    }
+
+    /// Uses up an activation ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn redeem_activation(&self, ticket: &Secret) -> Result<Delete, StoreError> {
+        Ok(Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(format!("activation#{}", ticket.digest())))
+            .condition_expression("attribute_exists(pk)")
+            .build()?)
+    }
+
+    /// Reads the failures of an identifier out of an item of a batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn attempts_from(item: Option<Item>) -> Result<AttemptsRead, StoreError> {
+        let Some(item) = item else { return Ok(AttemptsRead::default()) };
+        let item: AttemptsItem = from_item(item)?;
+        Ok(AttemptsRead {
+            attempts: Attempts {
+                failures: item.failures,
+                window_start: item.window_start,
+                locked_until: item.locked_until,
+            },
+            version: item.version,
+        })
+    }
+
+    /// The failures of an identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempts(&self, identifier: &IdentifierDigest) -> Result<AttemptsRead, StoreError> {
+        let key = text(attempts_key(identifier));
+        let read = self.client.get_item().table_name(&self.table).key("pk", key).consistent_read(true);
+        Self::attempts_from(read.send().await?.item)
+    }
+
+    /// Stores one more failure, if nobody stored another meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn note_failure(
+        &self,
+        identifier: &IdentifierDigest,
+        read: &AttemptsRead,
+        now: Timestamp,
+        policy: &LockoutPolicy,
+    ) -> Result<Put, StoreError> {
+        let attempts = read.attempts.after_failure(now, policy);
+        let item = AttemptsItem {
+            pk: attempts_key(identifier),
+            failures: attempts.failures,
+            window_start: attempts.window_start,
+            locked_until: attempts.locked_until,
+            version: read.version.saturating_add(1),
+            ttl: ttl(attempts.forget_at(policy).unwrap_or(now)),
+        };
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk) OR version = :version")
+            .expression_attribute_values(":version", number(read.version))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Clears the sheet after a good sign-in, if nobody stored a failure meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn clear_failures(&self, identifier: &IdentifierDigest, read: &AttemptsRead) -> Result<Delete, StoreError> {
+        Ok(Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(attempts_key(identifier)))
+            .condition_expression("attribute_not_exists(pk) OR version = :version")
+            .expression_attribute_values(":version", number(read.version))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Counts one more, as part of a transaction, up to the limit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count(&self, rate: &Rate) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(rate.key()))
+            .update_expression("SET #ttl = :ttl ADD n :one")
+            .condition_expression("attribute_not_exists(n) OR n < :limit")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":ttl", number(ttl(rate.limit.window_end(rate.now))))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":limit", number(rate.limit.limit))
+            .build()?)
+    }
+
+    /// Counts one more, by itself.
+    ///
+    /// # Errors
+    /// The outer error is the service's, the inner one says that the limit is used up.
+    pub async fn count_now(&self, rate: &Rate) -> Result<Result<(), TooMany>, StoreError> {
+        let update = self.count(rate)?;
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Ok(())),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(Err(rate.exceeded()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
