@@ -14,7 +14,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::environment::Environment;
-use crate::telemetry::{AwsCall, AwsCalls};
+use crate::telemetry::{AwsCall, RequestNotes};
 
 /// The SDK's configuration: its own default chain on Lambda, or the same variables out of a map.
 ///
@@ -46,7 +46,7 @@ pub(crate) fn endpoint(environment: &Environment, service: &str) -> Option<Strin
     environment.get(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| environment.get("AWS_ENDPOINT_URL"))
 }
 
-/// Notes each attempt of each call in [`AwsCalls`].
+/// Notes each attempt of each call in the request's [`RequestNotes`].
 #[derive(Debug)]
 struct CallRecorder;
 
@@ -85,7 +85,7 @@ impl Intercept for CallRecorder {
     ) -> Result<(), BoxError> {
         if let (Some(sent), Some(metadata)) = (config.load::<SentAt>(), config.load::<Metadata>()) {
             let service = metadata.service().replace(' ', "");
-            AwsCalls::note(AwsCall {
+            RequestNotes::call(AwsCall {
                 operation: format!("{service}.{}", metadata.name()),
                 duration: sent.0.elapsed(),
             });

@@ -19,13 +19,19 @@
 pub mod audit;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(all(feature = "dynamodb", feature = "kms"))]
+pub mod caller;
 pub mod certificate;
+pub mod chance;
 pub mod clock;
 pub mod custom_account;
 pub mod email_address;
 pub mod environment;
+pub mod http;
 pub mod identifier;
 pub mod identity;
+#[cfg(feature = "kms")]
+pub mod kms;
 pub mod lambda;
 pub mod language;
 pub mod lockout;
@@ -39,8 +45,13 @@ pub mod rate;
 pub mod revocation;
 pub mod roster;
 pub mod scope;
+pub mod seal;
 pub mod secret;
+#[cfg(feature = "ses")]
+pub mod ses;
 pub mod session;
+#[cfg(all(feature = "dynamodb", feature = "kms"))]
+pub mod sign_in;
 #[cfg(feature = "dynamodb")]
 pub mod store;
 pub mod telemetry;

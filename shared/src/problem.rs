@@ -10,7 +10,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::language::Language;
-use crate::password::BrokenRule;
+use crate::password::{self, BrokenRule};
+use crate::{
+    certificate, custom_account, email_address, identity, lockout, rate, revocation, scope, session, ticket,
+};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal;)*) => {
@@ -263,6 +266,126 @@ impl Problem {
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
         Self::new(code)
+    }
+}
+
+impl From<ticket::Refusal> for Problem {
+    fn from(refusal: ticket::Refusal) -> Self {
+        Self::new(match refusal {
+            ticket::Refusal::Invalid => Code::TicketInvalid,
+            ticket::Refusal::Expired => Code::TicketExpired,
+        })
+        .because(refusal)
+    }
+}
+
+impl From<certificate::Refusal> for Problem {
+    fn from(refusal: certificate::Refusal) -> Self {
+        Self::new(match refusal {
+            certificate::Refusal::Missing => Code::CertificateRequired,
+            certificate::Refusal::Malformed(_) | certificate::Refusal::Untrusted(_) | certificate::Refusal::WeakKey(_) => {
+                Code::CertificateUntrusted
+            }
+            certificate::Refusal::Expired { .. } => Code::CertificateExpired,
+            certificate::Refusal::NotYetValid { .. } => Code::CertificateNotYetValid,
+            certificate::Refusal::WrongKind(_) => Code::CertificateWrongKind,
+        })
+        .because(refusal)
+    }
+}
+
+impl From<revocation::Refusal> for Problem {
+    fn from(refusal: revocation::Refusal) -> Self {
+        Self::new(match refusal {
+            revocation::Refusal::Revoked { .. } => Code::CertificateRevoked,
+            revocation::Refusal::NoList(_) | revocation::Refusal::Stale { .. } => Code::RevocationUnknown,
+        })
+        .because(refusal)
+    }
+}
+
+impl From<identity::Refusal> for Problem {
+    fn from(refusal: identity::Refusal) -> Self {
+        Self::new(match refusal {
+            identity::Refusal::Unknown => Code::PersonUnknown,
+            identity::Refusal::Departed => Code::PersonDeparted,
+            identity::Refusal::Mismatch => Code::IdentityMismatch,
+        })
+        .on("identifier")
+        .because(refusal)
+    }
+}
+
+impl From<scope::Refusal> for Problem {
+    fn from(refusal: scope::Refusal) -> Self {
+        Self::new(match refusal {
+            scope::Refusal::NoAuthority | scope::Refusal::Oneself | scope::Refusal::HrHead => Code::NotAuthorized,
+            scope::Refusal::OutOfScope => Code::EmployeeNotFound,
+            scope::Refusal::Departed => Code::PersonDeparted,
+        })
+        .because(refusal)
+    }
+}
+
+impl From<session::Ended> for Problem {
+    fn from(ended: session::Ended) -> Self {
+        Self::new(Code::SessionRequired).because(ended)
+    }
+}
+
+impl From<lockout::Locked> for Problem {
+    fn from(locked: lockout::Locked) -> Self {
+        Self::new(Code::AccountLocked).retry_after(locked.retry_after).because(locked)
+    }
+}
+
+impl From<rate::TooMany> for Problem {
+    fn from(too_many: rate::TooMany) -> Self {
+        Self::new(Code::TooManyRequests).retry_after(too_many.retry_after).because(too_many)
+    }
+}
+
+impl From<custom_account::AccountRefusal> for Problem {
+    fn from(refusal: custom_account::AccountRefusal) -> Self {
+        Self::new(Code::AccountInvalid).on("account").because(refusal)
+    }
+}
+
+impl From<email_address::NotAnEmailAddress> for Problem {
+    fn from(refusal: email_address::NotAnEmailAddress) -> Self {
+        Self::new(Code::EmailInvalid).on("email").because(refusal)
+    }
+}
+
+impl From<password::HashingFailed> for Problem {
+    fn from(failed: password::HashingFailed) -> Self {
+        Self::new(Code::Unavailable).because(failed)
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+impl From<crate::store::StoreError> for Problem {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::new(Code::Unavailable).because(error)
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+impl From<crate::store::CommitError> for Problem {
+    fn from(error: crate::store::CommitError) -> Self {
+        use crate::store::CommitError;
+        let code = match &error {
+            CommitError::Refused(_) | CommitError::Busy => Code::Conflict,
+            CommitError::Store(_) => Code::Unavailable,
+        };
+        Self::new(code).because(error)
+    }
+}
+
+#[cfg(feature = "kms")]
+impl From<crate::kms::KmsError> for Problem {
+    fn from(error: crate::kms::KmsError) -> Self {
+        Self::new(Code::Unavailable).because(error)
     }
 }
 

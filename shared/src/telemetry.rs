@@ -36,37 +36,67 @@ pub struct AwsCall {
     pub duration: Duration,
 }
 
-/// The calls to AWS that one request made, in the order in which they ended.
+/// What one request's log line tells beside its outcome: the calls to AWS, in the order in which they ended, and who did
+/// what to whom, as opaque ids.
 #[derive(Clone, Debug, Default)]
-pub struct AwsCalls(Arc<Mutex<Vec<AwsCall>>>);
+pub struct RequestNotes(Arc<Mutex<Notes>>);
 
-tokio::task_local! {
-    static CALLS: AwsCalls;
+#[derive(Debug, Default)]
+struct Notes {
+    calls: Vec<AwsCall>,
+    actor: String,
+    subject: String,
 }
 
-impl AwsCalls {
-    /// Runs `work` and collects the calls to AWS that it makes.
-    pub async fn collect<F: Future>(work: F) -> (F::Output, AwsCalls) {
-        let calls = AwsCalls::default();
-        let output = CALLS.scope(calls.clone(), work).await;
-        (output, calls)
+tokio::task_local! {
+    static NOTES: RequestNotes;
+}
+
+impl RequestNotes {
+    /// Runs `work` and collects what is noted meanwhile.
+    pub async fn collect<F: Future>(work: F) -> (F::Output, RequestNotes) {
+        let notes = RequestNotes::default();
+        let output = NOTES.scope(notes.clone(), work).await;
+        (output, notes)
     }
 
-    /// Notes a call for the request that is being answered, if one is.
-    pub fn note(call: AwsCall) {
-        let _ = CALLS.try_with(|calls| calls.0.lock().unwrap_or_else(PoisonError::into_inner).push(call));
+    fn with<T>(&self, look: impl FnOnce(&mut Notes) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The operations, comma-separated: the log's `aws_calls`.
+    /// Notes a call to AWS.
+    pub(crate) fn call(call: AwsCall) {
+        let _ = NOTES.try_with(|notes| notes.with(|notes| notes.calls.push(call)));
+    }
+
+    /// The operations, comma-separated.
     pub fn operations(&self) -> String {
-        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>().join(",")
+        self.with(|notes| notes.calls.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>().join(","))
     }
 
     /// The time spent in calls, in milliseconds; calls side by side count each.
     pub fn milliseconds(&self) -> u64 {
-        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: Duration = calls.iter().map(|call| call.duration).sum();
+        let total: Duration = self.with(|notes| notes.calls.iter().map(|call| call.duration).sum());
         u64::try_from(total.as_millis()).unwrap_or(u64::MAX)
     }
+
+    /// Who acted.
+    pub fn actor(&self) -> String {
+        self.with(|notes| notes.actor.clone())
+    }
+
+    /// On whom.
+    pub fn subject(&self) -> String {
+        self.with(|notes| notes.subject.clone())
+    }
+}
+
+/// Notes who acts, as an opaque id, for the request's log line.
+pub fn note_actor(actor: impl ToString) {
+    let _ = NOTES.try_with(|notes| notes.with(|notes| notes.actor = actor.to_string()));
+}
+
+/// Notes on whom, as an opaque id, for the request's log line.
+pub fn note_subject(subject: impl ToString) {
+    let _ = NOTES.try_with(|notes| notes.with(|notes| notes.subject = subject.to_string()));
 }

@@ -8,15 +8,16 @@
 //! `failed`. `sending` is a lease: whoever holds it sends; when it runs out, another may.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, from_item, number, text};
 
 /// How long a dispatcher may take from lease to note.
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
+const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// How long an entry outlives the password that it carried, for HR's look at its state.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 
@@ -71,6 +72,19 @@ pub struct Leased {
     pub expires_at: Timestamp,
     /// Which try at sending this is, from 1.
     pub attempt: u32,
+}
+
+/// What asking for a lease found.
+#[derive(Clone, Debug)]
+pub enum Lease {
+    /// It is ours: send.
+    Taken(Leased),
+    /// Another dispatcher is at it, or died at it: ask again later.
+    Busy,
+    /// Nothing is left to do.
+    Settled(MailState),
+    /// There is no such mail any more.
+    Gone,
 }
 
 #[derive(Deserialize)]
@@ -130,12 +144,11 @@ impl Outbox {
         }))
     }
 
-    /// Takes the lease of a mail that waits, or whose dispatcher never came back. `None` when it is sent, failed, or in
-    /// another's hands.
+    /// Takes the lease of a mail that waits, or whose dispatcher never came back.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn lease(&self, reset_id: &str, now: Timestamp) -> Result<Option<Leased>, StoreError> {
+    pub async fn lease(&self, reset_id: &str, now: Timestamp) -> Result<Lease, StoreError> {
         let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
         let answer = self
             .client
@@ -151,14 +164,21 @@ impl Outbox {
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         let mut item = match answer {
             Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                return Ok(None);
+            Err(error) => {
+                let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+                    return Err(error.into());
+                };
+                let Some(item) = failed.item().cloned() else { return Ok(Lease::Gone) };
+                return Ok(match from_item::<EntryItem>(item)?.state {
+                    MailState::Queued | MailState::Sending => Lease::Busy,
+                    state => Lease::Settled(state),
+                });
             }
-            Err(error) => return Err(error.into()),
         };
         let ciphertext = match item.remove("ciphertext") {
             Some(AttributeValue::B(blob)) => blob.into_inner(),
@@ -166,7 +186,7 @@ impl Outbox {
         };
         let item: EntryItem = from_item(item)?;
         let reset_id = item.pk.strip_prefix("reset#").unwrap_or_default().to_owned();
-        Ok(Some(Leased { reset_id, ciphertext, expires_at: item.expires_at, attempt: item.attempt }))
+        Ok(Lease::Taken(Leased { reset_id, ciphertext, expires_at: item.expires_at, attempt: item.attempt }))
     }
 
     /// Gives a lease back after a failure that may pass.

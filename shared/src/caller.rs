@@ -1,0 +1,282 @@
+//! Who calls: a session, by cookie or token, and the person or agency behind it as they are now.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use jiff::SignedDuration;
+use lambda_http::http::{Method, header};
+
+use crate::environment::{Environment, Settings, StartError};
+use crate::http::{Call, SESSION_COOKIE};
+use crate::kms::Kms;
+use crate::person::{InService, Person};
+use crate::problem::{Code, Problem};
+use crate::pseudonym::PersonId;
+use crate::roster::Agency;
+use crate::scope::Actor;
+use crate::secret::Secret;
+use crate::session::{Carrier, Session, SessionPolicy, Subject};
+use crate::store::accounts::Accounts;
+use crate::store::sessions::Sessions;
+use crate::telemetry;
+use crate::token::{PublicKey, Verifier};
+
+/// A session as it was presented; nothing of it is believed yet.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// Whose it says to be.
+    pub subject: Subject,
+    /// Its id.
+    pub id: Secret,
+    /// How it came.
+    pub carrier: Carrier,
+}
+
+/// The cookie's value. The subject is in it so that session and person are read side by side.
+pub fn cookie_value(subject: &Subject, id: &Secret) -> String {
+    match subject {
+        Subject::Person(person) => format!("{}.p.{person}", id.reveal()),
+        Subject::Agency(oid) => format!("{}.a.{oid}", id.reveal()),
+    }
+}
+
+fn parse_cookie(value: &str) -> Option<(Subject, Secret)> {
+    let mut parts = value.splitn(3, '.');
+    let id = Secret::parse(parts.next()?)?;
+    let subject = match (parts.next()?, parts.next()?) {
+        ("p", person) if !person.is_empty() => Subject::Person(PersonId::from_stored(person)),
+        ("a", oid) if !oid.is_empty() => Subject::Agency(oid.to_owned()),
+        _ => return None,
+    };
+    Some((subject, id))
+}
+
+/// Who is behind a live session, as they are now.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A person in service.
+    Person(Box<InService>),
+    /// An agency.
+    Agency(Agency),
+}
+
+impl Caller {
+    /// The caller as who may reset whom sees it.
+    pub fn actor(&self) -> Actor<'_> {
+        match self {
+            Self::Person(person) => Actor::Person(person.person()),
+            Self::Agency(agency) => Actor::Agency { agency: &agency.code },
+        }
+    }
+}
+
+/// A call by somebody with a live session.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Who.
+    pub caller: Caller,
+    /// The session.
+    pub session: Session,
+    /// The session's id.
+    pub id: Secret,
+    /// Other people that were asked for in the same read.
+    pub people: HashMap<PersonId, Person>,
+}
+
+/// Lets in who has a live session.
+pub struct Door {
+    sessions: Sessions,
+    accounts: Accounts,
+    verifier: Verifier,
+    keys: Vec<PublicKey>,
+    policy: SessionPolicy,
+    portal_origin: String,
+}
+
+/// What a door needs of the environment.
+pub struct DoorSettings {
+    sessions_table: String,
+    accounts_table: String,
+    token_keys: Vec<String>,
+    policy: SessionPolicy,
+    portal_origin: String,
+}
+
+impl DoorSettings {
+    /// Reads them.
+    pub fn read(settings: &mut Settings<'_>) -> Self {
+        let token_key = settings.required("TOKEN_KEY");
+        Self {
+            sessions_table: settings.required("SESSIONS_TABLE"),
+            accounts_table: settings.required("ACCOUNTS_TABLE"),
+            token_keys: std::iter::once(token_key).chain(settings.optional("TOKEN_PREVIOUS_KEY")).collect(),
+            policy: session_policy(settings),
+            portal_origin: settings.required("PORTAL_ORIGIN"),
+        }
+    }
+}
+
+/// How long sessions live, from the environment.
+pub fn session_policy(settings: &mut Settings<'_>) -> SessionPolicy {
+    let default = SessionPolicy::default();
+    SessionPolicy {
+        idle: SignedDuration::from_secs(settings.parsed("SESSION_IDLE_SECONDS", default.idle.as_secs())),
+        absolute: SignedDuration::from_hours(settings.parsed("SESSION_HOURS", default.absolute.as_hours())),
+    }
+}
+
+impl Door {
+    /// Opens the door: fetches the public keys of live tokens.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn open(
+        environment: &Environment,
+        config: &SdkConfig,
+        client: &Client,
+        settings: DoorSettings,
+    ) -> Result<Self, StartError> {
+        let kms = Kms::new(environment, config);
+        let mut keys = Vec::new();
+        for key in &settings.token_keys {
+            keys.push(kms.public_key(key).await?);
+        }
+        let verifier = Verifier::new(settings.portal_origin.clone(), &keys)
+            .map_err(|error| StartError::Service { service: "KMS", reason: error.to_string() })?;
+        Ok(Self {
+            sessions: Sessions::new(client.clone(), settings.sessions_table),
+            accounts: Accounts::new(client.clone(), settings.accounts_table),
+            verifier,
+            keys,
+            policy: settings.policy,
+            portal_origin: settings.portal_origin,
+        })
+    }
+
+    /// The published keys: the signing one first.
+    pub fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// How long sessions live.
+    pub fn policy(&self) -> &SessionPolicy {
+        &self.policy
+    }
+
+    /// The portal host's origin.
+    pub fn portal_origin(&self) -> &str {
+        &self.portal_origin
+    }
+
+    /// The session that a call presents.
+    ///
+    /// # Errors
+    /// `session_required`; `origin_refused` for a write with a cookie that does not come from our own pages.
+    pub fn presented(&self, call: &Call) -> Result<Presented, Problem> {
+        let required = || Problem::new(Code::SessionRequired);
+        if let Some(authorization) = call.header(header::AUTHORIZATION) {
+            let (scheme, token) = authorization.split_once(' ').ok_or_else(required)?;
+            if !scheme.eq_ignore_ascii_case("bearer") {
+                return Err(required().because("another scheme than Bearer"));
+            }
+            let claims = self.verifier.verify(token.trim(), call.now()).map_err(|error| required().because(error))?;
+            let subject = Subject::parse(&claims.sub).ok_or_else(required)?;
+            let id = Secret::parse(&claims.sid).ok_or_else(required)?;
+            return Ok(Presented { subject, id, carrier: Carrier::Token });
+        }
+        let cookie = call.cookie(SESSION_COOKIE).ok_or_else(required)?;
+        let reads_only = matches!(*call.method(), Method::GET | Method::HEAD);
+        if !reads_only && !call.is_same_origin(&self.portal_origin) {
+            return Err(Problem::new(Code::OriginRefused));
+        }
+        let (subject, id) = parse_cookie(cookie).ok_or_else(required)?;
+        Ok(Presented { subject, id, carrier: Carrier::Cookie })
+    }
+
+    /// Lets a call in: session and person are read side by side, with `others` in the same read.
+    ///
+    /// # Errors
+    /// As [`Door::presented`]; `session_required` when the session has ended, or its person departed.
+    pub async fn admit(&self, call: &Call, others: &[&PersonId]) -> Result<Admitted, Problem> {
+        let presented = self.presented(call)?;
+        telemetry::note_actor(&presented.subject);
+        let required = |reason: &str| Problem::new(Code::SessionRequired).because(reason);
+        let (session, caller, generation, people) = match &presented.subject {
+            Subject::Person(id) if others.is_empty() => {
+                let (session, person) = futures_util::future::try_join(
+                    self.sessions.get(&presented.subject, &presented.id),
+                    self.accounts.person(id),
+                )
+                .await?;
+                let person = person.ok_or_else(|| required("nobody"))?;
+                let generation = person.generation;
+                (session, person.in_service().ok().map(|p| Caller::Person(Box::new(p))), generation, HashMap::new())
+            }
+            Subject::Person(id) => {
+                let ids: Vec<&PersonId> = std::iter::once(id).chain(others.iter().copied()).collect();
+                let (session, people) = futures_util::future::try_join(
+                    self.sessions.get(&presented.subject, &presented.id),
+                    self.accounts.people(&ids),
+                )
+                .await?;
+                let person = people.get(id).cloned().ok_or_else(|| required("nobody"))?;
+                let generation = person.generation;
+                (session, person.in_service().ok().map(|p| Caller::Person(Box::new(p))), generation, people)
+            }
+            Subject::Agency(oid) => {
+                let people = async {
+                    if others.is_empty() { Ok(HashMap::new()) } else { self.accounts.people(others).await }
+                };
+                let (session, agency, people) = futures_util::future::try_join3(
+                    self.sessions.get(&presented.subject, &presented.id),
+                    self.accounts.agency(oid),
+                    people,
+                )
+                .await?;
+                (session, agency.map(Caller::Agency), 0, people)
+            }
+        };
+        let session = session.ok_or_else(|| required("no such session"))?;
+        if session.carrier != presented.carrier {
+            return Err(required("presented in another way than it was given"));
+        }
+        session.check(generation, call.now(), &self.policy)?;
+        let caller = caller.ok_or_else(|| required("departed"))?;
+        let mut session = session;
+        if session.needs_touch(call.now()) {
+            self.sessions.touch(&presented.subject, &presented.id, call.now()).await?;
+            session.last_used_at = call.now();
+        }
+        Ok(Admitted { caller, session, id: presented.id, people })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn cookies_come_back() {
+        let id = Secret::random(&mut StdRng::seed_from_u64(1));
+        for subject in [Subject::Person(PersonId::from_stored("x-_y")), Subject::Agency("2.16.886.101".to_owned())] {
+            assert_eq!(parse_cookie(&cookie_value(&subject, &id)), Some((subject, id.clone())));
+        }
+        for value in ["", "..", "x.p.y", &format!("{}.q.y", id.reveal()), &format!("{}.p.", id.reveal())] {
+            assert_eq!(parse_cookie(value), None, "{value}");
+        }
+    }
+}

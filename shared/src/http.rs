@@ -1,0 +1,382 @@
+//! The edge to API Gateway: a request becomes a [`Call`], a step's result becomes an answer, and the log gets its one line.
+//!
+//! # Adding an endpoint
+//! 1. A route in `infra/template.yaml`, which is all that the stand-in needs to know of it, and in `infra/openapi.yaml`.
+//! 2. A branch in the function's handler: parse the [`Fields`], one call into the step, an [`Answer`].
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use serde_json::{Map, Value, json};
+
+use crate::audit::Origin;
+use crate::lambda::Function;
+use crate::language::Language;
+use crate::problem::{Code, Problem};
+use crate::session::Carrier;
+use crate::telemetry::RequestNotes;
+
+/// The session's cookie. The prefix binds it to this host, to `Path=/` and to TLS.
+pub const SESSION_COOKIE: &str = "__Host-session";
+
+/// Most bytes of a body that are parsed. Every body of the API is smaller by far.
+const MAX_BODY: usize = 64 * 1024;
+
+/// A request, with what every step needs of it.
+#[derive(Debug)]
+pub struct Call {
+    request: Request,
+    /// From where, when, and under which request id.
+    pub origin: Origin,
+    /// The language of the answer.
+    pub language: Language,
+    route: String,
+    certificate: Option<String>,
+}
+
+impl Call {
+    /// Takes a request. Its time is the gateway's `requestContext.timeEpoch`.
+    pub fn of(request: Request) -> Self {
+        let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let language = Language::accepted(header(header::ACCEPT_LANGUAGE).unwrap_or_default());
+        let mut origin =
+            Origin { address: String::new(), request_id: String::new(), at: Timestamp::UNIX_EPOCH };
+        let (mut route, mut certificate) = (String::new(), None);
+        if let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() {
+            origin.address = context.http.source_ip.clone().unwrap_or_default();
+            origin.request_id = context.request_id.clone().unwrap_or_default();
+            origin.at = Timestamp::from_millisecond(context.time_epoch).unwrap_or(Timestamp::UNIX_EPOCH);
+            route = context.route_key.clone().unwrap_or_default();
+            certificate = context
+                .authentication
+                .as_ref()
+                .and_then(|authentication| authentication.client_cert.as_ref())
+                .and_then(|certificate| certificate.client_cert_pem.clone());
+        }
+        Self { request, origin, language, route, certificate }
+    }
+
+    /// The time of the request.
+    pub fn now(&self) -> Timestamp {
+        self.origin.at
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    /// The path.
+    pub fn path(&self) -> &str {
+        self.request.uri().path()
+    }
+
+    /// The client certificate of the connection, PEM.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// A header that is text.
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A query parameter.
+    pub fn query(&self, name: &'static str) -> Option<String> {
+        self.request.query_string_parameters_ref().and_then(|query| query.first(name)).map(str::to_owned)
+    }
+
+    /// A part of the path that the route names.
+    pub fn path_parameter(&self, name: &'static str) -> Option<String> {
+        self.request.path_parameters_ref().and_then(|path| path.first(name)).map(str::to_owned)
+    }
+
+    /// A cookie.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.request
+            .headers()
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The body's fields.
+    ///
+    /// # Errors
+    /// `request_invalid`: not a JSON object, too long, or not called JSON.
+    pub fn fields(&self) -> Result<Fields, Problem> {
+        let json = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        if !self.header(header::CONTENT_TYPE).is_some_and(json) {
+            return Err(Problem::field("content-type").because("not application/json"));
+        }
+        let bytes: &[u8] = self.request.body();
+        if bytes.len() > MAX_BODY {
+            return Err(Problem::field("body").because("too long"));
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(fields)) => Ok(Fields(fields)),
+            _ => Err(Problem::field("body").because("not a JSON object")),
+        }
+    }
+
+    /// Refuses a request that a page of another origin sent.
+    ///
+    /// # Errors
+    /// `origin_refused`.
+    pub fn refuse_foreign_origin(&self, own: &str) -> Result<(), Problem> {
+        match self.header(header::ORIGIN) {
+            Some(origin) if origin != own => Err(Problem::new(Code::OriginRefused)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the request is known to come from a page of this origin.
+    pub fn is_same_origin(&self, own: &str) -> bool {
+        self.header(header::ORIGIN) == Some(own)
+    }
+}
+
+/// The fields of a body. Taken one by one, so that nothing is parsed twice and secrets do not stay behind.
+#[derive(Debug)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// A field that must be there, as text.
+    ///
+    /// # Errors
+    /// `request_invalid`, naming the field.
+    pub fn text(&mut self, name: &'static str) -> Result<String, Problem> {
+        self.optional_text(name)?.ok_or_else(|| Problem::field(name).because("missing"))
+    }
+
+    /// A field that may be left out (or `null`), as text.
+    ///
+    /// # Errors
+    /// `request_invalid` when it is something else.
+    pub fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Problem::field(name).because("not a string")),
+        }
+    }
+
+    /// How a client that signs in wants its session: `"session": "token"`, or a cookie.
+    ///
+    /// # Errors
+    /// `request_invalid` for any other word.
+    pub fn carrier(&mut self) -> Result<Carrier, Problem> {
+        match self.optional_text("session")?.as_deref() {
+            None | Some("cookie") => Ok(Carrier::Cookie),
+            Some("token") => Ok(Carrier::Token),
+            Some(_) => Err(Problem::field("session").because("neither cookie nor token")),
+        }
+    }
+}
+
+/// What a step answers.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Option<Value>,
+}
+
+impl Answer {
+    /// A body under a status.
+    pub fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Some(body) }
+    }
+
+    /// `200` with a body.
+    pub fn ok(body: Value) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
+    /// `204`.
+    pub fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: None }
+    }
+
+    /// `303` to another page.
+    pub fn see_other(location: &str) -> Self {
+        Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: None }
+            .with_header(header::LOCATION, location)
+    }
+
+    /// Adds a header. A value that cannot be one is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: header::HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// Gives the browser a session. No `Max-Age`: it ends with the browser at the latest.
+    #[must_use]
+    pub fn with_session_cookie(self, value: &str) -> Self {
+        let cookie = format!("{SESSION_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict");
+        self.with_header(header::SET_COOKIE, &cookie)
+    }
+
+    /// Takes the browser's session away.
+    #[must_use]
+    pub fn without_session_cookie(self) -> Self {
+        let cookie = format!("{SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+        self.with_header(header::SET_COOKIE, &cookie)
+    }
+
+    fn render(self) -> Response<Body> {
+        let body = self.body.map_or(Body::Empty, |body| Body::Text(body.to_string()));
+        let has_body = !matches!(body, Body::Empty);
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        );
+        if has_body {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in &self.headers {
+            // A step's own header replaces the default; only cookies may come several times.
+            if *name == header::SET_COOKIE {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+        }
+        response
+    }
+}
+
+/// A problem as an answer (RFC 9457).
+pub fn problem_answer(problem: &Problem, language: Language, request_id: &str) -> Answer {
+    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = Answer::json(status, problem.body(language, request_id))
+        .with_header(header::CONTENT_TYPE, "application/problem+json")
+        .with_header(header::CONTENT_LANGUAGE, language.tag())
+        .with_header(header::VARY, "Accept-Language");
+    if let Some(retry_after) = problem.retry_after {
+        answer = answer.with_header(header::RETRY_AFTER, &retry_after.as_secs().to_string());
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        answer = answer.with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"first-sign-in\"");
+    }
+    answer
+}
+
+/// A function behind an HTTP API: each request one call of `handle`, one answer, one line in the log.
+pub fn function<S, F, Fut>(step: &'static str, state: S, handle: F) -> Function
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Arc<Call>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+{
+    let state = Arc::new(state);
+    Function::http(move |request| {
+        let (state, handle) = (Arc::clone(&state), handle.clone());
+        async move {
+            let started = Instant::now();
+            let call = Arc::new(Call::of(request));
+            let (result, notes) = RequestNotes::collect(handle(state, Arc::clone(&call))).await;
+            let (code, reason) = match &result {
+                Ok(_) => ("", String::new()),
+                Err(problem) => (problem.code.name(), problem.reason.clone()),
+            };
+            let answer = result.unwrap_or_else(|problem| {
+                problem_answer(&problem, call.language, &call.origin.request_id)
+            });
+            let response = answer.render();
+            let line = LogLine { step, call: &call, status: response.status().as_u16(), code, reason: &reason, notes: &notes, started };
+            line.write();
+            response
+        }
+    })
+}
+
+/// The one line that the log gets of a request.
+struct LogLine<'a> {
+    step: &'static str,
+    call: &'a Call,
+    status: u16,
+    code: &'static str,
+    reason: &'a str,
+    notes: &'a RequestNotes,
+    started: Instant,
+}
+
+impl LogLine<'_> {
+    fn write(&self) {
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(
+                    step = self.step,
+                    route = self.call.route,
+                    request_id = self.call.origin.request_id,
+                    status = self.status,
+                    outcome = if self.code.is_empty() { "success" } else { "refused" },
+                    code = self.code,
+                    reason = self.reason,
+                    actor = self.notes.actor(),
+                    subject = self.notes.subject(),
+                    aws_calls = self.notes.operations(),
+                    aws_ms = self.notes.milliseconds(),
+                    duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "request"
+                )
+            };
+        }
+        match self.status {
+            500.. => event!(error),
+            400.. => event!(warn),
+            _ => event!(info),
+        }
+    }
+}
+
+/// The answer to a route that the function does not know: the template and the function disagree.
+///
+/// # Errors
+/// Always `request_invalid`, naming the path.
+pub fn unknown_route() -> Result<Answer, Problem> {
+    Err(Problem::field("path").because("the function does not know this route"))
+}
+
+/// A time in answers: RFC 3339, UTC, whole seconds.
+pub fn time(at: Timestamp) -> Value {
+    json!(Timestamp::from_second(at.as_second()).unwrap_or(at).to_string())
+}
+
+#[cfg(all(feature = "dynamodb", feature = "kms"))]
+impl From<crate::sign_in::Outcome> for Answer {
+    fn from(outcome: crate::sign_in::Outcome) -> Self {
+        use crate::sign_in::{Kept, Outcome};
+        match outcome {
+            Outcome::SignedIn { expires_at, kept: Kept::Cookie(value) } => {
+                Self::ok(json!({"status": "signed_in", "expires_at": time(expires_at)})).with_session_cookie(&value)
+            }
+            Outcome::SignedIn { expires_at, kept: Kept::Token(token) } => {
+                Self::ok(json!({"status": "signed_in", "expires_at": time(expires_at), "token": token}))
+            }
+            Outcome::IdentityRequired { ticket, expires_at } => {
+                Self::ok(json!({"status": "identity_required", "ticket": ticket, "expires_at": time(expires_at)}))
+            }
+            Outcome::ActivationRequired { ticket, expires_at } => {
+                Self::ok(json!({"status": "activation_required", "ticket": ticket, "expires_at": time(expires_at)}))
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The end of every successful proof: a session, or a ticket for what is still to do.
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use jiff::{SignedDuration, Timestamp};
+use rand::CryptoRng;
+
+use crate::caller::{cookie_value, session_policy};
+use crate::chance;
+use crate::environment::{Environment, Settings, StartError};
+use crate::kms::Kms;
+use crate::problem::Problem;
+use crate::pseudonym::PersonId;
+use crate::secret::Secret;
+use crate::session::{Carrier, Method, Session, SessionPolicy, Subject};
+use crate::store::audit::AuditTrail;
+use crate::store::sessions::Sessions;
+use crate::store::tickets::Tickets;
+use crate::store::{CommitError, Guard, Transaction};
+use crate::ticket::ActivationTicket;
+use crate::token::Claims;
+
+/// How a proof ends.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Signed in: a cookie's value or a token.
+    SignedIn {
+        /// When the session ends unless it is used.
+        expires_at: Timestamp,
+        /// What the client keeps.
+        kept: Kept,
+    },
+    /// A citizen card seen for the first time: who are you?
+    IdentityRequired {
+        /// The ticket.
+        ticket: String,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// Proved, but not activated yet.
+    ActivationRequired {
+        /// The ticket.
+        ticket: String,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+}
+
+/// What a client keeps of a session.
+#[derive(Debug)]
+pub enum Kept {
+    /// A browser, a cookie's value.
+    Cookie(String),
+    /// A program, a token.
+    Token(String),
+}
+
+/// What signing in needs of the environment.
+pub struct SignInSettings {
+    sessions_table: String,
+    tickets_table: String,
+    audit_table: String,
+    token_key: String,
+    portal_origin: String,
+    session: SessionPolicy,
+    token_life: SignedDuration,
+    ticket_life: SignedDuration,
+}
+
+impl SignInSettings {
+    /// Reads them.
+    pub fn read(settings: &mut Settings<'_>) -> Self {
+        Self {
+            sessions_table: settings.required("SESSIONS_TABLE"),
+            tickets_table: settings.required("TICKETS_TABLE"),
+            audit_table: settings.required("AUDIT_TABLE"),
+            token_key: settings.required("TOKEN_KEY"),
+            portal_origin: settings.required("PORTAL_ORIGIN"),
+            session: session_policy(settings),
+            token_life: SignedDuration::from_secs(settings.parsed("TOKEN_SECONDS", 900)),
+            ticket_life: SignedDuration::from_secs(settings.parsed("TICKET_SECONDS", 900)),
+        }
+    }
+}
+
+/// Opens sessions and issues tickets.
+pub struct SignIn {
+    client: Client,
+    sessions: Sessions,
+    tickets: Tickets,
+    audit: AuditTrail,
+    tokens: Tokens,
+    portal_origin: String,
+    policy: SessionPolicy,
+    ticket_life: SignedDuration,
+}
+
+/// Signs tokens of sessions.
+#[derive(Clone)]
+pub struct Tokens {
+    kms: Kms,
+    key: String,
+    kid: String,
+    issuer: String,
+    life: SignedDuration,
+}
+
+impl Tokens {
+    /// A signer under a key whose id is known.
+    pub fn new(kms: Kms, key: String, kid: String, issuer: String, life: SignedDuration) -> Self {
+        Self { kms, key, kid, issuer, life }
+    }
+
+    /// A fresh token for a session: it ends with the session at the latest.
+    ///
+    /// # Errors
+    /// `unavailable` when KMS does not sign.
+    pub async fn sign(
+        &self,
+        session: &Session,
+        id: &Secret,
+        policy: &SessionPolicy,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), Problem> {
+        let end = now.checked_add(self.life).unwrap_or(Timestamp::MAX).min(session.ends_at(policy));
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: session.subject.to_string(),
+            sid: id.reveal().to_owned(),
+            jti: Secret::random(&mut chance::system()).reveal().to_owned(),
+            amr: vec![session.method.amr().to_owned()],
+            iat: now.as_second(),
+            exp: end.as_second(),
+        };
+        Ok((self.kms.sign(&self.key, &self.kid, &claims).await?, end))
+    }
+}
+
+/// A session that is about to be opened.
+pub struct Opening {
+    session: Session,
+    id: Secret,
+}
+
+impl SignIn {
+    /// Starts: fetches the signing key's id, and opens the connection to DynamoDB.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        environment: &Environment,
+        config: &SdkConfig,
+        client: &Client,
+        settings: SignInSettings,
+    ) -> Result<Self, StartError> {
+        let kms = Kms::new(environment, config);
+        let kid = kms.public_key(&settings.token_key).await?.kid;
+        let origin = settings.portal_origin.clone();
+        Ok(Self {
+            client: client.clone(),
+            sessions: Sessions::new(client.clone(), settings.sessions_table),
+            tickets: Tickets::new(client.clone(), settings.tickets_table),
+            audit: AuditTrail::new(client.clone(), settings.audit_table),
+            tokens: Tokens::new(kms, settings.token_key, kid, origin, settings.token_life),
+            portal_origin: settings.portal_origin,
+            policy: settings.session,
+            ticket_life: settings.ticket_life,
+        })
+    }
+
+    /// The tickets.
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
+    /// The audit trail.
+    pub fn audit(&self) -> &AuditTrail {
+        &self.audit
+    }
+
+    /// The client, for transactions.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The portal host's origin.
+    pub fn portal_origin(&self) -> &str {
+        &self.portal_origin
+    }
+
+    /// When a ticket that is issued now ends.
+    pub fn ticket_end(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(self.ticket_life).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Prepares a session.
+    pub fn opening(
+        subject: Subject,
+        carrier: Carrier,
+        method: Method,
+        generation: u64,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Opening {
+        Opening { session: Session::open(subject, carrier, method, generation, now), id: Secret::random(rng) }
+    }
+
+    /// Opens the session in `transaction`. A token is signed beside the write; it is worth nothing unless the write
+    /// succeeds.
+    ///
+    /// # Errors
+    /// The outer error is a refused condition or the service's; the inner one KMS's.
+    pub async fn open(
+        &self,
+        transaction: Transaction,
+        opening: &Opening,
+        now: Timestamp,
+    ) -> Result<Result<Outcome, Problem>, CommitError> {
+        let Opening { session, id } = opening;
+        let put = self.sessions.open(id, session, &self.policy)?;
+        let commit = transaction.with(Guard::New, put).commit(&self.client);
+        let kept = match session.carrier {
+            Carrier::Cookie => {
+                commit.await?;
+                Kept::Cookie(cookie_value(&session.subject, id))
+            }
+            Carrier::Token => {
+                let sign = self.tokens.sign(session, id, &self.policy, now);
+                let (committed, signed) = futures_util::future::join(commit, sign).await;
+                committed?;
+                match signed {
+                    Ok((token, _)) => Kept::Token(token),
+                    Err(problem) => return Ok(Err(problem)),
+                }
+            }
+        };
+        Ok(Ok(Outcome::SignedIn { expires_at: session.expires_at(&self.policy), kept }))
+    }
+
+    /// Issues an activation ticket in `transaction`.
+    ///
+    /// # Errors
+    /// A refused condition, or the service's.
+    pub async fn require_activation(
+        &self,
+        transaction: Transaction,
+        person: &PersonId,
+        generation: u64,
+        method: Method,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Outcome, CommitError> {
+        let expires_at = self.ticket_end(now);
+        let secret = Secret::random(rng);
+        let content = ActivationTicket { person: person.clone(), generation, method, expires_at };
+        let put = self.tickets.issue_activation(&secret, &content)?;
+        transaction.with(Guard::New, put).commit(&self.client).await?;
+        Ok(Outcome::ActivationRequired { ticket: activation_ticket(&secret, person), expires_at })
+    }
+}
+
+/// An activation ticket as the client keeps it. The person is in it so that ticket and person are one read.
+pub fn activation_ticket(secret: &Secret, person: &PersonId) -> String {
+    format!("{}.{person}", secret.reveal())
+}
+
+/// Reads what [`activation_ticket`] wrote.
+pub fn parse_activation_ticket(text: &str) -> Option<(Secret, PersonId)> {
+    let (secret, person) = text.split_once('.')?;
+    let person = (!person.is_empty() && person.len() <= 64).then(|| PersonId::from_stored(person))?;
+    Some((Secret::parse(secret)?, person))
+}
