@@ -1,0 +1,54 @@
+//! The portal: the pages of first-sign-in, their assets, and the API's description, all embedded in the binary.
+//!
+//! It reaches no AWS service and reads nothing but its request. What pages do, they do by calling the other functions
+//! from the browser; their sources are in `web/`:
+//!
+//! - `web/layout.html` around `web/pages/`, filled in once at start ([`site`] says how to add a page);
+//! - `web/texts/`, one file a language with the same keys; the texts of error codes come from [`shared::problem`] and
+//!   those of password rules from [`shared::password`], so there is no second copy of either;
+//! - `web/assets/`: one style sheet, and ES modules without a framework, checked by TypeScript through their JSDoc
+//!   types (`web/jsconfig.json`). Assets are served under names that carry their content's hash.
+
+mod handler;
+mod site;
+mod template;
+
+use std::sync::Arc;
+
+use lambda_http::http::{HeaderValue, Uri};
+use shared::environment::{Environment, StartError};
+use shared::lambda::Function;
+use shared::password::Policy;
+
+use crate::handler::Portal;
+use crate::site::{Facts, Site};
+
+/// Makes the site and serves it.
+///
+/// # Errors
+/// [`StartError::Configuration`].
+pub async fn start(environment: &Environment) -> Result<Function, StartError> {
+    let mut settings = environment.settings();
+    let card_origin = settings.required("CARD_ORIGIN");
+    let helpdesk = settings.optional("HELPDESK_CONTACT");
+    let mut password_policy = settings.parsed("PASSWORD_POLICY", Policy::manual());
+    password_policy.min_length = settings.parsed("PASSWORD_MIN_LENGTH", password_policy.min_length);
+    settings.finish()?;
+    let malformed = |reason: String| StartError::Configuration(vec![reason]);
+    let origin = origin(&card_origin)
+        .ok_or_else(|| malformed(format!("CARD_ORIGIN: no https origin: {card_origin:?}")))?;
+    let site = Site::build(&Facts { card_origin, helpdesk, password_policy })
+        .map_err(|unrendered| malformed(format!("a page's source: {}", unrendered.0)))?;
+    let portal = Arc::new(Portal::new(site, &origin));
+    Ok(Function::http(move |request| {
+        let portal = Arc::clone(&portal);
+        async move { portal.handle(request) }
+    }))
+}
+
+/// An `https` origin without a slash at its end, fit for a header.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let authority = text.strip_prefix("https://")?;
+    let host = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:*[]".contains(&byte));
+    (host && text.parse::<Uri>().is_ok()).then(|| HeaderValue::from_str(text).ok()).flatten()
+}

@@ -1,0 +1,429 @@
+//! The site: every page in both languages and every asset, made once at start from the sources in `web/`.
+//!
+//! # Adding a page
+//! 1. Its HTML in `web/pages/`, and a row in [`PAGES`]. The text `<name>.title` is its title and its heading.
+//! 2. Its texts, in both files of `web/texts/`. Those that scripts use begin with `say.`.
+//! 3. When it does something: a module in `web/assets/`, and a row in [`ASSETS`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+use shared::language::Language;
+use shared::password::{BrokenRule, Policy};
+use shared::problem::Code;
+
+use crate::template::{Unrendered, data_block, escape, render};
+
+/// A page as it is written.
+pub(crate) struct PageSource {
+    /// Where it is served.
+    pub(crate) path: &'static str,
+    name: &'static str,
+    html: &'static str,
+    script: &'static str,
+}
+
+macro_rules! page {
+    ($path:literal, $name:literal, $script:literal) => {
+        PageSource {
+            path: $path,
+            name: $name,
+            html: include_str!(concat!("../web/pages/", $name, ".html")),
+            script: $script,
+        }
+    };
+}
+
+/// Every page but the one for addresses that do not exist.
+pub(crate) const PAGES: &[PageSource] = &[
+    page!("/", "sign-in", "sign-in.js"),
+    page!("/card", "card-return", "card.js"),
+    page!("/identity", "identity", "identity.js"),
+    page!("/activation", "activation", "activation.js"),
+    page!("/home", "home", "home.js"),
+    page!("/hr", "hr", "hr.js"),
+    page!("/help/card", "card-help", "plain.js"),
+    page!("/problems", "problems", "plain.js"),
+];
+
+const NOT_FOUND: PageSource = page!("", "not-found", "plain.js");
+
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../web/assets/", $name)))),*]
+    };
+}
+
+/// Every asset, each module after those that it imports: its address names its content, their addresses included.
+const ASSETS: &[(&str, &str)] = assets![
+    "icon.svg",
+    "style.css",
+    "api.js",
+    "challenge.js",
+    "page.js",
+    "form.js",
+    "session.js",
+    "steps.js",
+    "activation.js",
+    "card.js",
+    "home.js",
+    "hr.js",
+    "identity.js",
+    "plain.js",
+    "sign-in.js",
+];
+
+const LAYOUT: &str = include_str!("../web/layout.html");
+const ZH_TW: &str = include_str!("../web/texts/zh-TW.json");
+const EN: &str = include_str!("../web/texts/en.json");
+const OPENAPI: &str = "openapi: 3.1.0\n";
+
+/// What the pages say that is not in their sources.
+pub(crate) struct Facts {
+    /// The card host's origin.
+    pub(crate) card_origin: String,
+    /// How to reach the helpdesk, if the operator says so.
+    pub(crate) helpdesk: Option<String>,
+    /// What a new password must be.
+    pub(crate) password_policy: Policy,
+}
+
+/// Something that the site serves.
+pub(crate) struct Resource {
+    /// Its media type.
+    pub(crate) content_type: &'static str,
+    /// Its content.
+    pub(crate) body: String,
+    /// Its entity tag, quotes included.
+    pub(crate) etag: String,
+}
+
+impl Resource {
+    fn new(content_type: &'static str, body: String) -> Self {
+        let etag = format!("\"{}\"", fingerprint(&body));
+        Self { content_type, body, etag }
+    }
+}
+
+/// One of a thing in each language.
+pub(crate) struct Bilingual<T> {
+    zh_tw: T,
+    en: T,
+}
+
+impl<T> Bilingual<T> {
+    fn make<E>(make: impl Fn(Language) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { zh_tw: make(Language::ZhTw)?, en: make(Language::En)? })
+    }
+
+    /// The one in `language`.
+    pub(crate) fn get(&self, language: Language) -> &T {
+        match language {
+            Language::ZhTw => &self.zh_tw,
+            Language::En => &self.en,
+        }
+    }
+}
+
+/// The whole site.
+pub(crate) struct Site {
+    /// Pages by path.
+    pub(crate) pages: HashMap<&'static str, Bilingual<Resource>>,
+    /// The page for addresses that do not exist.
+    pub(crate) not_found: Bilingual<Resource>,
+    /// Assets by path; the path names the content.
+    pub(crate) assets: HashMap<String, Resource>,
+    /// The API's description.
+    pub(crate) openapi: Resource,
+}
+
+impl Site {
+    /// Makes the site.
+    ///
+    /// # Errors
+    /// [`Unrendered`]: a source names something that does not exist.
+    pub(crate) fn build(facts: &Facts) -> Result<Self, Unrendered> {
+        let (assets, addresses) = publish();
+        let texts = Bilingual::make(texts)?;
+        let page = |source: &PageSource| {
+            Bilingual::make(|language| {
+                let page =
+                    Page { source, facts, language, texts: texts.get(language), addresses: &addresses };
+                page.render().map(|html| Resource::new("text/html; charset=utf-8", html))
+            })
+        };
+        Ok(Self {
+            pages: PAGES.iter().map(|source| Ok((source.path, page(source)?))).collect::<Result<_, _>>()?,
+            not_found: page(&NOT_FOUND)?,
+            assets,
+            openapi: Resource::new("application/yaml", OPENAPI.to_owned()),
+        })
+    }
+}
+
+/// The assets by path, and their paths by name.
+fn publish() -> (HashMap<String, Resource>, HashMap<&'static str, String>) {
+    let mut assets = HashMap::new();
+    let mut addresses = HashMap::new();
+    for (name, source) in ASSETS {
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let content_type = match extension {
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        let body =
+            addresses.iter().fold((*source).to_owned(), |body, (imported, address): (&&str, &String)| {
+                body.replace(&format!("\"./{imported}\""), &format!("\"{address}\""))
+            });
+        let address = format!("/assets/{stem}.{}.{extension}", fingerprint(&body));
+        assets.insert(address.clone(), Resource::new(content_type, body));
+        addresses.insert(*name, address);
+    }
+    (assets, addresses)
+}
+
+/// The first 80 bits of SHA-256: enough that no two versions of a file meet.
+fn fingerprint(content: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, content.as_bytes());
+    digest.as_ref().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+}
+
+type Texts = BTreeMap<String, String>;
+
+fn texts(language: Language) -> Result<Texts, Unrendered> {
+    let file = match language {
+        Language::ZhTw => ZH_TW,
+        Language::En => EN,
+    };
+    serde_json::from_str(file).map_err(|error| Unrendered(format!("texts {}: {error}", language.tag())))
+}
+
+/// A page on its way to its HTML in one language.
+struct Page<'a> {
+    source: &'a PageSource,
+    facts: &'a Facts,
+    language: Language,
+    texts: &'a Texts,
+    addresses: &'a HashMap<&'static str, String>,
+}
+
+impl Page<'_> {
+    fn render(&self) -> Result<String, Unrendered> {
+        render(LAYOUT, |name| self.fill(name))
+    }
+
+    fn fill(&self, name: &str) -> Result<String, Unrendered> {
+        let Some(special) = name.strip_prefix('@') else { return self.text(name).map(escape) };
+        Ok(match special.split_once(' ').unwrap_or((special, "")) {
+            ("account-rules", _) => escape(Code::AccountInvalid.detail(self.language)),
+            ("asset", asset) => self.address(asset)?,
+            ("card-origin", _) => escape(&self.facts.card_origin),
+            ("content", _) => render(self.source.html, |name| self.fill(name))?,
+            ("current", tag) if tag == self.language.tag() => " aria-current=\"true\"".to_owned(),
+            ("current", _) => String::new(),
+            ("helpdesk", _) => match &self.facts.helpdesk {
+                Some(contact) => escape(contact),
+                None => escape(self.text("site.helpdesk-default")?),
+            },
+            ("language", _) => self.language.tag().to_owned(),
+            ("password-rules", _) => self.password_rules(),
+            ("problem-list", _) => self.problem_list(),
+            ("problems", _) => data_block(&self.problems()),
+            ("script", _) => self.address(self.source.script)?,
+            ("texts", _) => data_block(&self.texts_for_scripts()),
+            ("title", _) => escape(self.text(&format!("{}.title", self.source.name))?),
+            _ => return Err(self.unknown(name)),
+        })
+    }
+
+    fn text(&self, key: &str) -> Result<&str, Unrendered> {
+        self.texts.get(key).map(String::as_str).ok_or_else(|| self.unknown(key))
+    }
+
+    fn address(&self, asset: &str) -> Result<String, Unrendered> {
+        self.addresses.get(asset).cloned().ok_or_else(|| self.unknown(asset))
+    }
+
+    fn unknown(&self, name: &str) -> Unrendered {
+        Unrendered(format!("{} {}: {name:?}", self.source.name, self.language.tag()))
+    }
+
+    fn texts_for_scripts(&self) -> Value {
+        self.texts
+            .iter()
+            .filter(|(key, _)| key.starts_with("say."))
+            .map(|(key, text)| (key, json!(text)))
+            .collect()
+    }
+
+    fn problems(&self) -> Value {
+        let text =
+            |code: &Code| json!({ "title": code.title(self.language), "detail": code.detail(self.language) });
+        Code::ALL.iter().map(|code| (code.name(), text(code))).collect()
+    }
+
+    fn problem_list(&self) -> String {
+        let entry = |code: &Code| {
+            format!(
+                "<section class=\"panel\" id=\"{name}\"><h2>{title}</h2><p>{detail}</p><p class=\"hint\">{status} <code>{name}</code></p></section>\n",
+                name = code.name(),
+                title = escape(code.title(self.language)),
+                detail = escape(code.detail(self.language)),
+                status = code.status(),
+            )
+        };
+        Code::ALL.iter().map(entry).collect()
+    }
+
+    fn password_rules(&self) -> String {
+        let item = |rule: BrokenRule| format!("<li>{}</li>", escape(&rule.text(self.language)));
+        format!("<ul>{}</ul>", rules(&self.facts.password_policy).into_iter().map(item).collect::<String>())
+    }
+}
+
+/// The rules of a policy, in the words in which a refused password is told which of them it breaks.
+fn rules(policy: &Policy) -> Vec<BrokenRule> {
+    let mut rules = vec![BrokenRule::TooShort { min: policy.min_length }];
+    if policy.classes > 1 {
+        rules.push(BrokenRule::TooFewClasses { needed: policy.classes });
+    }
+    if !policy.forbidden.is_empty() {
+        rules.push(BrokenRule::ForbiddenCharacter { forbidden: policy.forbidden });
+    }
+    rules.extend([BrokenRule::ContainsAccount, BrokenRule::UsedBefore, BrokenRule::TooCommon]);
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn site() -> Site {
+        let card_origin = "https://card.example.gov.tw".to_owned();
+        let facts = Facts { card_origin, helpdesk: None, password_policy: Policy::manual() };
+        Site::build(&facts).unwrap()
+    }
+
+    /// What stands between `before` and `after`, each time.
+    fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+        text.split(before).skip(1).filter_map(|rest| rest.split_once(after).map(|(found, _)| found)).collect()
+    }
+
+    #[test]
+    fn both_languages_have_the_same_texts() {
+        let keys = |language| texts(language).unwrap().into_keys().collect::<BTreeSet<_>>();
+        assert_eq!(keys(Language::ZhTw), keys(Language::En));
+        for language in [Language::ZhTw, Language::En] {
+            for (key, text) in texts(language).unwrap() {
+                assert!(!text.trim().is_empty(), "{key} {}", language.tag());
+            }
+        }
+        let braces = |language| -> Vec<_> {
+            let texts = texts(language).unwrap();
+            texts.into_iter().map(|(key, text)| (key, between(&text, "{", "}").join(" "))).collect()
+        };
+        assert_eq!(braces(Language::ZhTw), braces(Language::En));
+    }
+
+    #[test]
+    fn every_text_exists_and_is_used() {
+        let mut used: BTreeSet<String> = BTreeSet::from(["site.helpdesk-default".to_owned()]);
+        let sources = PAGES.iter().chain([&NOT_FOUND]);
+        for source in sources.clone() {
+            used.insert(format!("{}.title", source.name));
+        }
+        for html in sources.map(|source| source.html).chain([LAYOUT]) {
+            used.extend(
+                between(html, "{{", "}}")
+                    .into_iter()
+                    .filter(|name| !name.starts_with('@'))
+                    .map(str::to_owned),
+            );
+        }
+        for (name, script) in ASSETS.iter().filter(|(name, _)| name.ends_with(".js")) {
+            let said: Vec<_> = between(script, "say(\"", "\"").into_iter().map(str::to_owned).collect();
+            assert_eq!(
+                said.len(),
+                script.matches("say(").count() - script.matches("function say(").count(),
+                "{name}"
+            );
+            assert!(said.iter().all(|key| key.starts_with("say.")), "{name}: {said:?}");
+            used.extend(said);
+        }
+        assert_eq!(used, texts(Language::ZhTw).unwrap().into_keys().collect());
+    }
+
+    #[test]
+    fn every_address_in_pages_and_modules_is_served() {
+        let site = site();
+        let pages = site.pages.values().chain([&site.not_found]);
+        let pages = pages.flat_map(|page| [&page.zh_tw, &page.en]).collect::<Vec<_>>();
+        let mut found = BTreeSet::new();
+        for resource in pages.iter().copied().chain(site.assets.values()) {
+            found.extend(
+                between(&resource.body, "\"/assets/", "\"").into_iter().map(|rest| format!("/assets/{rest}")),
+            );
+            assert!(
+                !resource.body.contains("\"./"),
+                "an import of something that is no asset, or comes later"
+            );
+            for link in between(&resource.body, "href=\"/", "\"")
+                .into_iter()
+                .filter(|link| !link.starts_with("assets/"))
+            {
+                assert!(site.pages.contains_key(format!("/{link}").as_str()), "/{link}");
+            }
+        }
+        assert_eq!(
+            found,
+            site.assets.keys().cloned().collect(),
+            "every asset is used, and every used one exists"
+        );
+    }
+
+    #[test]
+    fn every_page_is_whole() {
+        let site = site();
+        for (path, page) in site.pages.iter().chain([(&"not found", &site.not_found)]) {
+            for (tag, html) in [("zh-TW", &page.zh_tw.body), ("en", &page.en.body)] {
+                assert!(html.contains(&format!("<html lang=\"{tag}\">")), "{path}");
+                assert!(!html.contains("{{"), "{path}");
+                assert_eq!(html.matches("<h1>").count(), 1, "{path}");
+                assert_eq!(html.matches("<noscript>").count(), 1, "{path}");
+                assert_eq!(html.matches("aria-current=\"true\"").count(), 1, "{path}");
+                for banned in [" style=", "<style", " onclick=", "javascript:", "<script>"] {
+                    assert!(!html.contains(banned), "{path}: {banned} is nothing for this policy");
+                }
+                let ids: Vec<_> = between(html, " id=\"", "\"");
+                let unique: BTreeSet<_> = ids.iter().collect();
+                assert_eq!(ids.len(), unique.len(), "{path}: {ids:?}");
+                for reference in ["for=\"", "aria-describedby=\"", "aria-labelledby=\""] {
+                    for id in between(html, reference, "\"").iter().flat_map(|ids| ids.split(' ')) {
+                        assert!(unique.contains(&id), "{path}: {reference}{id}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_password_are_shown_in_the_words_of_its_refusal() {
+        let html = &site().pages["/activation"].zh_tw.body.clone();
+        let shown =
+            BrokenRule::ForbiddenCharacter { forbidden: Policy::manual().forbidden }.text(Language::ZhTw);
+        assert!(html.contains(&escape(&shown)), "{html}");
+        assert!(html.contains(&escape(Code::AccountInvalid.detail(Language::ZhTw))));
+    }
+
+    #[test]
+    fn problems_can_be_looked_up() {
+        let html = &site().pages["/problems"].en.body.clone();
+        for code in Code::ALL {
+            assert!(html.contains(&format!("id=\"{}\"", code.name())), "{}", code.name());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// Search an employee, confirm, reset, and follow the mail.
+
+import { clearProblems, onSubmit } from "./form.js";
+import { describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { callSignedIn, mayReset, withSession } from "./session.js";
+
+/**
+ * @typedef {object} Employee
+ * @property {string} name
+ * @property {string} agency
+ * @property {string} agency_name
+ * @property {"in_service" | "departed"} status
+ * @property {"none" | "initial_password" | "active" | "locked"} account_state
+ * @property {string} [email] masked
+ * @property {boolean} may_reset
+ * @property {string} [why_not] the code of the problem that a reset would meet
+ */
+
+/** @typedef {"queued" | "sent" | "delivered" | "bounced" | "failed"} Mail */
+/** @typedef {{ reset_id: string, mail: Mail, expires_at: string }} Reset */
+
+const STATUS = {
+  in_service: say("say.status.in_service"),
+  departed: say("say.status.departed"),
+};
+const ACCOUNT = {
+  none: say("say.account.none"),
+  initial_password: say("say.account.initial_password"),
+  active: say("say.account.active"),
+  locked: say("say.account.locked"),
+};
+const MAIL = {
+  queued: say("say.mail.queued"),
+  sent: say("say.mail.sent"),
+  delivered: say("say.mail.delivered"),
+  bounced: say("say.mail.bounced"),
+  failed: say("say.mail.failed"),
+};
+const MAIL_DETAIL = {
+  queued: say("say.mail-detail.queued"),
+  sent: say("say.mail-detail.sent"),
+  delivered: say("say.mail-detail.delivered"),
+  bounced: say("say.mail-detail.bounced"),
+  failed: say("say.mail-detail.failed"),
+};
+
+/** States in which a mail stays. */
+const FINAL = ["delivered", "bounced", "failed"];
+
+/** When to ask again about a mail, in milliseconds after each answer; the last wait repeats until the page gives up. */
+const WAITS_MS = [1_000, 1_000, 2_000, 2_000, 4_000, 5_000, 10_000];
+const GIVE_UP_AFTER = 60;
+
+const employeePart = element("employee", HTMLElement);
+const resetForm = element("reset", HTMLFormElement);
+const reason = element("reason", HTMLTextAreaElement);
+const confirmation = element("confirm", HTMLDialogElement);
+const donePart = element("done", HTMLElement);
+
+/** Whom the page shows, with the national ID that found them. @type {{ nationalId: string, name: string } | undefined} */
+let found;
+
+withSession(element("desk", HTMLElement), (session) => {
+  if (!mayReset(session)) {
+    toHome();
+    return;
+  }
+  fill("who", session.subject === "agency" ? session.agency_name : `${session.agency_name} ${session.name}`);
+  const helpdesk = session.roles.includes("helpdesk");
+  element("reason-field", HTMLElement).hidden = !helpdesk;
+  reason.required = helpdesk;
+});
+
+onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
+  employeePart.hidden = true;
+  found = undefined;
+  /** @type {Employee} */
+  const employee = await callSignedIn("POST", "/v1/hr/employees/search", { national_id });
+  found = { nationalId: national_id, name: employee.name };
+  fill("employee-name", employee.name);
+  fill("employee-agency", employee.agency_name);
+  fill("employee-status", STATUS[employee.status]);
+  fill("employee-account", ACCOUNT[employee.account_state]);
+  fill("employee-email", employee.email);
+  const whyNot = element("why-not", HTMLElement);
+  whyNot.hidden = true;
+  if (employee.why_not) describe(whyNot, problemOf(employee.why_not));
+  resetForm.reset();
+  clearProblems(resetForm);
+  resetForm.hidden = !employee.may_reset;
+  reveal(employeePart);
+});
+
+/**
+ * Asks to confirm, as the manual does.
+ * @param {Record<string, string>} values
+ * @returns {Promise<boolean>}
+ */
+function confirmed({ email }) {
+  fill("confirm-person", found?.name);
+  fill("confirm-email", email);
+  confirmation.returnValue = "";
+  confirmation.showModal();
+  return new Promise((resolve) => {
+    confirmation.addEventListener("close", () => resolve(confirmation.returnValue === "confirmed"), { once: true });
+  });
+}
+
+onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
+  const person = found;
+  if (!person) return;
+  /** @type {Reset} */
+  const reset = await callSignedIn("POST", "/v1/hr/employees/password-reset", {
+    national_id: person.nationalId,
+    email,
+    ...(reason.required ? { reason: why } : {}),
+  });
+  employeePart.hidden = true;
+  element("search", HTMLFormElement).reset();
+  const shown = listReset(person.name, reset);
+  reveal(donePart);
+  follow(reset, shown);
+}, { confirm: confirmed });
+
+/**
+ * Adds a reset to the page's list.
+ * @param {string} name
+ * @param {Reset} reset
+ * @returns {(mail: Mail) => void} shows the mail's state
+ */
+function listReset(name, reset) {
+  const template = element("done-reset", HTMLTemplateElement);
+  const item = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+  /** @param {string} selector */
+  const part = (selector) => {
+    const found = item.querySelector(selector);
+    if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
+    return found;
+  };
+  const state = part("[data-mail]");
+  const detail = part("[data-mail-detail]");
+  part("[data-name]").textContent = name;
+  part("[data-until]").textContent = say("say.initial-until", { time: time(reset.expires_at) });
+  element("resets", HTMLUListElement).prepend(item);
+  /** @param {Mail} mail */
+  const show = (mail) => {
+    if (state.dataset.mail === mail) return;
+    state.dataset.mail = mail;
+    state.textContent = MAIL[mail];
+    detail.textContent = MAIL_DETAIL[mail];
+  };
+  show(reset.mail);
+  return show;
+}
+
+/**
+ * Asks about a reset's mail until its state is final.
+ * @param {Reset} reset
+ * @param {(mail: Mail) => void} show
+ */
+async function follow(reset, show) {
+  for (let asked = 0; asked < GIVE_UP_AFTER; asked += 1) {
+    await new Promise((resolve) => setTimeout(resolve, WAITS_MS[Math.min(asked, WAITS_MS.length - 1)]));
+    try {
+      /** @type {Reset} */
+      const now = await callSignedIn("GET", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}`);
+      show(now.mail);
+      if (FINAL.includes(now.mail)) return;
+    } catch {
+      // The next question may be answered; the reset itself is done either way.
+    }
+  }
+}

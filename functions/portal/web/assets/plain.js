@@ -1,0 +1,5 @@
+// A page that only needs to be read.
+
+import { ready } from "./page.js";
+
+ready();
