@@ -188,12 +188,13 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Option<Value>,
+    problem: Option<Problem>,
 }
 
 impl Answer {
     /// A body under a status.
     pub fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Some(body) }
+        Self { status, headers: HeaderMap::new(), body: Some(body), problem: None }
     }
 
     /// `200` with a body.
@@ -203,12 +204,12 @@ impl Answer {
 
     /// `204`.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: None }
+        Self { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: None, problem: None }
     }
 
     /// `303` to another page.
     pub fn see_other(location: &str) -> Self {
-        Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: None }
+        Self { status: StatusCode::SEE_OTHER, headers: HeaderMap::new(), body: None, problem: None }
             .with_header(header::LOCATION, location)
     }
 
@@ -219,6 +220,12 @@ impl Answer {
             self.headers.append(name, value);
         }
         self
+    }
+
+    /// Says that this answer brings a problem in another form than its own, such as a redirect: the log tells it as one.
+    #[must_use]
+    pub fn because(self, problem: Problem) -> Self {
+        Self { problem: Some(problem), ..self }
     }
 
     /// Gives the browser a session. No `Max-Age`: it ends with the browser at the latest.
@@ -292,13 +299,12 @@ where
             let started = Instant::now();
             let call = Arc::new(Call::of(request));
             let (result, notes) = RequestNotes::collect(handle(state, Arc::clone(&call))).await;
-            let (code, reason) = match &result {
-                Ok(_) => ("", String::new()),
-                Err(problem) => (problem.code.name(), problem.reason.clone()),
-            };
-            let answer = result.unwrap_or_else(|problem| {
-                problem_answer(&problem, call.language, &call.origin.request_id)
+            let mut answer = result.unwrap_or_else(|problem| {
+                problem_answer(&problem, call.language, &call.origin.request_id).because(problem)
             });
+            let problem = answer.problem.take();
+            let code = problem.as_ref().map_or("", |problem| problem.code.name());
+            let reason = problem.map(|problem| problem.reason).unwrap_or_default();
             let response = answer.render();
             let line = LogLine { step, call: &call, status: response.status().as_u16(), code, reason: &reason, notes: &notes, started };
             line.write();

@@ -1,2 +1,6 @@
-//! activation
-fn main() {}
+//! Wires the function to the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::run(activation::start).await
+}

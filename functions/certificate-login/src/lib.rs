@@ -1,1 +1,83 @@
-//! certificate-login
+//! Sign-in with a smart card (貳、1), in three calls:
+//!
+//! 1. `GET /v1/login/certificate` on the card host: the certificate is checked, and the browser goes back to the portal
+//!    host with a one-time code ([`card`]);
+//! 2. `POST /v1/login/certificate`: the page exchanges the code, with the verifier that only it knows ([`exchange`]);
+//! 3. `POST /v1/login/certificate/identity`, the first time only: whose card is it? ([`bind`]).
+//!
+//! A bound card costs two reads side by side and a write on the card host, and two writes at the exchange: the person is not
+//! read at all, the transaction's condition decides on them.
+
+pub mod bind;
+pub mod card;
+pub mod exchange;
+pub mod handler;
+
+use std::path::Path;
+
+use jiff::SignedDuration;
+use shared::certificate::Truststore;
+use shared::environment::{Environment, StartError};
+use shared::lambda::Function;
+use shared::pseudonym::Pseudonymizer;
+use shared::sign_in::{SignIn, SignInSettings};
+use shared::store;
+use shared::store::accounts::Accounts;
+use shared::store::revocations::Revocations;
+use shared::{aws, kms};
+
+/// The step.
+pub struct CertificateLogin {
+    accounts: Accounts,
+    revocations: Revocations,
+    sign_in: SignIn,
+    pseudonyms: Pseudonymizer,
+    truststore: Truststore,
+    revocation_grace: SignedDuration,
+    code_life: SignedDuration,
+}
+
+/// Starts the function.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(environment: &Environment) -> Result<Function, StartError> {
+    let step = CertificateLogin::start(environment).await?;
+    Ok(shared::http::function("certificate-login", step, handler::handle))
+}
+
+impl CertificateLogin {
+    /// Starts the step.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let mut settings = environment.settings();
+        let sign_in = SignInSettings::read(&mut settings);
+        let accounts = settings.required("ACCOUNTS_TABLE");
+        let revocations = settings.required("REVOCATIONS_TABLE");
+        let pseudonym_key = settings.required("PSEUDONYM_KEY");
+        let truststore = settings.required("TRUSTSTORE_DIR");
+        let grace = SignedDuration::from_secs(settings.parsed("REVOCATION_GRACE_SECONDS", 0));
+        let code_life = SignedDuration::from_secs(settings.parsed("CODE_SECONDS", 60));
+        settings.finish()?;
+        let truststore = Truststore::load(Path::new(&truststore))?;
+        let config = aws::sdk_config(environment).await;
+        let client = store::client(environment, &config);
+        store::connect(&client, &accounts, false).await?;
+        Ok(Self {
+            pseudonyms: kms::Kms::new(environment, &config).pseudonymizer(&pseudonym_key).await?,
+            sign_in: SignIn::start(environment, &config, &client, sign_in).await?,
+            accounts: Accounts::new(client.clone(), accounts),
+            revocations: Revocations::new(client, revocations),
+            truststore,
+            revocation_grace: grace,
+            code_life,
+        })
+    }
+
+    /// The portal host's origin.
+    pub fn portal_origin(&self) -> &str {
+        self.sign_in.portal_origin()
+    }
+}

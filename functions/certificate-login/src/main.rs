@@ -1,2 +1,6 @@
-//! certificate-login
-fn main() {}
+//! Wires the function to the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::run(certificate_login::start).await
+}

@@ -1,2 +1,6 @@
-//! hr-reset
-fn main() {}
+//! Wires the function to the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::run(hr_reset::start).await
+}

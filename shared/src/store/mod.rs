@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use transaction::{CommitError, Guard, Refused, Transaction};
+pub use transaction::{CommitError, Guard, Refused, Transaction, Write};
 
 use crate::aws;
 use crate::environment::{Environment, StartError};

@@ -1,0 +1,140 @@
+//! The identity: the first time, a card's holder says who they are, and the card is bound to them (貳、1、(3)).
+
+use rand::CryptoRng;
+use shared::audit::{Action, Origin, SUCCESS};
+use shared::identifier::Identifier;
+use shared::identity;
+use shared::person::InService;
+use shared::problem::{Code, Problem};
+use shared::pseudonym::PersonId;
+use shared::secret::Secret;
+use shared::session::{Carrier, Method, Subject};
+use shared::sign_in::{Outcome, SignIn};
+use shared::store::{CommitError, Guard, StoreError, Transaction};
+use shared::telemetry;
+use shared::ticket::{IDENTITY_TRIES, IdentityTicket};
+
+use crate::CertificateLogin;
+
+impl CertificateLogin {
+    /// Binds the ticket's card to the person whom the identifier names, and signs them in; or, if they have not activated,
+    /// lets them. A wrong identifier leaves the ticket good (上一步), five tries in all.
+    ///
+    /// # Errors
+    /// `ticket_invalid`, `ticket_expired`, `person_unknown`, `person_departed`, `identity_mismatch`, `conflict`,
+    /// `unavailable`.
+    pub async fn bind_card(
+        &self,
+        ticket: &Secret,
+        identifier: &Identifier,
+        carrier: Carrier,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Outcome, Problem> {
+        let (content, person_id) =
+            futures_util::future::try_join(self.sign_in.tickets().identity(ticket), self.person_id(identifier)).await?;
+        let content = content.ok_or_else(|| Problem::new(Code::TicketInvalid))?;
+        content.check(origin.at)?;
+        let person = match &person_id {
+            Some(id) => self.accounts.person(id).await?,
+            None => None,
+        };
+        match identity::holder_is(&content.citizen, person, &self.pseudonyms) {
+            Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
+            Err(refusal) => {
+                let subject = person_id.map_or_else(|| format!("card#{}", content.card), |id| format!("person#{id}"));
+                telemetry::note_subject(&subject);
+                Err(self.refuse(ticket, &content, subject, refusal.into(), origin).await?)
+            }
+        }
+    }
+
+    async fn person_id(&self, identifier: &Identifier) -> Result<Option<PersonId>, StoreError> {
+        match identifier {
+            Identifier::NationalId(id) => Ok(Some(self.pseudonyms.person(id))),
+            Identifier::Account(account) => self.accounts.owner(account).await,
+            Identifier::Nobodys => Ok(None),
+        }
+    }
+
+    /// Counts the try, then tells: of many tries at once, five learn something.
+    async fn refuse(
+        &self,
+        ticket: &Secret,
+        content: &IdentityTicket,
+        subject: String,
+        problem: Problem,
+        origin: &Origin,
+    ) -> Result<Problem, Problem> {
+        let actor = format!("card#{}", content.card);
+        let entry = origin.entry(Action::CardBinding, actor, subject, problem.code.name());
+        let counted = Transaction::new()
+            .with(Guard::Ticket, self.sign_in.tickets().count_try(ticket, IDENTITY_TRIES)?)
+            .with(Guard::New, self.sign_in.audit().append(entry)?)
+            .commit(self.sign_in.client())
+            .await;
+        match counted {
+            Ok(()) => Ok(problem),
+            Err(error) if error.refused(Guard::Ticket).is_some() => Err(Code::TicketInvalid.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn bind(
+        &self,
+        ticket: &Secret,
+        content: &IdentityTicket,
+        person: &InService,
+        carrier: Carrier,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Outcome, Problem> {
+        let activated = person.person().account.is_activated();
+        let person = person.person();
+        let subject = Subject::Person(person.id.clone());
+        telemetry::note_subject(&subject);
+        let outcome = if activated { SUCCESS } else { "activation_required" };
+        let binding = origin.entry(Action::CardBinding, &subject, &subject, SUCCESS);
+        let sign_in = origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
+        let transaction = Transaction::new()
+            .with(Guard::Ticket, self.sign_in.tickets().redeem_identity(ticket, IDENTITY_TRIES)?)
+            .with(Guard::Card, self.accounts.bind(&content.card, person, origin.at)?)
+            .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
+            .with(Guard::New, self.sign_in.audit().append(binding)?)
+            .with(Guard::New, self.sign_in.audit().append(sign_in)?);
+        let (generation, now) = (person.generation, origin.at);
+        let written = if activated {
+            let opening = SignIn::opening(subject.clone(), carrier, Method::Card, generation, now, rng);
+            match self.sign_in.open(transaction, &opening, now).await {
+                Ok(outcome) => return outcome,
+                Err(error) => error,
+            }
+        } else {
+            let issued =
+                self.sign_in.require_activation(transaction, &person.id, generation, Method::Card, now, rng);
+            match issued.await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            }
+        };
+        self.refused_binding(ticket, content, &subject, written, origin).await
+    }
+
+    async fn refused_binding(
+        &self,
+        ticket: &Secret,
+        content: &IdentityTicket,
+        subject: &Subject,
+        error: CommitError,
+        origin: &Origin,
+    ) -> Result<Outcome, Problem> {
+        if error.refused(Guard::Ticket).is_some() {
+            return Err(Code::TicketInvalid.into());
+        }
+        if error.refused(Guard::Card).is_some() {
+            let problem = Problem::new(Code::IdentityMismatch).because("the card is bound to somebody else");
+            return Err(self.refuse(ticket, content, subject.to_string(), problem, origin).await?);
+        }
+        Err(error.into())
+    }
+}

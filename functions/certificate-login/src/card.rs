@@ -1,0 +1,74 @@
+//! The card host: a certificate becomes a one-time code.
+
+use jiff::Timestamp;
+use rand::CryptoRng;
+use shared::audit::{Action, Origin};
+use shared::certificate::{Certificate, Holder};
+use shared::problem::{Code, Problem};
+use shared::secret::Secret;
+use shared::store::StoreError;
+use shared::telemetry;
+use shared::ticket::{self, CardHolder, Challenge};
+
+use crate::CertificateLogin;
+
+impl CertificateLogin {
+    /// Checks the certificate of a connection, and gives a code for it to whoever knows the challenge's verifier.
+    ///
+    /// # Errors
+    /// The `certificate_…` codes, `revocation_unknown`, `person_unknown` for an organization certificate of an unknown
+    /// agency, `unavailable`.
+    pub async fn see_card(
+        &self,
+        pem: &str,
+        challenge: Challenge,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(Secret, Timestamp), Problem> {
+        let checked = self.truststore.check(pem, origin.at)?;
+        let certificate = checked.certificate().clone();
+        telemetry::note_subject(audit_subject(&certificate));
+        let (holder, status) =
+            futures_util::future::try_join(self.holder(&certificate), self.revocations.status(&certificate)).await?;
+        let decided = checked
+            .not_revoked(&status, origin.at, self.revocation_grace)
+            .map_err(Problem::from)
+            .and_then(|_verified| holder.ok_or_else(|| Problem::new(Code::PersonUnknown).because("unknown agency")));
+        let holder = match decided {
+            Ok(holder) => holder,
+            Err(problem) => {
+                let subject = audit_subject(&certificate);
+                let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, problem.code.name());
+                self.sign_in.audit().note(entry).await?;
+                return Err(problem);
+            }
+        };
+        let code = Secret::random(rng);
+        let expires_at = origin.at.checked_add(self.code_life).unwrap_or(Timestamp::MAX);
+        self.sign_in.tickets().issue_code(&code, &ticket::Code { challenge, holder, expires_at }).await?;
+        Ok((code, expires_at))
+    }
+
+    /// Whom the certificate stands for; `None` for an agency that the personnel directory does not know.
+    async fn holder(&self, certificate: &Certificate) -> Result<Option<CardHolder>, StoreError> {
+        match &certificate.holder {
+            Holder::Citizen(citizen) => {
+                let card = self.pseudonyms.card(certificate.issuer.as_str(), &citizen.serial_number);
+                Ok(Some(match self.accounts.binding(&card).await? {
+                    Some(binding) => {
+                        CardHolder::Bound { person: binding.person, generation: binding.generation, card }
+                    }
+                    None => CardHolder::Unbound { card, citizen: citizen.clone() },
+                }))
+            }
+            Holder::Organization { oid } => {
+                Ok(self.accounts.agency(oid).await?.map(|agency| CardHolder::Agency { oid: agency.oid }))
+            }
+        }
+    }
+}
+
+/// A certificate in audit and log: issuer and serial number, no name.
+fn audit_subject(certificate: &Certificate) -> String {
+    format!("certificate#{}#{}", certificate.issuer, certificate.serial)
+}

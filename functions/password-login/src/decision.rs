@@ -1,0 +1,99 @@
+//! What follows from a person, a password's verdict and the time.
+
+use jiff::Timestamp;
+use shared::password::{StoredHash, Verdict};
+use shared::person::{Credential, InService, Person};
+use shared::problem::Code;
+
+/// What follows.
+#[derive(Debug, PartialEq)]
+pub enum Decision {
+    /// Signed in.
+    SignIn(Box<InService>),
+    /// The initial password: on to the activation.
+    Activate(Box<InService>),
+    /// Refused, and counted as a failure of the identifier.
+    Wrong,
+    /// Refused although the password was right.
+    Refused(Code),
+}
+
+/// The hash that a password is checked against: the person's, or a decoy that takes the same time.
+pub fn hash_of(person: Option<&Person>) -> StoredHash {
+    match person.map(|person| &person.account.credential) {
+        Some(Credential::Password { hash } | Credential::Initial { hash, .. }) => hash.clone(),
+        Some(Credential::None) | None => StoredHash::decoy(),
+    }
+}
+
+/// Decides. Unknown, wrong and not activated are one; what the right password would tell is told only after it.
+pub fn decide(person: Option<Person>, verdict: Verdict, now: Timestamp) -> Decision {
+    let Some(person) = person else { return Decision::Wrong };
+    if verdict == Verdict::Wrong {
+        return Decision::Wrong;
+    }
+    let credential = person.account.credential.clone();
+    let Ok(person) = person.in_service() else { return Decision::Refused(Code::PersonDeparted) };
+    match credential {
+        Credential::None => Decision::Wrong,
+        Credential::Password { .. } => Decision::SignIn(Box::new(person)),
+        Credential::Initial { expires_at, .. } if now >= expires_at => Decision::Refused(Code::InitialPasswordExpired),
+        Credential::Initial { .. } => Decision::Activate(Box::new(person)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::SignedDuration;
+    use shared::person::{Account, Service};
+    use shared::pseudonym::{PersonId, TailDigest};
+
+    use super::*;
+
+    fn person(service: Service, credential: Credential) -> Option<Person> {
+        Some(Person {
+            id: PersonId::from_stored("p"),
+            name: "王大明".to_owned(),
+            agency: "A".to_owned(),
+            agency_name: "甲機關".to_owned(),
+            service,
+            roles: BTreeSet::new(),
+            authorized_agencies: BTreeSet::new(),
+            tail: TailDigest::from_stored("t"),
+            generation: 0,
+            account: Account { credential, ..Account::default() },
+        })
+    }
+
+    #[test]
+    fn decisions() {
+        use Service::{Departed, InService};
+        let now: Timestamp = "2026-08-03T00:00:00Z".parse().unwrap();
+        let hash = StoredHash::decoy;
+        let own = || Credential::Password { hash: hash() };
+        let initial = |hours| Credential::Initial { hash: hash(), expires_at: now + SignedDuration::from_hours(hours) };
+        let name = |decision: &Decision| match decision {
+            Decision::SignIn(_) => "sign in",
+            Decision::Activate(_) => "activate",
+            Decision::Wrong => "wrong",
+            Decision::Refused(code) => code.name(),
+        };
+        let rows = [
+            ("the right password", person(InService, own()), Verdict::Right, "sign in"),
+            ("of an older hash", person(InService, own()), Verdict::RightButWeak, "sign in"),
+            ("the wrong password", person(InService, own()), Verdict::Wrong, "wrong"),
+            ("the initial password", person(InService, initial(1)), Verdict::Right, "activate"),
+            ("after its time", person(InService, initial(0)), Verdict::Right, "initial_password_expired"),
+            ("a wrong one after its time", person(InService, initial(0)), Verdict::Wrong, "wrong"),
+            ("nobody", None, Verdict::Wrong, "wrong"),
+            ("never activated", person(InService, Credential::None), Verdict::Wrong, "wrong"),
+            ("departed", person(Departed, own()), Verdict::Right, "person_departed"),
+            ("departed, the wrong password", person(Departed, own()), Verdict::Wrong, "wrong"),
+        ];
+        for (what, person, verdict, expected) in rows {
+            assert_eq!(name(&decide(person, verdict, now)), expected, "{what}");
+        }
+    }
+}
