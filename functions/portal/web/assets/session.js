@@ -15,8 +15,11 @@ import { element, ready, showProblem, toSignIn } from "./page.js";
  * @property {string} expires_at
  */
 
-/** The longest wait that a browser's timer can hold is 24 days; a session never lasts that long. */
-const SOONEST_MS = 5_000;
+/**
+ * How long after a session's end to ask whether it has ended. Asking before would renew it, and this computer's
+ * clock may be ahead of the server's.
+ */
+const AFTER_MS = 120_000;
 
 /**
  * Shows a signed-in page once it is known who is signed in, and leaves it when the session ends.
@@ -33,7 +36,7 @@ export async function withSession(part, show) {
     progress.hidden = true;
     part.hidden = false;
     const left = new Date(session.expires_at).getTime() - Date.now();
-    setTimeout(() => withSession(part, show), Math.max(left, SOONEST_MS));
+    setTimeout(() => withSession(part, show), Math.max(left, 0) + AFTER_MS);
   } catch (error) {
     if (hasEnded(error)) return toSignIn("session-ended");
     progress.hidden = true;
