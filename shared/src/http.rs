@@ -347,7 +347,7 @@ impl LogLine<'_> {
         }
         match self.status {
             500.. => event!(error),
-            400.. => event!(warn),
+            _ if !self.code.is_empty() => event!(warn),
             _ => event!(info),
         }
     }

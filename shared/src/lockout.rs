@@ -4,6 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::environment::Settings;
+
 /// When an identifier locks, and for how long. The default is GCB's: 5 in 15 minutes lock for 15 minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockoutPolicy {
@@ -18,6 +20,18 @@ pub struct LockoutPolicy {
 impl Default for LockoutPolicy {
     fn default() -> Self {
         Self { failures: 5, window: SignedDuration::from_mins(15), duration: SignedDuration::from_mins(15) }
+    }
+}
+
+impl LockoutPolicy {
+    /// The policy with the numbers that the environment sets.
+    pub fn from_settings(settings: &mut Settings<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            failures: settings.parsed("LOCKOUT_FAILURES", default.failures),
+            window: SignedDuration::from_secs(settings.parsed("LOCKOUT_WINDOW_SECONDS", default.window.as_secs())),
+            duration: SignedDuration::from_secs(settings.parsed("LOCKOUT_SECONDS", default.duration.as_secs())),
+        }
     }
 }
 

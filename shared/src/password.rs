@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::custom_account::CustomAccount;
+use crate::environment::Settings;
 
 /// Characters that the manual forbids in a password (附註二's figure).
 const MANUAL_FORBIDDEN: &str = "%&+\"?<>\\/";
@@ -78,6 +79,18 @@ impl Policy {
     /// no history, a blocklist.
     pub fn nist_800_63b_4() -> Self {
         Self { min_length: 15, classes: 1, forbidden: "", history: 0, guesses_log10: 6.0 }
+    }
+}
+
+impl Policy {
+    /// The policy that the environment names, with the numbers that it sets.
+    pub fn from_settings(settings: &mut Settings<'_>) -> Self {
+        let named = settings.parsed("PASSWORD_POLICY", Self::manual());
+        Self {
+            min_length: settings.parsed("PASSWORD_MIN_LENGTH", named.min_length),
+            history: settings.parsed("PASSWORD_HISTORY", named.history),
+            ..named
+        }
     }
 }
 
@@ -287,6 +300,15 @@ impl StoredHash {
         }
     }
 
+    /// Checks a password away from the asynchronous threads, which one hash would hold up.
+    ///
+    /// # Errors
+    /// [`HashingFailed`] when the process has no thread for it.
+    pub async fn verify_aside(&self, password: &Password) -> Result<Verdict, HashingFailed> {
+        let (hash, password) = (self.clone(), password.clone());
+        aside(move || hash.verify(&password)).await
+    }
+
     /// Whether the hash's parameters are below those of new hashes.
     fn is_weak(&self, phc: &Phc) -> bool {
         let Ok(params) = Params::try_from(phc) else { return true };
@@ -296,6 +318,21 @@ impl StoredHash {
             || params.t_cost() < now.t_cost()
             || params.p_cost() < now.p_cost()
     }
+}
+
+impl NewPassword {
+    /// Whether it is the password of one of `hashes`. Costs a hash for each.
+    ///
+    /// # Errors
+    /// [`HashingFailed`] when the process has no thread for it.
+    pub async fn is_one_of(&self, hashes: Vec<StoredHash>) -> Result<bool, HashingFailed> {
+        let password = self.0.clone();
+        aside(move || hashes.iter().any(|hash| hash.verify(&password) != Verdict::Wrong)).await
+    }
+}
+
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingFailed> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| HashingFailed(error.to_string()))
 }
 
 #[cfg(test)]

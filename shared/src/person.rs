@@ -161,6 +161,15 @@ impl Account {
         self.custom_account.is_some()
     }
 
+    /// The hashes whose passwords may not come again: the current or initial one, and `history` earlier ones.
+    pub fn hashes_not_to_repeat(&self, history: usize) -> Vec<StoredHash> {
+        let current = match &self.credential {
+            Credential::Password { hash } | Credential::Initial { hash, .. } => Some(hash),
+            Credential::None => None,
+        };
+        current.into_iter().chain(self.history.iter().take(history)).cloned().collect()
+    }
+
     /// The state, without locks, which belong to typed identifiers.
     pub fn state(&self) -> AccountState {
         match (&self.credential, &self.custom_account) {

@@ -1,6 +1,5 @@
 //! The step: read, check, hash, write.
 
-use jiff::SignedDuration;
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
@@ -49,12 +48,7 @@ impl PasswordLogin {
         let sign_in = SignInSettings::read(&mut settings);
         let accounts = settings.required("ACCOUNTS_TABLE");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
-        let default = LockoutPolicy::default();
-        let lockout = LockoutPolicy {
-            failures: settings.parsed("LOCKOUT_FAILURES", default.failures),
-            window: SignedDuration::from_secs(settings.parsed("LOCKOUT_WINDOW_SECONDS", default.window.as_secs())),
-            duration: SignedDuration::from_secs(settings.parsed("LOCKOUT_SECONDS", default.duration.as_secs())),
-        };
+        let lockout = LockoutPolicy::from_settings(&mut settings);
         let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
@@ -101,7 +95,7 @@ impl PasswordLogin {
             let hash = hash_of(read.person.as_ref());
             let verdict = match &checked {
                 Some((known, verdict)) if *known == hash => *verdict,
-                _ => verify(&hash, &attempt.password).await?,
+                _ => hash.verify_aside(&attempt.password).await?,
             };
             checked = Some((hash, verdict));
             let tickets = self.sign_in.tickets();
@@ -203,12 +197,4 @@ impl PasswordLogin {
             Verdict::Right | Verdict::Wrong => self.accounts.still(&person.id, person.generation)?.into(),
         })
     }
-}
-
-/// Checks a password without holding up other work of the process.
-async fn verify(hash: &StoredHash, password: &Password) -> Result<Verdict, Problem> {
-    let (hash, password) = (hash.clone(), password.clone());
-    tokio::task::spawn_blocking(move || hash.verify(&password))
-        .await
-        .map_err(|error| Problem::new(Code::Unavailable).because(error))
 }

@@ -464,11 +464,9 @@ const HISTORY_KEPT: usize = 10;
 
 /// The history after the current password, or the initial one, becomes an earlier one.
 fn history_after(person: &Person) -> Vec<StoredHash> {
-    let current = match &person.account.credential {
-        Credential::Password { hash } | Credential::Initial { hash, .. } => Some(hash.clone()),
-        Credential::None => None,
-    };
-    current.into_iter().chain(person.account.history.iter().cloned()).take(HISTORY_KEPT).collect()
+    let mut hashes = person.account.hashes_not_to_repeat(HISTORY_KEPT);
+    hashes.truncate(HISTORY_KEPT);
+    hashes
 }
 
 fn same(person: &Person, listed: &Listed) -> bool {

@@ -294,7 +294,7 @@ impl Tickets {
     /// [`StoreError`].
     pub fn issue_activation(&self, ticket: &Secret, content: &ActivationTicket) -> Result<Put, StoreError> {
         self.put(ActivationItem {
-            pk: format!("activation#{}", ticket.digest()),
+            pk: Self::activation_key(ticket),
             person: content.person.clone(),
             generation: content.generation,
             method: content.method,
@@ -303,12 +303,17 @@ impl Tickets {
         })
     }
 
-    /// An activation ticket.
+    /// The key of an activation ticket.
+    pub fn activation_key(ticket: &Secret) -> String {
+        format!("activation#{}", ticket.digest())
+    }
+
+    /// Reads an activation ticket out of an item of a batch.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn activation(&self, ticket: &Secret) -> Result<Option<ActivationTicket>, StoreError> {
-        let item = self.get::<ActivationItem>(format!("activation#{}", ticket.digest())).await?;
+    /// [`StoreError::Unreadable`].
+    pub fn activation_from(item: Option<Item>) -> Result<Option<ActivationTicket>, StoreError> {
+        let item = item.map(from_item::<ActivationItem>).transpose()?;
         Ok(item.map(|item| ActivationTicket {
             person: item.person,
             generation: item.generation,
@@ -324,7 +329,7 @@ impl Tickets {
     pub fn redeem_activation(&self, ticket: &Secret) -> Result<Delete, StoreError> {
         Ok(Delete::builder()
             .table_name(&self.table)
-            .key("pk", text(format!("activation#{}", ticket.digest())))
+            .key("pk", text(Self::activation_key(ticket)))
             .condition_expression("attribute_exists(pk)")
             .build()?)
     }

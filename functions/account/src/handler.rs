@@ -1,0 +1,43 @@
+//! The edge.
+
+use std::sync::Arc;
+
+use shared::chance;
+use shared::http::{Answer, Call};
+use shared::password::Password;
+use shared::problem::{Code, Problem};
+
+use crate::step::AccountStep;
+
+/// A change that somebody asks for.
+#[derive(Debug)]
+pub struct Change {
+    /// The current password; may be left out after a fresh card.
+    pub current: Option<Password>,
+    /// The new one.
+    pub password: Password,
+}
+
+impl Change {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        let current = fields.optional_text("current_password")?.filter(|text| !text.is_empty()).map(Password::new);
+        let password = Password::new(fields.text("password")?);
+        let confirmation = Password::new(fields.text("password_confirmation")?);
+        if password != confirmation {
+            return Err(Problem::new(Code::PasswordMismatch).on("password_confirmation"));
+        }
+        Ok(Self { current, password })
+    }
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// The problem.
+pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, Problem> {
+    let admitted = step.door().admit(&call, &[]).await?;
+    let change = Change::parse(&call)?;
+    step.change_password(admitted, change, &call.origin, &mut chance::system()).await?;
+    Ok(Answer::no_content())
+}

@@ -1,0 +1,139 @@
+//! The step.
+
+use jiff::SignedDuration;
+use rand::CryptoRng;
+use shared::audit::{Action, Origin, SUCCESS};
+use shared::caller::{Admitted, Caller, Door, DoorSettings};
+use shared::environment::{Environment, StartError};
+use shared::lockout::LockoutPolicy;
+use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
+use shared::person::{Credential, Person};
+use shared::problem::{Code, Problem};
+use shared::pseudonym::IdentifierDigest;
+use shared::session::{Session, Subject};
+use shared::store::audit::AuditTrail;
+use shared::store::tickets::{AttemptsRead, Tickets};
+use shared::store::{self, Guard, Transaction};
+use shared::{aws, telemetry};
+
+use crate::handler::Change;
+
+/// The step.
+pub struct AccountStep {
+    client: store::Client,
+    door: Door,
+    tickets: Tickets,
+    audit: AuditTrail,
+    policy: Policy,
+    lockout: LockoutPolicy,
+    card_fresh: SignedDuration,
+}
+
+impl AccountStep {
+    /// Starts the step.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let mut settings = environment.settings();
+        let door = DoorSettings::read(&mut settings);
+        let accounts = settings.required("ACCOUNTS_TABLE");
+        let tickets = settings.required("TICKETS_TABLE");
+        let audit = settings.required("AUDIT_TABLE");
+        let policy = Policy::from_settings(&mut settings);
+        let lockout = LockoutPolicy::from_settings(&mut settings);
+        let card_fresh = SignedDuration::from_secs(settings.parsed("CARD_FRESH_SECONDS", 300));
+        settings.finish()?;
+        let config = aws::sdk_config(environment).await;
+        let client = store::client(environment, &config);
+        store::connect(&client, &accounts, false).await?;
+        Ok(Self {
+            door: Door::open(environment, &config, &client, door).await?,
+            tickets: Tickets::new(client.clone(), tickets),
+            audit: AuditTrail::new(client.clone(), audit),
+            client,
+            policy,
+            lockout,
+            card_fresh,
+        })
+    }
+
+    /// Who is let in.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Changes the password.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency or a person who never activated; `request_invalid` when the current password is
+    /// needed and missing; `invalid_credentials` and `account_locked` when it is wrong; `password_rejected`; `conflict`.
+    pub async fn change_password(
+        &self,
+        admitted: Admitted,
+        change: Change,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(), Problem> {
+        let Admitted { caller, session, id, .. } = admitted;
+        let Caller::Person(person) = caller else { return Err(Code::NotAuthorized.into()) };
+        let person = person.person();
+        let subject = Subject::Person(person.id.clone());
+        telemetry::note_subject(&subject);
+        if !person.account.is_activated() {
+            return Err(Problem::new(Code::NotAuthorized).because("never activated"));
+        }
+        // Guesses at the current password are counted for the person, whatever identifier they signed in with.
+        let counted_for = IdentifierDigest::from_stored(&subject.to_string());
+        let attempts = match &change.current {
+            Some(current) => Some(self.check_current(person, current, &counted_for, &subject, origin).await?),
+            None if session.is_fresh_card(origin.at, self.card_fresh) => None,
+            None => return Err(Problem::field("current_password").because("no fresh card")),
+        };
+        let password = self
+            .policy
+            .accept(change.password, person.account.custom_account.as_ref(), None)
+            .map_err(Problem::password_rejected)?;
+        if password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
+            return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
+        }
+        let hash = StoredHash::of(password.password(), rng)?;
+        let entry = origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS);
+        let clear = attempts.map(|read| self.tickets.clear_failures(&counted_for, &read)).transpose()?;
+        let Session { subject, generation, .. } = &session;
+        Transaction::new()
+            .with(Guard::Person, self.door.accounts().change_password(person, &hash)?)
+            .with(Guard::Person, self.door.sessions().keep(subject, &id, generation.saturating_add(1))?)
+            .with_some(Guard::Attempts, clear)
+            .with(Guard::New, self.audit.append(entry)?)
+            .commit(&self.client)
+            .await?;
+        Ok(())
+    }
+
+    async fn check_current(
+        &self,
+        person: &Person,
+        current: &Password,
+        counted_for: &IdentifierDigest,
+        subject: &Subject,
+        origin: &Origin,
+    ) -> Result<AttemptsRead, Problem> {
+        let read = self.tickets.attempts(counted_for).await?;
+        read.attempts.check(origin.at)?;
+        let hash = match &person.account.credential {
+            Credential::Password { hash } => hash.clone(),
+            Credential::Initial { .. } | Credential::None => StoredHash::decoy(),
+        };
+        if hash.verify_aside(current).await? != Verdict::Wrong {
+            return Ok(read);
+        }
+        let entry = origin.entry(Action::PasswordChange, subject, subject, Code::InvalidCredentials.name());
+        Transaction::new()
+            .with(Guard::Attempts, self.tickets.note_failure(counted_for, &read, origin.at, &self.lockout)?)
+            .with(Guard::New, self.audit.append(entry)?)
+            .commit(&self.client)
+            .await?;
+        Err(Problem::new(Code::InvalidCredentials).on("current_password"))
+    }
+}

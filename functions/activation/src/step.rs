@@ -1,0 +1,135 @@
+//! The step.
+
+use rand::CryptoRng;
+use shared::audit::{Action, Origin, SUCCESS};
+use shared::environment::{Environment, StartError};
+use shared::password::{BrokenRule, Policy, StoredHash};
+use shared::person::Person;
+use shared::problem::{Code, Problem};
+use shared::seal::DataKey;
+use shared::session::Subject;
+use shared::store::accounts::{self, Accounts, person_from};
+use shared::store::audit::AuditTrail;
+use shared::store::tickets::Tickets;
+use shared::store::{self, CommitError, Guard, Transaction};
+use shared::{aws, kms, telemetry};
+
+use crate::handler::Choice;
+
+/// The step.
+pub struct ActivationStep {
+    client: store::Client,
+    accounts: Accounts,
+    tickets: Tickets,
+    audit: AuditTrail,
+    email_key: DataKey,
+    policy: Policy,
+    portal_origin: String,
+}
+
+impl ActivationStep {
+    /// Starts the step.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let mut settings = environment.settings();
+        let accounts = settings.required("ACCOUNTS_TABLE");
+        let tickets = settings.required("TICKETS_TABLE");
+        let audit = settings.required("AUDIT_TABLE");
+        let secrets_key = settings.required("SECRETS_KEY");
+        let portal_origin = settings.required("PORTAL_ORIGIN");
+        let policy = Policy::from_settings(&mut settings);
+        settings.finish()?;
+        let config = aws::sdk_config(environment).await;
+        let client = store::client(environment, &config);
+        store::connect(&client, &accounts, false).await?;
+        Ok(Self {
+            email_key: kms::Kms::new(environment, &config).email_data_key(&secrets_key).await?,
+            accounts: Accounts::new(client.clone(), accounts),
+            tickets: Tickets::new(client.clone(), tickets),
+            audit: AuditTrail::new(client.clone(), audit),
+            client,
+            policy,
+            portal_origin,
+        })
+    }
+
+    /// The password policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The portal host's origin.
+    pub fn portal_origin(&self) -> &str {
+        &self.portal_origin
+    }
+
+    /// Activates.
+    ///
+    /// # Errors
+    /// `ticket_invalid`, `ticket_expired`, `person_departed`, `account_taken`, `password_rejected` for a password that was
+    /// used before, `conflict`, `unavailable`.
+    pub async fn activate(
+        &self,
+        choice: Choice,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(), Problem> {
+        let key = Tickets::activation_key(&choice.ticket);
+        let mut read = self.accounts.person_with(Some(&choice.person), self.tickets.table(), vec![key.clone()]).await?;
+        let invalid = || Problem::new(Code::TicketInvalid);
+        let ticket = Tickets::activation_from(read.others.remove(&key))?.ok_or_else(invalid)?;
+        let person = read.person.filter(|person| person.id == ticket.person).ok_or_else(invalid)?;
+        let subject = Subject::Person(person.id.clone());
+        telemetry::note_subject(&subject);
+        ticket.check(person.generation, origin.at)?;
+        let person = person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
+        if choice.password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
+            return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
+        }
+        let hash = StoredHash::of(choice.password.password(), rng)?;
+        let sealed = self
+            .email_key
+            .seal(&subject.to_string(), choice.email.reveal(), rng)
+            .map_err(|error| Problem::new(Code::Unavailable).because(error))?;
+        let former = person.account.custom_account.as_ref().filter(|former| former.folded() != choice.account.folded());
+        let release = former.map(|former| self.accounts.release(former, &person.id)).transpose()?;
+        let activation = accounts::Activation {
+            person: &person,
+            account: &choice.account,
+            hash: &hash,
+            email_masked: choice.email.masked(),
+            email_sealed: sealed,
+            now: origin.at,
+        };
+        let entry = origin.entry(Action::Activation, &subject, &subject, SUCCESS);
+        let written = Transaction::new()
+            .with(Guard::Ticket, self.tickets.redeem_activation(&choice.ticket)?)
+            .with(Guard::Person, self.accounts.activate(activation)?)
+            .with(Guard::Account, self.accounts.reserve(&choice.account, &person.id)?)
+            .with_some(Guard::New, release)
+            .with(Guard::New, self.audit.append(entry)?)
+            .commit(&self.client)
+            .await;
+        written.or_else(refusal)
+    }
+}
+
+/// Why the transaction was refused: the ticket first, because who lost it need not hear more.
+fn refusal(error: CommitError) -> Result<(), Problem> {
+    if error.refused(Guard::Ticket).is_some() {
+        return Err(Code::TicketInvalid.into());
+    }
+    if let Some(refused) = error.refused(Guard::Person) {
+        let departed = refused.item.clone().and_then(|item| person_from(item).ok()).map(Person::in_service);
+        return Err(match departed {
+            Some(Err(_)) => Code::PersonDeparted.into(),
+            _ => Code::TicketInvalid.into(),
+        });
+    }
+    if error.refused(Guard::Account).is_some() {
+        return Err(Problem::new(Code::AccountTaken).on("account"));
+    }
+    Err(error.into())
+}
