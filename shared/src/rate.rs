@@ -12,7 +12,7 @@ pub struct RateLimit {
 }
 
 /// The limit of this window is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("too many; again in {} s", .retry_after.as_secs())]
 pub struct TooMany {
     /// Until the next window, at least a second.

@@ -1,1 +1,21 @@
-//! hr-reset
+//! HR resets a password (貳、2 and 3): `POST /v1/hr/employees/search`, `POST /v1/hr/employees/password-reset`, and
+//! `GET /v1/hr/password-resets/{reset_id}`.
+//!
+//! Roles are read at the moment of the act, never from the token; who may reset whom is decided by `shared::scope` alone. A
+//! reset and its mail are one transaction. The initial password exists in memory and encrypted in the outbox, and is never
+//! in an answer.
+
+pub mod handler;
+pub mod step;
+
+use shared::environment::{Environment, StartError};
+use shared::lambda::Function;
+
+/// Starts the function.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(environment: &Environment) -> Result<Function, StartError> {
+    let step = step::HrReset::start(environment).await?;
+    Ok(shared::http::function("hr-reset", step, handler::handle))
+}

@@ -1,0 +1,107 @@
+//! The edge.
+
+use std::sync::Arc;
+
+use lambda_http::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::chance;
+use shared::email_address::EmailAddress;
+use shared::http::{Answer, Call, Fields, time, unknown_route};
+use shared::national_id::NationalId;
+use shared::problem::Problem;
+use shared::store::outbox::{Entry, MailState};
+
+use crate::step::{Employee, HrReset};
+
+/// Longest reason that the helpdesk may give, in characters.
+const MAX_REASON: usize = 500;
+
+/// A reset that somebody asks for.
+#[derive(Debug)]
+pub struct ResetRequest {
+    /// Whose password.
+    pub national_id: NationalId,
+    /// Where to mail the initial one.
+    pub email: EmailAddress,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl ResetRequest {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        let national_id = national_id(&mut fields)?;
+        let email = EmailAddress::parse(&fields.text("email")?)?;
+        let reason = fields.optional_text("reason")?.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+            return Err(Problem::field("reason").because("too long"));
+        }
+        Ok(Self { national_id, email, reason })
+    }
+}
+
+fn national_id(fields: &mut Fields) -> Result<NationalId, Problem> {
+    NationalId::parse(&fields.text("national_id")?).map_err(|reason| Problem::field("national_id").because(reason))
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// The problem.
+pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Problem> {
+    // Who has no session hears of that, not of what is wrong with the body.
+    step.door().presented(&call)?;
+    match (call.method(), call.path()) {
+        (&Method::POST, "/v1/hr/employees/search") => {
+            let national_id = national_id(&mut call.fields()?)?;
+            Ok(Answer::ok(employee(&step.search(&call, &national_id).await?)))
+        }
+        (&Method::POST, "/v1/hr/employees/password-reset") => {
+            let request = ResetRequest::parse(&call)?;
+            let reset = step.reset(&call, request, &mut chance::system()).await?;
+            Ok(Answer::json(StatusCode::ACCEPTED, mail(&reset)))
+        }
+        (&Method::GET, path) if path.starts_with("/v1/hr/password-resets/") => {
+            let reset_id = call.path_parameter("reset_id").unwrap_or_default();
+            Ok(Answer::ok(mail(&step.mail(&call, &reset_id).await?)))
+        }
+        _ => unknown_route(),
+    }
+}
+
+fn employee(employee: &Employee) -> Value {
+    let mut body = json!({
+        "name": employee.name,
+        "agency": employee.agency,
+        "agency_name": employee.agency_name,
+        "status": employee.service,
+        "account_state": employee.account_state,
+        "may_reset": employee.why_not.is_none(),
+    });
+    if let Some(body) = body.as_object_mut() {
+        if let Some(email) = &employee.email_masked {
+            body.insert("email".to_owned(), json!(email));
+        }
+        if let Some(code) = employee.why_not {
+            body.insert("why_not".to_owned(), json!(code.name()));
+        }
+    }
+    body
+}
+
+fn mail(entry: &Entry) -> Value {
+    json!({
+        "reset_id": entry.reset_id,
+        "mail": state(entry.state),
+        "created_at": time(entry.created_at),
+        "expires_at": time(entry.expires_at),
+    })
+}
+
+/// A mail in a dispatcher's hands is still queued to the one who waits for it.
+fn state(state: MailState) -> MailState {
+    match state {
+        MailState::Sending => MailState::Queued,
+        other => other,
+    }
+}

@@ -1,0 +1,247 @@
+//! The step.
+
+use jiff::{SignedDuration, Timestamp};
+use rand::CryptoRng;
+use shared::audit::{Action, Origin, SUCCESS};
+use shared::caller::{Door, DoorSettings};
+use shared::environment::{Environment, StartError};
+use shared::http::Call;
+use shared::identifier::Identifier;
+use shared::kms::{Kms, Letter};
+use shared::national_id::NationalId;
+use shared::password::{StoredHash, generate_initial};
+use shared::person::{AccountState, Person, Service};
+use shared::problem::{Code, Problem};
+use shared::pseudonym::Pseudonymizer;
+use shared::rate::RateLimit;
+use shared::scope::{Actor, Refusal};
+use shared::secret::Secret;
+use shared::session::Subject;
+use shared::store::audit::AuditTrail;
+use shared::store::outbox::{Entry, MailState, Outbox};
+use shared::store::tickets::{Rate, Tickets};
+use shared::store::{self, Guard, Transaction};
+use shared::{aws, telemetry};
+
+use crate::handler::ResetRequest;
+
+/// The step.
+pub struct HrReset {
+    client: store::Client,
+    door: Door,
+    tickets: Tickets,
+    outbox: Outbox,
+    audit: AuditTrail,
+    kms: Kms,
+    secrets_key: String,
+    pseudonyms: Pseudonymizer,
+    limits: Limits,
+    initial_password_life: SignedDuration,
+}
+
+/// How often HR may do what.
+struct Limits {
+    searches_by_actor: RateLimit,
+    resets_by_actor: RateLimit,
+    resets_of_person: RateLimit,
+}
+
+/// An employee as a search shows them.
+#[derive(Debug)]
+pub struct Employee {
+    /// Full name.
+    pub name: String,
+    /// The agency's code.
+    pub agency: String,
+    /// The agency's name.
+    pub agency_name: String,
+    /// In service or departed.
+    pub service: Service,
+    /// The account's state.
+    pub account_state: AccountState,
+    /// The email address, masked.
+    pub email_masked: Option<String>,
+    /// Why the caller may not reset the password, if not.
+    pub why_not: Option<Code>,
+}
+
+impl HrReset {
+    /// Starts the step.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let mut settings = environment.settings();
+        let door = DoorSettings::read(&mut settings);
+        let accounts = settings.required("ACCOUNTS_TABLE");
+        let tickets = settings.required("TICKETS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
+        let audit = settings.required("AUDIT_TABLE");
+        let pseudonym_key = settings.required("PSEUDONYM_KEY");
+        let secrets_key = settings.required("SECRETS_KEY");
+        let limits = Limits {
+            searches_by_actor: RateLimit::per_hour(settings.parsed("SEARCHES_PER_ACTOR_PER_HOUR", 300)),
+            resets_by_actor: RateLimit::per_hour(settings.parsed("RESETS_PER_ACTOR_PER_HOUR", 120)),
+            resets_of_person: RateLimit::per_day(settings.parsed("RESETS_PER_PERSON_PER_DAY", 10)),
+        };
+        let initial_password_life = SignedDuration::from_hours(settings.parsed("INITIAL_PASSWORD_HOURS", 72));
+        settings.finish()?;
+        let config = aws::sdk_config(environment).await;
+        let client = store::client(environment, &config);
+        store::connect(&client, &accounts, false).await?;
+        let kms = Kms::new(environment, &config);
+        Ok(Self {
+            door: Door::open(environment, &config, &client, door).await?,
+            pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
+            kms,
+            secrets_key,
+            tickets: Tickets::new(client.clone(), tickets),
+            outbox: Outbox::new(client.clone(), mail),
+            audit: AuditTrail::new(client.clone(), audit),
+            client,
+            limits,
+            initial_password_life,
+        })
+    }
+
+    /// Who is let in.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Looks an employee up (搜尋). Somebody out of the caller's scope and somebody who does not exist look the same.
+    ///
+    /// # Errors
+    /// `session_required`, `not_authorized`, `employee_not_found`, `too_many_requests`, `unavailable`.
+    pub async fn search(&self, call: &Call, national_id: &NationalId) -> Result<Employee, Problem> {
+        let id = self.pseudonyms.person(national_id);
+        let mut admitted = self.door.admit(call, &[&id]).await?;
+        let actor = admitted.caller.actor();
+        actor.may_search()?;
+        let subject = &admitted.session.subject;
+        let rate = Rate::searches(subject, self.limits.searches_by_actor, call.now());
+        let identifier = Identifier::NationalId(national_id.clone());
+        let digest = self.pseudonyms.identifier(&identifier, "");
+        let (counted, attempts) =
+            futures_util::future::try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest)).await?;
+        counted?;
+        let not_found = || Problem::new(Code::EmployeeNotFound);
+        let person = admitted.people.remove(&id).ok_or_else(not_found)?;
+        telemetry::note_subject(Subject::Person(id));
+        let why_not = match actor.may_reset(&person) {
+            Ok(()) => None,
+            Err(Refusal::OutOfScope) => return Err(not_found().because("out of scope")),
+            Err(refusal) => Some(Problem::from(refusal).code),
+        };
+        let mut locked = attempts.attempts.check(call.now()).is_err();
+        if let Some(account) = &person.account.custom_account {
+            let attempts = self.tickets.attempts(&self.pseudonyms.account(account)).await?;
+            locked |= attempts.attempts.check(call.now()).is_err();
+        }
+        Ok(Employee {
+            account_state: if locked { AccountState::Locked } else { person.account.state() },
+            name: person.name,
+            agency: person.agency,
+            agency_name: person.agency_name,
+            service: person.service,
+            email_masked: person.account.email_masked,
+            why_not,
+        })
+    }
+
+    /// Resets a password (重設密碼): the old one, every session and every open ticket end; an initial password is on its way.
+    ///
+    /// # Errors
+    /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `request_invalid` without the
+    /// helpdesk's reason, `too_many_requests`, `conflict`, `unavailable`.
+    pub async fn reset(
+        &self,
+        call: &Call,
+        request: ResetRequest,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Entry, Problem> {
+        let id = self.pseudonyms.person(&request.national_id);
+        let mut admitted = self.door.admit(call, &[&id]).await?;
+        let by = admitted.session.subject.clone();
+        let whom = Subject::Person(id.clone());
+        telemetry::note_subject(&whom);
+        let actor = admitted.caller.actor();
+        let person = self.decide(actor, admitted.people.remove(&id), &by, &whom, &call.origin).await?;
+        if actor.needs_reason() && request.reason.is_none() {
+            return Err(Problem::field("reason").because("the helpdesk says why"));
+        }
+        let now = call.now();
+        let initial = generate_initial(rng);
+        let expires_at = now.checked_add(self.initial_password_life).unwrap_or(Timestamp::MAX);
+        let reset_id = Secret::random(rng).reveal().to_owned();
+        let letter = Letter::new(&request.email, initial.password());
+        let ciphertext = self.kms.encrypt_letter(&self.secrets_key, &reset_id, &letter).await?;
+        let hash = StoredHash::of(initial.password(), rng)?;
+        let entry = Entry {
+            reset_id,
+            agency: person.agency.clone(),
+            state: MailState::Queued,
+            created_at: now,
+            expires_at,
+        };
+        let mut audit = call.origin.entry(Action::PasswordReset, &by, &whom, SUCCESS);
+        audit.note = Some(match request.reason {
+            Some(reason) => format!("{}: {reason}", entry.reset_id),
+            None => entry.reset_id.clone(),
+        });
+        let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, now);
+        let of_person = Rate::resets_of(&id, self.limits.resets_of_person, now);
+        let written = Transaction::new()
+            .with(Guard::Person, self.door.accounts().reset(&person, &hash, expires_at)?)
+            .with(Guard::New, self.outbox.queue(&entry, ciphertext)?)
+            .with(Guard::Rate, self.tickets.count(&by_actor)?)
+            .with(Guard::Rate, self.tickets.count(&of_person)?)
+            .with(Guard::New, self.audit.append(audit)?)
+            .commit(&self.client)
+            .await;
+        match written {
+            Ok(()) => Ok(entry),
+            Err(error) if error.refused(Guard::Rate).is_some() => {
+                Err(by_actor.exceeded().max(of_person.exceeded()).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the actor may reset the person; a refusal is audited.
+    async fn decide(
+        &self,
+        actor: Actor<'_>,
+        person: Option<Person>,
+        by: &Subject,
+        whom: &Subject,
+        origin: &Origin,
+    ) -> Result<Person, Problem> {
+        let decided = actor.may_search().and_then(|()| match person {
+            None => Err(Refusal::OutOfScope),
+            Some(person) => actor.may_reset(&person).map(|()| person),
+        });
+        match decided {
+            Ok(person) => Ok(person),
+            Err(refusal) => {
+                let problem = Problem::from(refusal);
+                self.audit.note(origin.entry(Action::PasswordReset, by, whom, problem.code.name())).await?;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Where a reset's mail is.
+    ///
+    /// # Errors
+    /// `session_required`, `not_authorized`, `reset_not_found`, `unavailable`.
+    pub async fn mail(&self, call: &Call, reset_id: &str) -> Result<Entry, Problem> {
+        let admitted = self.door.admit(call, &[]).await?;
+        let actor = admitted.caller.actor();
+        actor.may_search()?;
+        let not_found = || Problem::new(Code::ResetNotFound);
+        let reset_id = Secret::parse(reset_id).ok_or_else(not_found)?;
+        let entry = self.outbox.entry(reset_id.reveal()).await?.ok_or_else(not_found)?;
+        if actor.covers(&entry.agency) { Ok(entry) } else { Err(not_found().because("out of scope")) }
+    }
+}
