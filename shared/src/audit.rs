@@ -62,7 +62,13 @@ pub struct Origin {
 
 impl Origin {
     /// An entry about this request.
-    pub fn entry(&self, action: Action, actor: impl ToString, subject: impl ToString, outcome: impl ToString) -> Entry {
+    pub fn entry(
+        &self,
+        action: Action,
+        actor: impl ToString,
+        subject: impl ToString,
+        outcome: impl ToString,
+    ) -> Entry {
         Entry {
             subject: subject.to_string(),
             actor: actor.to_string(),

@@ -27,12 +27,19 @@ pub async fn sdk_config(environment: &Environment) -> SdkConfig {
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
     if !environment.is_process() {
-        loader = loader.region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())));
+        loader = loader
+            .region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())));
         if let (Some(id), Some(secret)) =
             (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY"))
         {
             let token = environment.get("AWS_SESSION_TOKEN");
-            loader = loader.credentials_provider(aws_credential_types::Credentials::new(id, secret, token, None, "environment"));
+            loader = loader.credentials_provider(aws_credential_types::Credentials::new(
+                id,
+                secret,
+                token,
+                None,
+                "environment",
+            ));
         }
     }
     loader.load().await

@@ -190,7 +190,8 @@ impl Door {
             if !scheme.eq_ignore_ascii_case("bearer") {
                 return Err(required().because("another scheme than Bearer"));
             }
-            let claims = self.verifier.verify(token.trim(), call.now()).map_err(|error| required().because(error))?;
+            let claims =
+                self.verifier.verify(token.trim(), call.now()).map_err(|error| required().because(error))?;
             let subject = Subject::parse(&claims.sub).ok_or_else(required)?;
             let id = Secret::parse(&claims.sid).ok_or_else(required)?;
             return Ok(Presented { subject, id, carrier: Carrier::Token });
@@ -221,7 +222,12 @@ impl Door {
                 .await?;
                 let person = person.ok_or_else(|| required("nobody"))?;
                 let generation = person.generation;
-                (session, person.in_service().ok().map(|p| Caller::Person(Box::new(p))), generation, HashMap::new())
+                (
+                    session,
+                    person.in_service().ok().map(|p| Caller::Person(Box::new(p))),
+                    generation,
+                    HashMap::new(),
+                )
             }
             Subject::Person(id) => {
                 let ids: Vec<&PersonId> = std::iter::once(id).chain(others.iter().copied()).collect();
@@ -272,7 +278,9 @@ mod tests {
     #[test]
     fn cookies_come_back() {
         let id = Secret::random(&mut StdRng::seed_from_u64(1));
-        for subject in [Subject::Person(PersonId::from_stored("x-_y")), Subject::Agency("2.16.886.101".to_owned())] {
+        for subject in
+            [Subject::Person(PersonId::from_stored("x-_y")), Subject::Agency("2.16.886.101".to_owned())]
+        {
             assert_eq!(parse_cookie(&cookie_value(&subject, &id)), Some((subject, id.clone())));
         }
         for value in ["", "..", "x.p.y", &format!("{}.q.y", id.reveal()), &format!("{}.p.", id.reveal())] {

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use webpki::aws_lc_rs as algorithms;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use serde::{Deserialize, Serialize};
+use webpki::aws_lc_rs as algorithms;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::asn1_rs::{Any, FromDer as _, Oid, Sequence, Set, Tag, oid};
 use x509_parser::certificate::X509Certificate;
@@ -240,7 +240,8 @@ impl Truststore {
     pub fn load(folder: &Path) -> Result<Self, StartError> {
         let read = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).map_err(|error| StartError::Truststore(format!("{}: {error}", path.display())))
+            std::fs::read(&path)
+                .map_err(|error| StartError::Truststore(format!("{}: {error}", path.display())))
         };
         let profiles: IssuerProfiles = serde_json::from_slice(&read("issuers.json")?)
             .map_err(|error| StartError::Truststore(format!("issuers.json: {error}")))?;
@@ -261,11 +262,13 @@ impl Truststore {
             let anchor = webpki::anchor_from_trusted_cert(&der)
                 .map_err(|error| broken(format!("CA {fingerprint}: {error}")))?
                 .to_owned();
-            let (_, parsed) =
-                X509Certificate::from_der(&der).map_err(|error| broken(format!("CA {fingerprint}: {error}")))?;
+            let (_, parsed) = X509Certificate::from_der(&der)
+                .map_err(|error| broken(format!("CA {fingerprint}: {error}")))?;
             let (not_before, not_after) = validity(&parsed);
-            let pinned = profiles.iter().position(|p| p.certificate_sha256.eq_ignore_ascii_case(&fingerprint));
-            let (id, profile) = (IssuerId::of_key(parsed.public_key().raw), pinned.map(|at| profiles.swap_remove(at)));
+            let pinned =
+                profiles.iter().position(|p| p.certificate_sha256.eq_ignore_ascii_case(&fingerprint));
+            let (id, profile) =
+                (IssuerId::of_key(parsed.public_key().raw), pinned.map(|at| profiles.swap_remove(at)));
             authorities.push(Authority { anchor, der, id, not_before, not_after, profile });
         }
         if authorities.is_empty() {
@@ -297,15 +300,16 @@ impl Truststore {
         if pem.len() > MAX_PEM {
             return Err(Refusal::Malformed("too long".to_owned()));
         }
-        let der =
-            CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
         let (rest, certificate) =
             X509Certificate::from_der(&der).map_err(|error| Refusal::Malformed(error.to_string()))?;
         if !rest.is_empty() {
             return Err(Refusal::Malformed("something after the certificate".to_owned()));
         }
         let authority = self.issuer_of(&der, &certificate, now)?;
-        let profile = authority.profile.as_ref().ok_or(Refusal::WrongKind("issued by a CA that is not pinned"))?;
+        let profile =
+            authority.profile.as_ref().ok_or(Refusal::WrongKind("issued by a CA that is not pinned"))?;
         check_key(&certificate)?;
         check_usage(&certificate)?;
         let holder = match profile.kind {
@@ -320,14 +324,20 @@ impl Truststore {
     }
 
     /// The CA whose key signed the certificate (RFC 5280 section 6.1, by webpki).
-    fn issuer_of(&self, der: &CertificateDer<'_>, certificate: &X509Certificate<'_>, now: Timestamp) -> Result<&Authority, Refusal> {
+    fn issuer_of(
+        &self,
+        der: &CertificateDer<'_>,
+        certificate: &X509Certificate<'_>,
+        now: Timestamp,
+    ) -> Result<&Authority, Refusal> {
         let leaf = EndEntityCert::try_from(der).map_err(|error| Refusal::Malformed(error.to_string()))?;
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let mut reason = Refusal::Untrusted("no CA of that name and key".to_owned());
         for authority in &self.authorities {
             let anchors = std::slice::from_ref(&authority.anchor);
-            let verdict = leaf.verify_for_usage(SIGNATURES, anchors, &[], time, KeyUsage::client_auth(), None, None);
+            let verdict =
+                leaf.verify_for_usage(SIGNATURES, anchors, &[], time, KeyUsage::client_auth(), None, None);
             match verdict {
                 Ok(_) if now < authority.not_before || now > authority.not_after => {
                     reason = Refusal::Untrusted("its CA is not valid now".to_owned());
@@ -435,7 +445,10 @@ fn only_attribute(name: &X509Name<'_>, oid: &Oid<'_>) -> Result<String, Refusal>
 }
 
 /// The one value of a Subject Directory Attribute; `None` when the extension or the attribute is not there.
-fn directory_attribute(certificate: &X509Certificate<'_>, wanted: &Oid<'_>) -> Result<Option<String>, Refusal> {
+fn directory_attribute(
+    certificate: &X509Certificate<'_>,
+    wanted: &Oid<'_>,
+) -> Result<Option<String>, Refusal> {
     const MALFORMED: Refusal = Refusal::WrongKind("malformed directory attributes");
     let extension = certificate
         .get_extension_unique(&SUBJECT_DIRECTORY_ATTRIBUTES)

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_account_fold_to_one() {
-        for (one, other) in [("WangDaMing", "wangdaming"), ("ｗａｎｇ０１", "WANG01"), ("Straße", "STRASSE")] {
+        for (one, other) in [("WangDaMing", "wangdaming"), ("ｗａｎｇ０１", "WANG01"), ("Straße", "STRASSE")]
+        {
             let fold = |text| CustomAccount::parse(text).unwrap().folded();
             assert_eq!(fold(one), fold(other), "{one} {other}");
         }

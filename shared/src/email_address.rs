@@ -42,7 +42,11 @@ impl EmailAddress {
             && domain.contains('.')
             && domain.split('.').all(label)
             && !domain.rsplit('.').next().is_some_and(numeric);
-        if good { Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase()))) } else { Err(NotAnEmailAddress) }
+        if good {
+            Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase())))
+        } else {
+            Err(NotAnEmailAddress)
+        }
     }
 
     /// The address, for the mail itself and for sealing.

@@ -113,7 +113,9 @@ impl Call {
     /// # Errors
     /// `request_invalid`: not a JSON object, too long, or not called JSON.
     pub fn fields(&self) -> Result<Fields, Problem> {
-        let json = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        let json = |kind: &str| {
+            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        };
         if !self.header(header::CONTENT_TYPE).is_some_and(json) {
             return Err(Problem::field("content-type").because("not application/json"));
         }
@@ -306,7 +308,15 @@ where
             let code = problem.as_ref().map_or("", |problem| problem.code.name());
             let reason = problem.map(|problem| problem.reason).unwrap_or_default();
             let response = answer.render();
-            let line = LogLine { step, call: &call, status: response.status().as_u16(), code, reason: &reason, notes: &notes, started };
+            let line = LogLine {
+                step,
+                call: &call,
+                status: response.status().as_u16(),
+                code,
+                reason: &reason,
+                notes: &notes,
+                started,
+            };
             line.write();
             response
         }
@@ -372,17 +382,18 @@ impl From<crate::sign_in::Outcome> for Answer {
         use crate::sign_in::{Kept, Outcome};
         match outcome {
             Outcome::SignedIn { expires_at, kept: Kept::Cookie(value) } => {
-                Self::ok(json!({"status": "signed_in", "expires_at": time(expires_at)})).with_session_cookie(&value)
+                Self::ok(json!({"status": "signed_in", "expires_at": time(expires_at)}))
+                    .with_session_cookie(&value)
             }
             Outcome::SignedIn { expires_at, kept: Kept::Token(token) } => {
                 Self::ok(json!({"status": "signed_in", "expires_at": time(expires_at), "token": token}))
             }
-            Outcome::IdentityRequired { ticket, expires_at } => {
-                Self::ok(json!({"status": "identity_required", "ticket": ticket, "expires_at": time(expires_at)}))
-            }
-            Outcome::ActivationRequired { ticket, expires_at } => {
-                Self::ok(json!({"status": "activation_required", "ticket": ticket, "expires_at": time(expires_at)}))
-            }
+            Outcome::IdentityRequired { ticket, expires_at } => Self::ok(
+                json!({"status": "identity_required", "ticket": ticket, "expires_at": time(expires_at)}),
+            ),
+            Outcome::ActivationRequired { ticket, expires_at } => Self::ok(
+                json!({"status": "activation_required", "ticket": ticket, "expires_at": time(expires_at)}),
+            ),
         }
     }
 }

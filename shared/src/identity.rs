@@ -28,11 +28,16 @@ pub enum Refusal {
 ///
 /// # Errors
 /// [`Refusal`], in the manual's words.
-pub fn holder_is(holder: &Citizen, person: Option<Person>, pseudonyms: &Pseudonymizer) -> Result<InService, Refusal> {
+pub fn holder_is(
+    holder: &Citizen,
+    person: Option<Person>,
+    pseudonyms: &Pseudonymizer,
+) -> Result<InService, Refusal> {
     let person = person.ok_or(Refusal::Unknown)?;
     let nfkc = ComposingNormalizerBorrowed::new_nfkc();
     let same_name = nfkc.normalize(holder.name.trim()) == nfkc.normalize(person.name.trim());
-    let same_tail = holder.id_tail.as_ref().is_none_or(|tail| pseudonyms.tail(&person.id, tail) == person.tail);
+    let same_tail =
+        holder.id_tail.as_ref().is_none_or(|tail| pseudonyms.tail(&person.id, tail) == person.tail);
     if !same_name || !same_tail {
         return Err(Refusal::Mismatch);
     }
@@ -74,7 +79,12 @@ mod tests {
         let rows = [
             ("the holder", card("王大明", Some("6789")), serving.clone(), None),
             ("a card without the digits", card("王大明", None), serving.clone(), None),
-            ("a name in compatibility characters", card(" 王大明\u{3000}", Some("6789")), serving.clone(), None),
+            (
+                "a name in compatibility characters",
+                card(" 王大明\u{3000}", Some("6789")),
+                serving.clone(),
+                None,
+            ),
             ("(1.) nobody", card("王大明", Some("6789")), None, Some(Refusal::Unknown)),
             ("(2.) departed", card("王大明", Some("6789")), gone.clone(), Some(Refusal::Departed)),
             ("(3.) another name", card("王小明", Some("6789")), serving.clone(), Some(Refusal::Mismatch)),

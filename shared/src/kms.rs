@@ -134,7 +134,12 @@ impl Kms {
     ///
     /// # Errors
     /// [`KmsError`].
-    pub async fn encrypt_letter(&self, key: &str, reset_id: &str, letter: &Letter) -> Result<Vec<u8>, KmsError> {
+    pub async fn encrypt_letter(
+        &self,
+        key: &str,
+        reset_id: &str,
+        letter: &Letter,
+    ) -> Result<Vec<u8>, KmsError> {
         let plaintext = serde_json::to_vec(letter).map_err(KmsError::of)?;
         let answer = self
             .client
@@ -153,7 +158,12 @@ impl Kms {
     ///
     /// # Errors
     /// [`KmsError`].
-    pub async fn decrypt_letter(&self, key: &str, reset_id: &str, ciphertext: Vec<u8>) -> Result<Letter, KmsError> {
+    pub async fn decrypt_letter(
+        &self,
+        key: &str,
+        reset_id: &str,
+        ciphertext: Vec<u8>,
+    ) -> Result<Letter, KmsError> {
         let answer = self
             .client
             .decrypt()

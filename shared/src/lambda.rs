@@ -41,7 +41,8 @@ impl Function {
                     let answer = handle(request);
                     async move { Ok::<_, Error>(answer.await) }
                 });
-                let answer = lambda_http::Adapter::from(service).call(LambdaEvent::new(request, context)).await?;
+                let answer =
+                    lambda_http::Adapter::from(service).call(LambdaEvent::new(request, context)).await?;
                 Ok(serde_json::to_value(answer)?)
             }
         })

@@ -29,8 +29,12 @@ impl LockoutPolicy {
         let default = Self::default();
         Self {
             failures: settings.parsed("LOCKOUT_FAILURES", default.failures),
-            window: SignedDuration::from_secs(settings.parsed("LOCKOUT_WINDOW_SECONDS", default.window.as_secs())),
-            duration: SignedDuration::from_secs(settings.parsed("LOCKOUT_SECONDS", default.duration.as_secs())),
+            window: SignedDuration::from_secs(
+                settings.parsed("LOCKOUT_WINDOW_SECONDS", default.window.as_secs()),
+            ),
+            duration: SignedDuration::from_secs(
+                settings.parsed("LOCKOUT_SECONDS", default.duration.as_secs()),
+            ),
         }
     }
 }
@@ -63,7 +67,9 @@ impl Attempts {
         match self.locked_until {
             Some(until) if now < until => {
                 let left = until.duration_since(now);
-                Err(Locked { retry_after: SignedDuration::from_secs(left.as_secs().max(0).saturating_add(1)) })
+                Err(Locked {
+                    retry_after: SignedDuration::from_secs(left.as_secs().max(0).saturating_add(1)),
+                })
             }
             _ => Ok(()),
         }
@@ -80,7 +86,8 @@ impl Attempts {
             }
             _ => (1, now),
         };
-        let locked_until = if failures >= policy.failures { now.checked_add(policy.duration).ok() } else { None };
+        let locked_until =
+            if failures >= policy.failures { now.checked_add(policy.duration).ok() } else { None };
         Self { failures, window_start: Some(window_start), locked_until }
     }
 
@@ -112,7 +119,9 @@ mod tests {
         ];
         let policy = LockoutPolicy::default();
         for (what, failures, now, locked) in rows {
-            let sheet = failures.iter().fold(Attempts::default(), |sheet, minute| sheet.after_failure(at(*minute), &policy));
+            let sheet = failures
+                .iter()
+                .fold(Attempts::default(), |sheet, minute| sheet.after_failure(at(*minute), &policy));
             assert_eq!(sheet.check(at(now)).is_err(), locked, "{what}: {sheet:?}");
         }
     }

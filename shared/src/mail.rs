@@ -43,7 +43,10 @@ pub fn initial_password(password: &Password, expires_at: Timestamp, around: &Sur
     );
     let (help_zh, help_en) = match &around.helpdesk_contact {
         Some(contact) => (format!("客服人員：{contact}"), format!("Helpdesk: {contact}")),
-        None => ("如有疑問，請洽貴機關人事人員或客服人員。".to_owned(), "Questions? Ask your HR or the helpdesk.".to_owned()),
+        None => (
+            "如有疑問，請洽貴機關人事人員或客服人員。".to_owned(),
+            "Questions? Ask your HR or the helpdesk.".to_owned(),
+        ),
     };
     let text = format!(
         "您的密碼已由人事人員或客服人員重設。這是您的初始密碼：\n\
@@ -111,7 +114,11 @@ pub fn initial_password(password: &Password, expires_at: Timestamp, around: &Sur
 </html>
 "#
     );
-    Content { subject: "首次登入：您的初始密碼 | First sign-in: your initial password".to_owned(), text, html }
+    Content {
+        subject: "首次登入：您的初始密碼 | First sign-in: your initial password".to_owned(),
+        text,
+        html,
+    }
 }
 
 /// Text for HTML.
@@ -135,7 +142,10 @@ mod tests {
         assert!(content.text.lines().any(|line| line == "abcde-FGHJK-34679-mnpqr"), "alone on its line");
         assert!(!content.subject.contains("abcde"));
         assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
-        assert!(!content.html.contains("<9-17>") && !content.html.contains("src="), "escaped, nothing remote");
+        assert!(
+            !content.html.contains("<9-17>") && !content.html.contains("src="),
+            "escaped, nothing remote"
+        );
         insta::assert_snapshot!(format!("{}\n\n{}\n{}", content.subject, content.text, content.html));
     }
 }

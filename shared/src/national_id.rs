@@ -34,7 +34,8 @@ impl NationalId {
             b'A'..=b'D' => letter_value(second).ok_or(NotANationalId)? % 10,
             _ => return Err(NotANationalId),
         };
-        let digits: Vec<u32> = characters.map(|c| char::from(c).to_digit(10)).collect::<Option<_>>().ok_or(NotANationalId)?;
+        let digits: Vec<u32> =
+            characters.map(|c| char::from(c).to_digit(10)).collect::<Option<_>>().ok_or(NotANationalId)?;
         if digits.len() != 8 {
             return Err(NotANationalId);
         }

@@ -100,7 +100,9 @@ impl std::str::FromStr for Policy {
         match name {
             "manual" => Ok(Self::manual()),
             "nist-800-63b-4" => Ok(Self::nist_800_63b_4()),
-            other => Err(format!("no password policy is named {other:?}; there are \"manual\" and \"nist-800-63b-4\"")),
+            other => Err(format!(
+                "no password policy is named {other:?}; there are \"manual\" and \"nist-800-63b-4\""
+            )),
         }
     }
 }
@@ -207,8 +209,12 @@ impl Policy {
 /// How many of the four classes occur: upper case, lower case, digits, everything else (scripts without case
 /// among it).
 fn classes(text: &str) -> usize {
-    let tests: [fn(char) -> bool; 4] =
-        [char::is_uppercase, char::is_lowercase, |c| c.is_ascii_digit(), |c| !c.is_uppercase() && !c.is_lowercase() && !c.is_ascii_digit()];
+    let tests: [fn(char) -> bool; 4] = [
+        char::is_uppercase,
+        char::is_lowercase,
+        |c| c.is_ascii_digit(),
+        |c| !c.is_uppercase() && !c.is_lowercase() && !c.is_ascii_digit(),
+    ];
     tests.iter().filter(|test| text.chars().any(test)).count()
 }
 

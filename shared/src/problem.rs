@@ -252,7 +252,8 @@ impl Problem {
                 object.insert("field".to_owned(), json!(field));
             }
             if !self.rules.is_empty() {
-                let rules = self.rules.iter().map(|rule| json!({"code": rule.code(), "text": rule.text(language)}));
+                let rules =
+                    self.rules.iter().map(|rule| json!({"code": rule.code(), "text": rule.text(language)}));
                 object.insert("rules".to_owned(), rules.collect());
             }
             if let Some(retry_after) = self.retry_after {
@@ -283,9 +284,9 @@ impl From<certificate::Refusal> for Problem {
     fn from(refusal: certificate::Refusal) -> Self {
         Self::new(match refusal {
             certificate::Refusal::Missing => Code::CertificateRequired,
-            certificate::Refusal::Malformed(_) | certificate::Refusal::Untrusted(_) | certificate::Refusal::WeakKey(_) => {
-                Code::CertificateUntrusted
-            }
+            certificate::Refusal::Malformed(_)
+            | certificate::Refusal::Untrusted(_)
+            | certificate::Refusal::WeakKey(_) => Code::CertificateUntrusted,
             certificate::Refusal::Expired { .. } => Code::CertificateExpired,
             certificate::Refusal::NotYetValid { .. } => Code::CertificateNotYetValid,
             certificate::Refusal::WrongKind(_) => Code::CertificateWrongKind,
@@ -319,7 +320,9 @@ impl From<identity::Refusal> for Problem {
 impl From<scope::Refusal> for Problem {
     fn from(refusal: scope::Refusal) -> Self {
         Self::new(match refusal {
-            scope::Refusal::NoAuthority | scope::Refusal::Oneself | scope::Refusal::HrHead => Code::NotAuthorized,
+            scope::Refusal::NoAuthority | scope::Refusal::Oneself | scope::Refusal::HrHead => {
+                Code::NotAuthorized
+            }
             scope::Refusal::OutOfScope => Code::EmployeeNotFound,
             scope::Refusal::Departed => Code::PersonDeparted,
         })
@@ -411,11 +414,17 @@ impl BrokenRule {
                 format!("At least {needed} of: capital letters, small letters, digits, other characters.")
             }
             (Self::ContainsAccount, Language::ZhTw) => "不可包含自訂帳號或電子郵件的名稱。".to_owned(),
-            (Self::ContainsAccount, Language::En) => "Without your custom account or the name of your email.".to_owned(),
+            (Self::ContainsAccount, Language::En) => {
+                "Without your custom account or the name of your email.".to_owned()
+            }
             (Self::TooCommon, Language::ZhTw) => "太常見或太容易猜到，請加長或改用不規則的組合。".to_owned(),
-            (Self::TooCommon, Language::En) => "Too common or too easy to guess: make it longer or less regular.".to_owned(),
+            (Self::TooCommon, Language::En) => {
+                "Too common or too easy to guess: make it longer or less regular.".to_owned()
+            }
             (Self::UsedBefore, Language::ZhTw) => "不可與目前、初始或最近使用過的密碼相同。".to_owned(),
-            (Self::UsedBefore, Language::En) => "Not the current, the initial or a recent password.".to_owned(),
+            (Self::UsedBefore, Language::En) => {
+                "Not the current, the initial or a recent password.".to_owned()
+            }
         }
     }
 }
@@ -452,7 +461,8 @@ mod tests {
 
     #[test]
     fn a_body() {
-        let problem = Problem::password_rejected(vec![BrokenRule::TooShort { min: 12 }]).because("secret reason");
+        let problem =
+            Problem::password_rejected(vec![BrokenRule::TooShort { min: 12 }]).because("secret reason");
         insta::assert_json_snapshot!(problem.body(Language::En, "request-1"));
     }
 }

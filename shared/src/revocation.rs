@@ -79,7 +79,12 @@ impl Checked {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn not_revoked(self, status: &Status, now: Timestamp, grace: SignedDuration) -> Result<Verified, Refusal> {
+    pub fn not_revoked(
+        self,
+        status: &Status,
+        now: Timestamp,
+        grace: SignedDuration,
+    ) -> Result<Verified, Refusal> {
         if let Some(entry) = &status.entry {
             return Err(Refusal::Revoked { since: entry.since, reason: entry.reason });
         }
@@ -135,8 +140,8 @@ impl RevocationList {
         if !rest.is_empty() {
             return Err(malformed("something after the list".to_owned()));
         }
-        let (_, issuer) =
-            X509Certificate::from_der(authority.certificate()).map_err(|error| malformed(error.to_string()))?;
+        let (_, issuer) = X509Certificate::from_der(authority.certificate())
+            .map_err(|error| malformed(error.to_string()))?;
         if list.issuer().as_raw() != issuer.subject().as_raw() {
             return Err(ListRefusal::NotTheIssuers("another name".to_owned()));
         }
@@ -145,11 +150,15 @@ impl RevocationList {
         for extension in list.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::CRLNumber(_) | ParsedExtension::AuthorityKeyIdentifier(_) => {}
-                _ if extension.critical => return Err(ListRefusal::Unsupported("a critical extension: a delta or a part")),
+                _ if extension.critical => {
+                    return Err(ListRefusal::Unsupported("a critical extension: a delta or a part"));
+                }
                 _ => {}
             }
         }
-        let second = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MIN);
+        let second = |time: x509_parser::time::ASN1Time| {
+            Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MIN)
+        };
         let number = list.crl_number().ok_or(ListRefusal::Unsupported("no number"))?;
         let next_update = list.next_update().ok_or(ListRefusal::Unsupported("no next update"))?;
         let revoked = list

@@ -101,7 +101,8 @@ impl Roster {
         if let Some(first) = header.get(0).and_then(|name| name.strip_prefix('\u{feff}')).map(str::to_owned) {
             header = std::iter::once(first.as_str()).chain(header.iter().skip(1)).collect();
         }
-        let missing: Vec<_> = HEADER.iter().filter(|name| !header.iter().any(|column| column == **name)).collect();
+        let missing: Vec<_> =
+            HEADER.iter().filter(|name| !header.iter().any(|column| column == **name)).collect();
         if !missing.is_empty() {
             return Err(NotARoster(format!("missing columns {missing:?}")));
         }
@@ -112,7 +113,9 @@ impl Roster {
         loop {
             let taken = match reader.read_record(&mut record) {
                 Ok(false) => break,
-                Ok(true) => record.deserialize::<Row>(Some(&header)).map_err(|_| "a column is missing".to_owned()),
+                Ok(true) => {
+                    record.deserialize::<Row>(Some(&header)).map_err(|_| "a column is missing".to_owned())
+                }
                 Err(error) => Err(match error.kind() {
                     csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
                     csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -122,11 +125,11 @@ impl Roster {
                 }),
             };
             let line = record.position().map_or_else(|| reader.position().line(), csv::Position::line);
-            let taken = taken.and_then(|row| row.listed(pseudonyms)).and_then(|(listed, agency)| {
-                match lines.get(&listed.id) {
-                    Some(first) => Err(format!("the same national ID as line {first}")),
-                    None => Ok((listed, agency)),
-                }
+            let taken = taken.and_then(|row| row.listed(pseudonyms)).and_then(|(listed, agency)| match lines
+                .get(&listed.id)
+            {
+                Some(first) => Err(format!("the same national ID as line {first}")),
+                None => Ok((listed, agency)),
             });
             match taken {
                 Ok((listed, agency)) => {
@@ -146,8 +149,8 @@ impl Roster {
 
 impl Row {
     fn listed(self, pseudonyms: &Pseudonymizer) -> Result<(Listed, Option<Agency>), String> {
-        let national_id =
-            NationalId::parse(&self.national_id).map_err(|_| "national_id: wrong form or checksum".to_owned())?;
+        let national_id = NationalId::parse(&self.national_id)
+            .map_err(|_| "national_id: wrong form or checksum".to_owned())?;
         let nfkc = ComposingNormalizerBorrowed::new_nfkc();
         let name = nfkc.normalize(&self.name).trim().to_owned();
         let filled = [("name", &name), ("agency", &self.agency), ("agency_name", &self.agency_name)];
@@ -168,7 +171,9 @@ impl Row {
             })
             .collect::<Result<_, _>>()?;
         let oid = self.agency_oid;
-        if !oid.is_empty() && !oid.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit())) {
+        if !oid.is_empty()
+            && !oid.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()))
+        {
             return Err("agency_oid: not an OID".to_owned());
         }
         let agency = (!oid.is_empty()).then(|| Agency {
@@ -208,10 +213,14 @@ mod tests {
 
     #[test]
     fn good_rows() {
-        let roster = read("A123456789,王大明,A01,甲機關,2.16.886.101.1,in_service,hr_head;hr_staff,A01;B01\n");
+        let roster =
+            read("A123456789,王大明,A01,甲機關,2.16.886.101.1,in_service,hr_head;hr_staff,A01;B01\n");
         assert_eq!(roster.refused, []);
         let person = &roster.people[0];
-        assert_eq!((person.name.as_str(), person.roles.len(), person.authorized_agencies.len()), ("王大明", 2, 2));
+        assert_eq!(
+            (person.name.as_str(), person.roles.len(), person.authorized_agencies.len()),
+            ("王大明", 2, 2)
+        );
         assert_eq!(roster.agencies[0].oid, "2.16.886.101.1");
     }
 
@@ -227,7 +236,8 @@ mod tests {
                     F131104093,陳一心,A01,甲機關,x.y,in_service,,\n";
         let roster = read(rows);
         assert_eq!(roster.people.len(), 1);
-        let refused: Vec<String> = roster.refused.iter().map(|row| format!("{}: {}", row.line, row.reason)).collect();
+        let refused: Vec<String> =
+            roster.refused.iter().map(|row| format!("{}: {}", row.line, row.reason)).collect();
         insta::assert_snapshot!(refused.join("\n"));
     }
 

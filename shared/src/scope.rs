@@ -121,7 +121,8 @@ mod tests {
         let unauthorized_staff = person("unauthorized", "A", &[Role::HrStaff], &[]);
         let helpdesk = person("helpdesk", "H", &[Role::Helpdesk], &[]);
         let nobody = person("nobody", "A", &[], &["A"]);
-        let departed_head = Person { service: Service::Departed, ..person("gone", "A", &[Role::HrHead], &[]) };
+        let departed_head =
+            Person { service: Service::Departed, ..person("gone", "A", &[Role::HrHead], &[]) };
 
         let own = person("own", "A", &[], &[]);
         let concurrent = person("concurrent", "B", &[], &[]);
@@ -145,7 +146,12 @@ mod tests {
             ("staff, foreign agency", Actor::Person(&staff), &foreign, Err(Refusal::OutOfScope)),
             ("staff, themselves", Actor::Person(&staff), &staff, Err(Refusal::Oneself)),
             ("staff, their head", Actor::Person(&staff), &head, Err(Refusal::HrHead)),
-            ("staff without authorization", Actor::Person(&unauthorized_staff), &own, Err(Refusal::NoAuthority)),
+            (
+                "staff without authorization",
+                Actor::Person(&unauthorized_staff),
+                &own,
+                Err(Refusal::NoAuthority),
+            ),
             ("organization certificate, its agency", agency, &own, Ok(())),
             ("organization certificate, concurrent agency", agency, &concurrent, Err(Refusal::OutOfScope)),
             ("organization certificate, the head", agency, &head, Err(Refusal::HrHead)),
@@ -161,6 +167,10 @@ mod tests {
         for (what, actor, target, expected) in rows {
             assert_eq!(actor.may_reset(target), expected, "{what}");
         }
-        assert!(Actor::Person(&helpdesk).needs_reason() && !Actor::Person(&head).needs_reason() && !agency.needs_reason());
+        assert!(
+            Actor::Person(&helpdesk).needs_reason()
+                && !Actor::Person(&head).needs_reason()
+                && !agency.needs_reason()
+        );
     }
 }

@@ -79,11 +79,14 @@ impl DataKey {
     }
 }
 
-/// Wrapped key, nonce, ciphertext.
-fn split(sealed: &[u8]) -> Result<(&[u8], &[u8; NONCE_LEN], &[u8]), CannotOpen> {
+/// The parts of a sealed value: wrapped key, nonce, ciphertext.
+type Parts<'a> = (&'a [u8], &'a [u8; NONCE_LEN], &'a [u8]);
+
+fn split(sealed: &[u8]) -> Result<Parts<'_>, CannotOpen> {
     let rest = sealed.strip_prefix(&[VERSION]).ok_or(CannotOpen)?;
     let (length, rest) = rest.split_first_chunk::<2>().ok_or(CannotOpen)?;
-    let (wrapped, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(CannotOpen)?;
+    let (wrapped, rest) =
+        rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(CannotOpen)?;
     let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen)?;
     Ok((wrapped, nonce, ciphertext))
 }

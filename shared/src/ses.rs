@@ -56,8 +56,10 @@ impl Mailer {
     /// # Errors
     /// [`SendError`].
     pub async fn send(&self, to: &EmailAddress, content: &Content, key: &str) -> Result<String, SendError> {
-        let raw = self.compose(to, content, key).map_err(|_| SendError::Final("the mail cannot be composed"))?;
-        let raw = RawMessage::builder().data(Blob::new(raw)).build().map_err(|_| SendError::Final("no mail"))?;
+        let raw =
+            self.compose(to, content, key).map_err(|_| SendError::Final("the mail cannot be composed"))?;
+        let raw =
+            RawMessage::builder().data(Blob::new(raw)).build().map_err(|_| SendError::Final("no mail"))?;
         let answer = self
             .client
             .send_email()
@@ -75,7 +77,9 @@ impl Mailer {
                 Some(SendEmailError::MailFromDomainNotVerifiedException(_)) => {
                     SendError::Passing("MailFromDomainNotVerifiedException".to_owned())
                 }
-                Some(SendEmailError::NotFoundException(_)) => SendError::Passing("NotFoundException".to_owned()),
+                Some(SendEmailError::NotFoundException(_)) => {
+                    SendError::Passing("NotFoundException".to_owned())
+                }
                 Some(SendEmailError::SendingPausedException(_)) => {
                     SendError::Passing("SendingPausedException".to_owned())
                 }
@@ -94,14 +98,22 @@ impl Mailer {
         }
     }
 
-    fn compose(&self, to: &EmailAddress, content: &Content, key: &str) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    fn compose(
+        &self,
+        to: &EmailAddress,
+        content: &Content,
+        key: &str,
+    ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         let domain = self.from.email.domain();
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to.reveal().parse()?))
             .subject(&content.subject)
             .message_id(Some(format!("<{key}@{domain}>")))
-            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
             .multipart(MultiPart::alternative_plain_html(content.text.clone(), content.html.clone()))?;
         Ok(message.formatted())
     }

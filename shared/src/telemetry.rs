@@ -71,7 +71,9 @@ impl RequestNotes {
 
     /// The operations, comma-separated.
     pub fn operations(&self) -> String {
-        self.with(|notes| notes.calls.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>().join(","))
+        self.with(|notes| {
+            notes.calls.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>().join(",")
+        })
     }
 
     /// The time spent in calls, in milliseconds; calls side by side count each.

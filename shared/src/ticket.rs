@@ -196,7 +196,12 @@ mod tests {
     fn an_identity_ticket_allows_five_tries() {
         let citizen = Citizen { name: "王大明".to_owned(), serial_number: "1".to_owned(), id_tail: None };
         let expires_at = now() + SignedDuration::from_secs(60);
-        let ticket = |tries| IdentityTicket { card: CardId::from_stored("c"), citizen: citizen.clone(), tries, expires_at };
+        let ticket = |tries| IdentityTicket {
+            card: CardId::from_stored("c"),
+            citizen: citizen.clone(),
+            tries,
+            expires_at,
+        };
         assert_eq!(ticket(4).check(now()), Ok(()));
         assert_eq!(ticket(5).check(now()), Err(Refusal::Invalid));
         assert_eq!(ticket(0).check(expires_at), Err(Refusal::Expired));

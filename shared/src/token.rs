@@ -67,7 +67,9 @@ impl PublicKey {
     pub fn from_spki(der: &[u8]) -> Result<Self, NotP256> {
         let (_, spki) = SubjectPublicKeyInfo::from_der(der).map_err(|_| NotP256)?;
         let point: &[u8; 65] = spki.subject_public_key.data.as_ref().try_into().map_err(|_| NotP256)?;
-        let (&[0x04], coordinates) = point.split_first_chunk::<1>().ok_or(NotP256)? else { return Err(NotP256) };
+        let (&[0x04], coordinates) = point.split_first_chunk::<1>().ok_or(NotP256)? else {
+            return Err(NotP256);
+        };
         let (x, y) = coordinates.split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         // RFC 7638: the required members in alphabetical order, without spaces.
@@ -146,7 +148,9 @@ impl Verifier {
     pub fn new(issuer: String, keys: &[PublicKey]) -> Result<Self, NotP256> {
         let keys = keys
             .iter()
-            .map(|key| Ok((key.kid.clone(), DecodingKey::from_ec_components(&key.x, &key.y).map_err(|_| NotP256)?)))
+            .map(|key| {
+                Ok((key.kid.clone(), DecodingKey::from_ec_components(&key.x, &key.y).map_err(|_| NotP256)?))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { issuer, keys })
     }
@@ -220,7 +224,8 @@ mod tests {
     #[test]
     fn what_we_sign_we_verify_and_nothing_else() {
         let (ours, theirs) = (Fixture::new(), Fixture::new());
-        let verifier = Verifier::new("https://id.example".to_owned(), std::slice::from_ref(&ours.public)).unwrap();
+        let verifier =
+            Verifier::new("https://id.example".to_owned(), std::slice::from_ref(&ours.public)).unwrap();
         let now = Timestamp::from_second(1500).unwrap();
         let kid = ours.public.kid.clone();
         // Many signatures, because r and s are sometimes shorter than 32 bytes.
@@ -231,11 +236,24 @@ mod tests {
         let rows = [
             ("another key under our id", theirs.sign(&claims(), &kid)),
             ("another key's id", ours.sign(&claims(), &theirs.public.kid)),
-            ("another issuer", ours.sign(&Claims { iss: "https://evil.example".to_owned(), ..claims() }, &kid)),
-            ("another audience", ours.sign(&Claims { aud: "https://evil.example".to_owned(), ..claims() }, &kid)),
+            (
+                "another issuer",
+                ours.sign(&Claims { iss: "https://evil.example".to_owned(), ..claims() }, &kid),
+            ),
+            (
+                "another audience",
+                ours.sign(&Claims { aud: "https://evil.example".to_owned(), ..claims() }, &kid),
+            ),
             ("over", ours.sign(&Claims { exp: 1500, ..claims() }, &kid)),
             ("without signature", format!("{}.", token.rsplit_once('.').unwrap().0)),
-            ("alg none", format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), token.split('.').nth(1).unwrap())),
+            (
+                "alg none",
+                format!(
+                    "{}.{}.",
+                    URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+                    token.split('.').nth(1).unwrap()
+                ),
+            ),
             ("rubbish", "a.b.c".to_owned()),
             ("empty", String::new()),
         ];

@@ -21,7 +21,8 @@ pub struct Change {
 impl Change {
     fn parse(call: &Call) -> Result<Self, Problem> {
         let mut fields = call.fields()?;
-        let current = fields.optional_text("current_password")?.filter(|text| !text.is_empty()).map(Password::new);
+        let current =
+            fields.optional_text("current_password")?.filter(|text| !text.is_empty()).map(Password::new);
         let password = Password::new(fields.text("password")?);
         let confirmation = Password::new(fields.text("password_confirmation")?);
         if password != confirmation {

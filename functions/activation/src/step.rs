@@ -77,7 +77,8 @@ impl ActivationStep {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(), Problem> {
         let key = Tickets::activation_key(&choice.ticket);
-        let mut read = self.accounts.person_with(Some(&choice.person), self.tickets.table(), vec![key.clone()]).await?;
+        let mut read =
+            self.accounts.person_with(Some(&choice.person), self.tickets.table(), vec![key.clone()]).await?;
         let invalid = || Problem::new(Code::TicketInvalid);
         let ticket = Tickets::activation_from(read.others.remove(&key))?.ok_or_else(invalid)?;
         let person = read.person.filter(|person| person.id == ticket.person).ok_or_else(invalid)?;
@@ -93,7 +94,11 @@ impl ActivationStep {
             .email_key
             .seal(&subject.to_string(), choice.email.reveal(), rng)
             .map_err(|error| Problem::new(Code::Unavailable).because(error))?;
-        let former = person.account.custom_account.as_ref().filter(|former| former.folded() != choice.account.folded());
+        let former = person
+            .account
+            .custom_account
+            .as_ref()
+            .filter(|former| former.folded() != choice.account.folded());
         let release = former.map(|former| self.accounts.release(former, &person.id)).transpose()?;
         let activation = accounts::Activation {
             person: &person,

@@ -31,8 +31,11 @@ impl CertificateLogin {
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
-        let (content, person_id) =
-            futures_util::future::try_join(self.sign_in.tickets().identity(ticket), self.person_id(identifier)).await?;
+        let (content, person_id) = futures_util::future::try_join(
+            self.sign_in.tickets().identity(ticket),
+            self.person_id(identifier),
+        )
+        .await?;
         let content = content.ok_or_else(|| Problem::new(Code::TicketInvalid))?;
         content.check(origin.at)?;
         let person = match &person_id {
@@ -42,7 +45,8 @@ impl CertificateLogin {
         match identity::holder_is(&content.citizen, person, &self.pseudonyms) {
             Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
             Err(refusal) => {
-                let subject = person_id.map_or_else(|| format!("card#{}", content.card), |id| format!("person#{id}"));
+                let subject =
+                    person_id.map_or_else(|| format!("card#{}", content.card), |id| format!("person#{id}"));
                 telemetry::note_subject(&subject);
                 Err(self.refuse(ticket, &content, subject, refusal.into(), origin).await?)
             }

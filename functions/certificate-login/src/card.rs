@@ -29,11 +29,12 @@ impl CertificateLogin {
         let certificate = checked.certificate().clone();
         telemetry::note_subject(audit_subject(&certificate));
         let (holder, status) =
-            futures_util::future::try_join(self.holder(&certificate), self.revocations.status(&certificate)).await?;
-        let decided = checked
-            .not_revoked(&status, origin.at, self.revocation_grace)
-            .map_err(Problem::from)
-            .and_then(|_verified| holder.ok_or_else(|| Problem::new(Code::PersonUnknown).because("unknown agency")));
+            futures_util::future::try_join(self.holder(&certificate), self.revocations.status(&certificate))
+                .await?;
+        let decided =
+            checked.not_revoked(&status, origin.at, self.revocation_grace).map_err(Problem::from).and_then(
+                |_verified| holder.ok_or_else(|| Problem::new(Code::PersonUnknown).because("unknown agency")),
+            );
         let holder = match decided {
             Ok(holder) => holder,
             Err(problem) => {

@@ -71,7 +71,8 @@ impl CertificateLogin {
         let entry = |outcome: &str| origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
         let mut moved: Option<Person> = None;
         for _ in 0..TRIES {
-            let refresh = moved.as_ref().map(|person| self.accounts.refresh_binding(card, person)).transpose()?;
+            let refresh =
+                moved.as_ref().map(|person| self.accounts.refresh_binding(card, person)).transpose()?;
             let transaction = Transaction::new()
                 .with(Guard::Person, self.accounts.still_activated(id, generation)?)
                 .with_some(Guard::Card, refresh)
@@ -114,8 +115,14 @@ impl CertificateLogin {
             .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
             .with(Guard::New, self.sign_in.audit().append(entry)?);
         let generation = person.generation;
-        let issued =
-            self.sign_in.require_activation(transaction, &person.id, generation, Method::Card, origin.at, rng);
+        let issued = self.sign_in.require_activation(
+            transaction,
+            &person.id,
+            generation,
+            Method::Card,
+            origin.at,
+            rng,
+        );
         Ok(issued.await?)
     }
 }

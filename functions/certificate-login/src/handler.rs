@@ -68,7 +68,8 @@ async fn identity(step: &CertificateLogin, call: &Call) -> Result<Answer, Proble
     let ticket = fields.text("ticket")?;
     let typed = fields.text("identifier")?;
     let carrier = fields.carrier()?;
-    let identifier = Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
+    let identifier =
+        Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
     let ticket = Secret::parse(&ticket).ok_or_else(|| Problem::new(Code::TicketInvalid))?;
     let outcome = step.bind_card(&ticket, &identifier, carrier, &call.origin, &mut chance::system()).await?;
     Ok(outcome.into())

@@ -68,7 +68,13 @@ pub async fn handle(step: Arc<EmailDispatch>, event: LambdaEvent<Value>) -> Resu
             Err(Again::Busy) => ("again", "in another dispatcher's hands"),
             Err(Again::Failed(reason)) => ("again", reason.as_str()),
         };
-        let line = Line { reset_id: &reset_id, outcome, reason, notes: &notes, request_id: &event.context.request_id };
+        let line = Line {
+            reset_id: &reset_id,
+            outcome,
+            reason,
+            notes: &notes,
+            request_id: &event.context.request_id,
+        };
         line.write(matches!(result, Ok(Ending::Sent | Ending::AlreadySettled)));
         if result.is_err() {
             let mut failure = DynamoDbBatchItemFailure::default();

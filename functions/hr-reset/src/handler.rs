@@ -32,7 +32,10 @@ impl ResetRequest {
         let mut fields = call.fields()?;
         let national_id = national_id(&mut fields)?;
         let email = EmailAddress::parse(&fields.text("email")?)?;
-        let reason = fields.optional_text("reason")?.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let reason = fields
+            .optional_text("reason")?
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
         if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
             return Err(Problem::field("reason").because("too long"));
         }
@@ -41,7 +44,8 @@ impl ResetRequest {
 }
 
 fn national_id(fields: &mut Fields) -> Result<NationalId, Problem> {
-    NationalId::parse(&fields.text("national_id")?).map_err(|reason| Problem::field("national_id").because(reason))
+    NationalId::parse(&fields.text("national_id")?)
+        .map_err(|reason| Problem::field("national_id").because(reason))
 }
 
 /// Answers a call.

@@ -123,7 +123,8 @@ impl HrReset {
         let identifier = Identifier::NationalId(national_id.clone());
         let digest = self.pseudonyms.identifier(&identifier, "");
         let (counted, attempts) =
-            futures_util::future::try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest)).await?;
+            futures_util::future::try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest))
+                .await?;
         counted?;
         let not_found = || Problem::new(Code::EmployeeNotFound);
         let person = admitted.people.remove(&id).ok_or_else(not_found)?;

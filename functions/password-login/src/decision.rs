@@ -37,7 +37,9 @@ pub fn decide(person: Option<Person>, verdict: Verdict, now: Timestamp) -> Decis
     match credential {
         Credential::None => Decision::Wrong,
         Credential::Password { .. } => Decision::SignIn(Box::new(person)),
-        Credential::Initial { expires_at, .. } if now >= expires_at => Decision::Refused(Code::InitialPasswordExpired),
+        Credential::Initial { expires_at, .. } if now >= expires_at => {
+            Decision::Refused(Code::InitialPasswordExpired)
+        }
         Credential::Initial { .. } => Decision::Activate(Box::new(person)),
     }
 }
@@ -73,7 +75,8 @@ mod tests {
         let now: Timestamp = "2026-08-03T00:00:00Z".parse().unwrap();
         let hash = StoredHash::decoy;
         let own = || Credential::Password { hash: hash() };
-        let initial = |hours| Credential::Initial { hash: hash(), expires_at: now + SignedDuration::from_hours(hours) };
+        let initial =
+            |hours| Credential::Initial { hash: hash(), expires_at: now + SignedDuration::from_hours(hours) };
         let name = |decision: &Decision| match decision {
             Decision::SignIn(_) => "sign in",
             Decision::Activate(_) => "activate",

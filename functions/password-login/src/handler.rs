@@ -28,7 +28,8 @@ impl Attempt {
     fn parse(call: &Call) -> Result<Self, Problem> {
         let mut fields = call.fields()?;
         let typed = fields.text("identifier")?;
-        let identifier = Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
+        let identifier =
+            Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
         let password = Password::new(fields.text("password")?);
         if password.reveal().is_empty() {
             return Err(Problem::field("password").because("empty"));

@@ -84,7 +84,8 @@ impl PasswordLogin {
         let mut checked: Option<(StoredHash, Verdict)> = None;
         for _ in 0..TRIES {
             let read = self.read(&attempt, &digest, &rate).await?;
-            let subject = read.person_id.as_ref().map_or_else(|| digest.to_string(), |id| format!("person#{id}"));
+            let subject =
+                read.person_id.as_ref().map_or_else(|| digest.to_string(), |id| format!("person#{id}"));
             telemetry::note_subject(&subject);
             let audit = |code: &str| origin.entry(Action::PasswordSignIn, &subject, &subject, code);
             if let Err(locked) = read.attempts.attempts.check(origin.at) {
@@ -109,8 +110,14 @@ impl PasswordLogin {
                         .with(Guard::New, self.sign_in.audit().append(audit(SUCCESS))?);
                     let subject = Subject::Person(person.person().id.clone());
                     let generation = person.person().generation;
-                    let opening =
-                        SignIn::opening(subject, attempt.carrier, Method::Password, generation, origin.at, rng);
+                    let opening = SignIn::opening(
+                        subject,
+                        attempt.carrier,
+                        Method::Password,
+                        generation,
+                        origin.at,
+                        rng,
+                    );
                     match self.sign_in.open(transaction, &opening, origin.at).await {
                         Ok(outcome) => return outcome,
                         Err(error) => error,
@@ -138,9 +145,10 @@ impl PasswordLogin {
                 }
                 Decision::Wrong => {
                     let failure = tickets.note_failure(&digest, &read.attempts, origin.at, &self.lockout)?;
-                    let transaction = counted
-                        .with(Guard::Attempts, failure)
-                        .with(Guard::New, self.sign_in.audit().append(audit(Code::InvalidCredentials.name()))?);
+                    let transaction = counted.with(Guard::Attempts, failure).with(
+                        Guard::New,
+                        self.sign_in.audit().append(audit(Code::InvalidCredentials.name()))?,
+                    );
                     match transaction.commit(self.sign_in.client()).await {
                         Ok(()) => return Err(Code::InvalidCredentials.into()),
                         Err(error) => error,

@@ -15,7 +15,8 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, Update,
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+    Update,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,16 @@ struct PersonItem {
 impl TryFrom<PersonItem> for Person {
     type Error = StoreError;
     fn try_from(item: PersonItem) -> Result<Self, StoreError> {
-        let id = item.pk.strip_prefix("person#").ok_or_else(|| StoreError::Unreadable("not a person".to_owned()))?;
+        let id = item
+            .pk
+            .strip_prefix("person#")
+            .ok_or_else(|| StoreError::Unreadable("not a person".to_owned()))?;
         let credential = match (item.password_hash, item.initial_hash) {
             (Some(hash), _) => Credential::Password { hash },
             (None, Some(hash)) => Credential::Initial {
                 hash,
-                expires_at: Timestamp::from_second(item.initial_expires_at.unwrap_or(0)).unwrap_or(Timestamp::MIN),
+                expires_at: Timestamp::from_second(item.initial_expires_at.unwrap_or(0))
+                    .unwrap_or(Timestamp::MIN),
             },
             (None, None) => Credential::None,
         };
@@ -169,7 +174,11 @@ impl Accounts {
     pub async fn people(&self, ids: &[&PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
         let read = self.keys_of(ids)?;
         let items = batch(&self.client, HashMap::from([(self.table.clone(), read)])).await?;
-        items.into_values().flatten().map(|item| person_from(item).map(|person| (person.id.clone(), person))).collect()
+        items
+            .into_values()
+            .flatten()
+            .map(|item| person_from(item).map(|person| (person.id.clone(), person)))
+            .collect()
     }
 
     /// The part of a batch read that asks for people.
@@ -328,7 +337,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn reset(&self, person: &Person, hash: &StoredHash, expires_at: Timestamp) -> Result<Update, StoreError> {
+    pub fn reset(
+        &self,
+        person: &Person,
+        hash: &StoredHash,
+        expires_at: Timestamp,
+    ) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(person))?;
         Ok(Update::builder()
             .table_name(&self.table)
@@ -397,7 +411,9 @@ impl Accounts {
         for chunk in people.chunks(100) {
             let ids: Vec<&PersonId> = chunk.iter().map(|listed| &listed.id).collect();
             let known = self.people(&ids).await?;
-            let changed = chunk.iter().filter(|listed| known.get(&listed.id).is_none_or(|person| !same(person, listed)));
+            let changed = chunk
+                .iter()
+                .filter(|listed| known.get(&listed.id).is_none_or(|person| !same(person, listed)));
             let writes: Vec<_> =
                 changed.map(|listed| self.enroll_one(listed, known.get(&listed.id))).collect();
             for write in futures_util::future::join_all(writes).await {
@@ -414,8 +430,10 @@ impl Accounts {
         let set = "SET #name = :name, agency = :agency, agency_name = :agency_name, service = :service, \
                    #roles = :roles, authorized_agencies = :authorized, tail = :tail, \
                    generation = if_not_exists(generation, :zero) + :step";
-        let expression = if departed { format!("{set} REMOVE initial_hash, initial_expires_at") } else { set.to_owned() };
-        let strings = |values: Vec<String>| AttributeValue::L(values.into_iter().map(AttributeValue::S).collect());
+        let expression =
+            if departed { format!("{set} REMOVE initial_hash, initial_expires_at") } else { set.to_owned() };
+        let strings =
+            |values: Vec<String>| AttributeValue::L(values.into_iter().map(AttributeValue::S).collect());
         self.client
             .update_item()
             .table_name(&self.table)
@@ -431,7 +449,10 @@ impl Accounts {
                 ":roles",
                 strings(listed.roles.iter().map(|role| role.code().to_owned()).collect()),
             )
-            .expression_attribute_values(":authorized", strings(listed.authorized_agencies.iter().cloned().collect()))
+            .expression_attribute_values(
+                ":authorized",
+                strings(listed.authorized_agencies.iter().cloned().collect()),
+            )
             .expression_attribute_values(":tail", text(listed.tail.as_str()))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":step", number(u8::from(moved)))
@@ -491,7 +512,9 @@ fn hash_value(hash: &StoredHash) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(hash).map_err(unreadable)
 }
 
-pub(crate) fn keys_and_attributes(keys: impl IntoIterator<Item = String>) -> Result<KeysAndAttributes, StoreError> {
+pub(crate) fn keys_and_attributes(
+    keys: impl IntoIterator<Item = String>,
+) -> Result<KeysAndAttributes, StoreError> {
     let keys = keys.into_iter().map(|key| HashMap::from([("pk".to_owned(), text(key))])).collect();
     Ok(KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?)
 }
@@ -542,9 +565,13 @@ impl Accounts {
             (tickets.to_owned(), keys_and_attributes(keys)?),
         ]);
         let mut found = batch(&self.client, wanted).await?;
-        let person = found.remove(&self.table).unwrap_or_default().into_iter().next().map(person_from).transpose()?;
+        let person =
+            found.remove(&self.table).unwrap_or_default().into_iter().next().map(person_from).transpose()?;
         let others = found.remove(tickets).unwrap_or_default();
-        Ok(SignInRead { person, others: others.into_iter().map(|item| (pk(&item).to_owned(), item)).collect() })
+        Ok(SignInRead {
+            person,
+            others: others.into_iter().map(|item| (pk(&item).to_owned(), item)).collect(),
+        })
     }
 
     /// The client, for transactions that begin at this table.

@@ -131,8 +131,14 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn entry(&self, reset_id: &str) -> Result<Option<Entry>, StoreError> {
         let key = text(format!("reset#{reset_id}"));
-        let answer =
-            self.client.get_item().table_name(&self.table).key("pk", key).consistent_read(true).send().await?;
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", key)
+            .consistent_read(true)
+            .send()
+            .await?;
         let Some(item) = answer.item else { return Ok(None) };
         let item: EntryItem = from_item(item)?;
         Ok(Some(Entry {
@@ -170,7 +176,8 @@ impl Outbox {
         let mut item = match answer {
             Ok(answer) => answer.attributes.unwrap_or_default(),
             Err(error) => {
-                let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+                let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
+                else {
                     return Err(error.into());
                 };
                 let Some(item) = failed.item().cloned() else { return Ok(Lease::Gone) };
@@ -216,7 +223,8 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn failed(&self, leased: &Leased) -> Result<(), StoreError> {
-        self.settle(leased, "SET #state = :state REMOVE leased_until, ciphertext", MailState::Failed, None).await
+        self.settle(leased, "SET #state = :state REMOVE leased_until, ciphertext", MailState::Failed, None)
+            .await
     }
 
     async fn settle(
@@ -226,7 +234,8 @@ impl Outbox {
         state: MailState,
         message_id: Option<&str>,
     ) -> Result<(), StoreError> {
-        let state = serde_dynamo::to_attribute_value(state).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        let state =
+            serde_dynamo::to_attribute_value(state).map_err(|e| StoreError::Unreadable(e.to_string()))?;
         let mut update = self
             .client
             .update_item()
@@ -244,7 +253,11 @@ impl Outbox {
         match update.send().await {
             Ok(_) => Ok(()),
             // The lease ran out and another dispatcher took over: the note is theirs.
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }

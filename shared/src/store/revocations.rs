@@ -74,7 +74,11 @@ impl Revocations {
         let pk = issuer_key(&certificate.issuer);
         let serial_key = format!("serial#{}", certificate.serial);
         let key = |sk: &str| HashMap::from([("pk".to_owned(), text(&pk)), ("sk".to_owned(), text(sk))]);
-        let keys = KeysAndAttributes::builder().keys(key("list")).keys(key(&serial_key)).consistent_read(true).build()?;
+        let keys = KeysAndAttributes::builder()
+            .keys(key("list"))
+            .keys(key(&serial_key))
+            .consistent_read(true)
+            .build()?;
         let found = super::accounts::batch(&self.client, HashMap::from([(self.table.clone(), keys)])).await?;
         let mut status = Status { list: None, entry: None };
         for item in found.into_values().flatten() {
@@ -105,7 +109,8 @@ impl Revocations {
         let mut writes = Vec::new();
         for (sk, entry) in &wanted {
             if known.get(sk) != Some(&(entry.since, entry.reason)) {
-                let item = EntryItem { pk: pk.clone(), sk: sk.clone(), since: entry.since, reason: entry.reason };
+                let item =
+                    EntryItem { pk: pk.clone(), sk: sk.clone(), since: entry.since, reason: entry.reason };
                 let put = PutRequest::builder().set_item(Some(to_item(item)?)).build()?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }

@@ -146,7 +146,10 @@ impl Rate {
 
     /// The answer to one too many.
     pub fn exceeded(&self) -> TooMany {
-        self.limit.check(u64::MAX, self.now).err().unwrap_or(TooMany { retry_after: SignedDuration::from_secs(1) })
+        self.limit
+            .check(u64::MAX, self.now)
+            .err()
+            .unwrap_or(TooMany { retry_after: SignedDuration::from_secs(1) })
     }
 }
 
@@ -394,7 +397,11 @@ impl Tickets {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn clear_failures(&self, identifier: &IdentifierDigest, read: &AttemptsRead) -> Result<Delete, StoreError> {
+    pub fn clear_failures(
+        &self,
+        identifier: &IdentifierDigest,
+        read: &AttemptsRead,
+    ) -> Result<Delete, StoreError> {
         Ok(Delete::builder()
             .table_name(&self.table)
             .key("pk", text(attempts_key(identifier)))
@@ -440,7 +447,9 @@ impl Tickets {
             .await;
         match answer {
             Ok(_) => Ok(Ok(())),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Err(rate.exceeded()))
             }
             Err(error) => Err(error.into()),

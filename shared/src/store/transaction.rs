@@ -125,7 +125,9 @@ impl Transaction {
             let passing = |code: Option<&str>| {
                 matches!(
                     code,
-                    None | Some("None" | "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError")
+                    None | Some(
+                        "None" | "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError"
+                    )
                 )
             };
             if !reasons.iter().all(|reason| passing(reason.code())) {
