@@ -1,0 +1,367 @@
+//! What the stand-in makes of the template's resources: functions and their variables, routes, tables, keys, the
+//! stream mapping, the sender of mails.
+//!
+//! A resource type that the stand-in does not need (roles, alarms, logs) is passed over. To support another one,
+//! read it here into a type of its own and build it in [`crate::stack`].
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::kms::{KeyDeclaration, KeySpec};
+use crate::stream::{Filter, Mapping};
+use crate::template::{Resolver, Template, TemplateError, scalar};
+
+/// Logical ids that the gateway goes by.
+pub(crate) const PORTAL_API: &str = "PortalApi";
+/// The API behind mutual TLS.
+pub(crate) const CARD_API: &str = "CardApi";
+
+/// A function as the template deploys it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDeclaration {
+    /// The crate and binary, such as `password-login`.
+    pub name: String,
+    /// Its environment variables, resolved.
+    pub environment: BTreeMap<String, String>,
+    /// Seconds after which Lambda ends an invocation.
+    pub timeout_seconds: u64,
+}
+
+/// A route of one of the HTTP APIs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteDeclaration {
+    /// The API's logical id.
+    pub api: String,
+    /// The method in upper case, or `ANY`.
+    pub method: String,
+    /// The path with its parameters, such as `/v1/hr/password-resets/{reset_id}`.
+    pub path: String,
+    /// The function behind it.
+    pub function: String,
+}
+
+/// A table to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableDeclaration {
+    /// The resource's logical id.
+    pub logical_id: String,
+    /// The table's name.
+    pub name: String,
+    /// The `CreateTable` request.
+    pub request: Value,
+    /// The attribute that holds the time to live.
+    pub ttl_attribute: Option<String>,
+}
+
+/// Everything that the stand-in deploys.
+#[derive(Debug, Clone, Default)]
+pub struct Deployment {
+    /// The functions, by name.
+    pub functions: Vec<FunctionDeclaration>,
+    /// The routes of both APIs.
+    pub routes: Vec<RouteDeclaration>,
+    /// The streams that start functions.
+    pub mappings: Vec<Mapping>,
+    /// Aliases of keys: `alias/…` and the key's id.
+    pub aliases: Vec<(String, String)>,
+    /// Addresses and domains that may send mail.
+    pub sender_identities: Vec<String>,
+    /// SES configuration sets.
+    pub configuration_sets: Vec<String>,
+}
+
+fn malformed(place: &str, reason: impl Into<String>) -> TemplateError {
+    TemplateError::Malformed { place: place.to_owned(), reason: reason.into() }
+}
+
+fn properties(body: &Value) -> &Value {
+    body.get("Properties").unwrap_or(&Value::Null)
+}
+
+/// The live resources of a type with their resolved properties.
+fn resolved<'a>(
+    resolver: &Resolver<'_>,
+    template: &'a Template,
+    kind: &'a str,
+) -> Result<Vec<(&'a str, Value)>, TemplateError> {
+    let mut found = Vec::new();
+    for (name, body) in template.resources_of_type(kind) {
+        if resolver.exists(body)? {
+            found.push((name, resolver.resolve(properties(body))?));
+        }
+    }
+    Ok(found)
+}
+
+fn text<'v>(properties: &'v Value, name: &str) -> Option<&'v str> {
+    properties.get(name).and_then(Value::as_str)
+}
+
+fn whole(properties: &Value, name: &str) -> Option<u64> {
+    properties.get(name).and_then(scalar).and_then(|text| text.parse().ok())
+}
+
+/// The keys that the template declares. They come first: everything else refers to their ids.
+///
+/// # Errors
+/// When a key is of a kind that the stand-in cannot make.
+pub fn keys(template: &Template, resolver: &Resolver<'_>) -> Result<Vec<KeyDeclaration>, TemplateError> {
+    let mut keys = Vec::new();
+    for (logical_id, body) in template.resources_of_type("AWS::KMS::Key") {
+        if !resolver.exists(body)? {
+            continue;
+        }
+        let field = |name: &str| properties(body).get(name).map(|value| resolver.text(value)).transpose();
+        let spec = field("KeySpec")?.unwrap_or_else(|| "SYMMETRIC_DEFAULT".to_owned());
+        let spec = KeySpec::named(&spec)
+            .ok_or_else(|| malformed(logical_id, format!("no keys of kind {spec} here")))?;
+        keys.push(KeyDeclaration {
+            logical_id: logical_id.to_owned(),
+            spec,
+            description: field("Description")?.unwrap_or_default(),
+        });
+    }
+    Ok(keys)
+}
+
+/// The tables that the template declares.
+///
+/// # Errors
+/// When a table's properties cannot be resolved.
+pub fn tables(
+    template: &Template,
+    resolver: &Resolver<'_>,
+    stack_name: &str,
+) -> Result<Vec<TableDeclaration>, TemplateError> {
+    let mut tables = Vec::new();
+    for (logical_id, body) in template.resources_of_type("AWS::DynamoDB::Table") {
+        if !resolver.exists(body)? {
+            continue;
+        }
+        let property =
+            |name: &str| properties(body).get(name).map(|value| resolver.resolve(value)).transpose();
+        let name = match property("TableName")? {
+            Some(Value::String(name)) => name,
+            _ => format!("{stack_name}-{logical_id}"),
+        };
+        let mut request = Map::new();
+        request.insert("TableName".to_owned(), json!(name));
+        request.insert("BillingMode".to_owned(), json!("PAY_PER_REQUEST"));
+        // Encryption, recovery and deletion protection say how AWS keeps the data; here it is files of a test.
+        for kept in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
+            if let Some(value) = property(kept)? {
+                request.insert(kept.to_owned(), value);
+            }
+        }
+        if let Some(view) =
+            property("StreamSpecification")?.as_ref().and_then(|stream| text(stream, "StreamViewType"))
+        {
+            let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+            request.insert("StreamSpecification".to_owned(), stream);
+        }
+        let ttl = property("TimeToLiveSpecification")?;
+        tables.push(TableDeclaration {
+            logical_id: logical_id.to_owned(),
+            name,
+            request: Value::Object(request),
+            ttl_attribute: ttl.as_ref().and_then(|ttl| text(ttl, "AttributeName")).map(str::to_owned),
+        });
+    }
+    Ok(tables)
+}
+
+impl Deployment {
+    /// Reads what the template deploys once its keys and tables have ids.
+    ///
+    /// # Errors
+    /// When a reference has no value or an event source is one that the stand-in cannot play.
+    pub fn read(template: &Template, resolver: &Resolver<'_>) -> Result<Self, TemplateError> {
+        let mut deployment = Self::default();
+        for (logical_id, body) in template.resources_of_type("AWS::Serverless::Function") {
+            if resolver.exists(body)? {
+                deployment.read_function(logical_id, body, resolver)?;
+            }
+        }
+        for (logical_id, alias) in resolved(resolver, template, "AWS::KMS::Alias")? {
+            let parts = text(&alias, "AliasName").zip(text(&alias, "TargetKeyId"));
+            let (name, key) = parts.ok_or_else(|| malformed(logical_id, "no name or no key"))?;
+            deployment.aliases.push((name.to_owned(), key.to_owned()));
+        }
+        for (_, identity) in resolved(resolver, template, "AWS::SES::EmailIdentity")? {
+            deployment.sender_identities.extend(text(&identity, "EmailIdentity").map(str::to_owned));
+        }
+        for (_, set) in resolved(resolver, template, "AWS::SES::ConfigurationSet")? {
+            deployment.configuration_sets.extend(text(&set, "Name").map(str::to_owned));
+        }
+        Ok(deployment)
+    }
+
+    fn read_function(
+        &mut self,
+        logical_id: &str,
+        body: &Value,
+        resolver: &Resolver<'_>,
+    ) -> Result<(), TemplateError> {
+        let name = body
+            .pointer("/Metadata/BuildProperties/Binary")
+            .and_then(Value::as_str)
+            .ok_or_else(|| malformed(logical_id, "no Metadata.BuildProperties.Binary"))?
+            .to_owned();
+        let mut environment = BTreeMap::new();
+        let variables = body.pointer("/Properties/Environment/Variables").and_then(Value::as_object);
+        for (variable, value) in variables.into_iter().flatten() {
+            let value = resolver.resolve(value)?;
+            if let Some(value) = scalar(&value).filter(|value| value != "AWS::NoValue") {
+                environment.insert(variable.clone(), value);
+            }
+        }
+        let timeout = properties(body).get("Timeout").map(|value| resolver.resolve(value)).transpose()?;
+        let timeout_seconds =
+            timeout.as_ref().and_then(scalar).and_then(|text| text.parse().ok()).unwrap_or(10);
+        self.functions.push(FunctionDeclaration { name: name.clone(), environment, timeout_seconds });
+
+        let events = properties(body).get("Events").and_then(Value::as_object);
+        for (event_name, event) in events.into_iter().flatten() {
+            let place = format!("{logical_id}.Events.{event_name}");
+            match event.get("Type").and_then(Value::as_str) {
+                Some("HttpApi") => self.read_route(&place, event, &name, resolver)?,
+                Some("DynamoDB") => {
+                    let event = resolver.resolve(properties(event))?;
+                    self.mappings.push(read_mapping(&place, &event, &name)?);
+                }
+                // Schedules and buckets are started by hand here.
+                Some("Schedule" | "ScheduleV2" | "S3" | "SQS" | "SNS" | "EventBridgeRule") => {}
+                other => return Err(malformed(&place, format!("no events of type {other:?} here"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_route(
+        &mut self,
+        place: &str,
+        event: &Value,
+        function: &str,
+        resolver: &Resolver<'_>,
+    ) -> Result<(), TemplateError> {
+        let event = properties(event);
+        // The API is named by reference: its logical id is what tells portal and card host apart.
+        let api = event
+            .pointer("/ApiId/Ref")
+            .and_then(Value::as_str)
+            .ok_or_else(|| malformed(place, "ApiId is no !Ref"))?;
+        let field = |name: &str| {
+            let value = event.get(name).ok_or_else(|| malformed(place, format!("no {name}")))?;
+            resolver.text(value)
+        };
+        self.routes.push(RouteDeclaration {
+            api: api.to_owned(),
+            method: field("Method")?.to_uppercase(),
+            path: field("Path")?,
+            function: function.to_owned(),
+        });
+        Ok(())
+    }
+}
+
+fn read_mapping(place: &str, event: &Value, function: &str) -> Result<Mapping, TemplateError> {
+    let stream = text(event, "Stream").ok_or_else(|| malformed(place, "no Stream"))?;
+    let table = stream
+        .split_once(":table/")
+        .and_then(|(_, rest)| rest.split('/').next())
+        .ok_or_else(|| malformed(place, format!("{stream} is no table's stream")))?;
+    let mut filters = Vec::new();
+    let patterns = event.pointer("/FilterCriteria/Filters").and_then(Value::as_array);
+    for pattern in patterns.into_iter().flatten() {
+        let pattern = text(pattern, "Pattern").ok_or_else(|| malformed(place, "a filter has no Pattern"))?;
+        filters.push(Filter::parse(pattern).map_err(|reason| malformed(place, reason))?);
+    }
+    let responses = event.get("FunctionResponseTypes").and_then(Value::as_array);
+    let reports = responses.into_iter().flatten().any(|kind| kind == "ReportBatchItemFailures");
+    Ok(Mapping {
+        table: table.to_owned(),
+        stream_arn: stream.to_owned(),
+        function: function.to_owned(),
+        batch_size: whole(event, "BatchSize").and_then(|size| usize::try_from(size).ok()).unwrap_or(100),
+        filters,
+        bisects: event.get("BisectBatchOnFunctionError") == Some(&json!(true)),
+        reports_item_failures: reports,
+        retry_attempts: whole(event, "MaximumRetryAttempts"),
+        record_age_seconds: whole(event, "MaximumRecordAgeInSeconds"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::template::{Physical, Settings};
+
+    /// The project's own template with keys and tables in place.
+    fn deployed<T>(read: impl FnOnce(&Template, &Resolver<'_>) -> T) -> T {
+        let template = Template::embedded().unwrap();
+        let mut settings = Settings {
+            region: "ap-east-2".into(),
+            account: "123456789012".into(),
+            stack_name: "stack".into(),
+            ..Settings::default()
+        };
+        for parameter in template.parameters_without_default() {
+            settings.parameters.insert(parameter.to_owned(), "given".to_owned());
+        }
+        settings.parameters.insert("PortalDomain".into(), "portal.localhost:1".into());
+        let stream =
+            BTreeMap::from([("StreamArn".to_owned(), "arn:x:table/stack-MailTable/stream/1".to_owned())]);
+        let table = Physical { reference: "stack-MailTable".into(), attributes: stream };
+        settings.physical = HashMap::from([("MailTable".to_owned(), table)]);
+        let resolver = Resolver::new(&template, &settings).unwrap();
+        read(&template, &resolver)
+    }
+
+    #[test]
+    fn the_template_deploys_every_function_route_and_table() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let names: Vec<_> = deployment.functions.iter().map(|function| function.name.as_str()).collect();
+        for name in
+            ["certificate-login", "password-login", "activation", "session", "account", "hr-reset", "portal"]
+        {
+            assert!(names.contains(&name), "{name}");
+            assert!(deployment.routes.iter().any(|route| route.function == name), "{name} has no route");
+        }
+        let card: Vec<_> = deployment.routes.iter().filter(|route| route.api == CARD_API).collect();
+        assert_eq!(card.len(), 1);
+        assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
+        let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
+        assert_eq!(tables.len(), 6);
+        assert!(tables.iter().any(|table| table.name == "stack-MailTable"
+            && table.request["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
+            && table.ttl_attribute.as_deref() == Some("ttl")));
+        assert!(!deployment.sender_identities.is_empty());
+    }
+
+    #[test]
+    fn environments_have_their_references_resolved() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let dispatch =
+            deployment.functions.iter().find(|function| function.name == "email-dispatch").unwrap();
+        assert_eq!(dispatch.environment["PORTAL_ORIGIN"], "https://portal.localhost:1");
+        assert_eq!(dispatch.environment["MAIL_TABLE"], "stack-MailTable");
+        let mapping = &deployment.mappings[0];
+        assert_eq!(
+            (mapping.table.as_str(), mapping.function.as_str()),
+            ("stack-MailTable", "email-dispatch")
+        );
+        assert!(mapping.bisects && mapping.reports_item_failures);
+        assert!(mapping.retry_attempts.is_some() && mapping.record_age_seconds.is_some());
+    }
+
+    #[test]
+    fn the_stand_in_can_make_every_key() {
+        let keys = deployed(|template, resolver| keys(template, resolver).unwrap());
+        for spec in [KeySpec::Hmac256, KeySpec::EccNistP256, KeySpec::Symmetric] {
+            assert!(keys.iter().any(|key| key.spec == spec), "{spec:?}");
+        }
+    }
+}
