@@ -1,0 +1,180 @@
+//! Revocation lists of the card CAs. The list's file is all the state that there is: revoking reads it, adds a serial
+//! number and signs a new one.
+
+use std::fs::File;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rcgen::{
+    CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use shared::certificate::Kind;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::{KINDS, Pki, PkiError, hours_from, moment};
+use crate::files;
+
+/// How long a list is valid.
+const VALID_HOURS: i64 = 24;
+/// A list with less time left than this is replaced.
+const RENEW_HOURS: i64 = 12;
+
+struct Entry {
+    serial: Vec<u8>,
+    since: Timestamp,
+}
+
+struct List {
+    number: u64,
+    next_update: Timestamp,
+    entries: Vec<Entry>,
+}
+
+/// Makes a list where there is none, and replaces one that ends soon; true when the file changed.
+///
+/// # Errors
+/// When the file or the CA cannot be used.
+pub(crate) fn renew(pki: &Pki, kind: Kind, now: Timestamp) -> Result<bool, PkiError> {
+    let _guard = lock(pki, kind)?;
+    let list = read(pki, kind)?;
+    let soon = now + jiff::SignedDuration::from_hours(RENEW_HOURS);
+    match list {
+        Some(list) if list.next_update > soon => Ok(false),
+        Some(list) => write(pki, kind, list.number + 1, list.entries, now).map(|()| true),
+        None => write(pki, kind, 1, Vec::new(), now).map(|()| true),
+    }
+}
+
+/// A fresh list at each start, so that a stand-in that slept does not begin with a stale one.
+pub(super) fn ensure(pki: &Pki, kind: Kind, now: Timestamp) -> Result<(), PkiError> {
+    renew(pki, kind, now).map(|_| ())
+}
+
+impl Pki {
+    /// Adds a certificate to its issuer's list.
+    ///
+    /// # Errors
+    /// When it is no certificate of this PKI's cards.
+    pub fn revoke(&self, certificate_pem: &[u8], now: Timestamp) -> Result<(), PkiError> {
+        let unreadable = || PkiError::Request("that is not a certificate in PEM".to_owned());
+        let der = CertificateDer::from_pem_slice(certificate_pem).map_err(|_| unreadable())?;
+        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| unreadable())?;
+        for kind in KINDS {
+            let issuing = self.issuing(kind)?;
+            let (_, authority) = X509Certificate::from_der(&issuing.certificate)
+                .map_err(|_| PkiError::Damaged { path: self.folder(kind).join("issuing.pem") })?;
+            if certificate.verify_signature(Some(authority.public_key())).is_ok() {
+                return self.add(kind, certificate.raw_serial(), now);
+            }
+        }
+        Err(PkiError::Request("that certificate was not issued by this data directory's CAs".to_owned()))
+    }
+
+    fn add(&self, kind: Kind, serial: &[u8], now: Timestamp) -> Result<(), PkiError> {
+        let _guard = lock(self, kind)?;
+        let list = read(self, kind)?;
+        let number = list.as_ref().map_or(1, |list| list.number + 1);
+        let mut entries = list.map(|list| list.entries).unwrap_or_default();
+        if !entries.iter().any(|entry| entry.serial == serial) {
+            entries.push(Entry { serial: serial.to_vec(), since: now });
+        }
+        write(self, kind, number, entries, now)
+    }
+}
+
+/// Keeps `card revoke` and a running stand-in from writing the list at once.
+fn lock(pki: &Pki, kind: Kind) -> Result<File, PkiError> {
+    let path = pki.folder(kind).join("revoked.lock");
+    let unusable = |_| PkiError::Damaged { path: path.clone() };
+    let file = File::create(&path).map_err(unusable)?;
+    file.lock().map_err(unusable)?;
+    Ok(file)
+}
+
+fn read(pki: &Pki, kind: Kind) -> Result<Option<List>, PkiError> {
+    let path = pki.revocation_list(kind);
+    let Some(der) = files::read_if_present(&path)? else { return Ok(None) };
+    parse(&der).map(Some).ok_or_else(|| PkiError::Damaged { path: path.clone() })
+}
+
+fn parse(der: &[u8]) -> Option<List> {
+    let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+    let number = list.crl_number()?.to_u64_digits();
+    let entries = list.iter_revoked_certificates().map(|entry| {
+        let since = Timestamp::from_second(entry.revocation_date.timestamp()).ok()?;
+        Some(Entry { serial: entry.raw_serial().to_vec(), since })
+    });
+    Some(List {
+        number: number.first().copied().unwrap_or_default(),
+        next_update: Timestamp::from_second(list.next_update()?.timestamp()).ok()?,
+        entries: entries.collect::<Option<_>>()?,
+    })
+}
+
+fn write(pki: &Pki, kind: Kind, number: u64, entries: Vec<Entry>, now: Timestamp) -> Result<(), PkiError> {
+    let revoked_certs = entries.into_iter().map(|entry| {
+        Ok(RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&entry.serial),
+            revocation_time: moment(entry.since)?,
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        })
+    });
+    let params = CertificateRevocationListParams {
+        this_update: moment(now)?,
+        next_update: hours_from(now, VALID_HOURS)?,
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked_certs.collect::<Result<_, PkiError>>()?,
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = params.signed_by(&pki.issuing(kind)?.issuer)?;
+    let path: &Path = &pki.revocation_list(kind);
+    Ok(files::write(path, list.der())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::certificate::{Truststore, serial_hex};
+    use shared::revocation::RevocationList;
+
+    use super::*;
+    use crate::pki::card::CardRequest;
+
+    #[test]
+    fn a_revoked_card_is_on_a_list_that_the_functions_believe() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-08-03T00:00:00Z".parse().unwrap();
+        let pki = Pki::open(folder.path(), now).unwrap();
+        let truststore = Truststore::load(&pki.truststore_folder()).unwrap();
+        let list = |kind| {
+            let authorities = truststore.authorities().iter();
+            let mut pinned = authorities
+                .filter(|authority| authority.profile().is_some_and(|profile| profile.kind == kind));
+            let der = std::fs::read(pki.revocation_list(kind)).unwrap();
+            RevocationList::parse(&der, pinned.next().unwrap()).unwrap()
+        };
+        assert_eq!((list(Kind::Citizen).number.as_str(), list(Kind::Citizen).revoked.len()), ("1", 0));
+
+        let card = pki.issue(&CardRequest::citizen("王小明", "6789"), now).unwrap();
+        for _ in 0..2 {
+            pki.revoke(card.certificate_pem.as_bytes(), now).unwrap();
+        }
+        let citizen = list(Kind::Citizen);
+        let der = CertificateDer::from_pem_slice(card.certificate_pem.as_bytes()).unwrap();
+        let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+        assert_eq!(citizen.revoked.len(), 1);
+        assert_eq!(citizen.revoked[0].serial, serial_hex(certificate.raw_serial()));
+        assert_eq!((citizen.number.as_str(), citizen.revoked[0].since), ("3", now));
+        assert_eq!(list(Kind::Organization).revoked.len(), 0);
+
+        assert!(!renew(&pki, Kind::Citizen, now).unwrap());
+        let later = now + jiff::SignedDuration::from_hours(72);
+        assert!(renew(&pki, Kind::Citizen, later).unwrap());
+        assert_eq!((list(Kind::Citizen).revoked.len(), list(Kind::Citizen).this_update), (1, later));
+        assert!(pki.revoke(b"rubbish", now).is_err());
+    }
+}
