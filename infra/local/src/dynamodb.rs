@@ -1,0 +1,258 @@
+//! DynamoDB, embedded: the crate `dynoxide-rs` on disk or in memory, behind its own HTTP interface on loopback.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynoxide::Database;
+use dynoxide::actions::get_records::GetRecordsRequest;
+use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
+use dynoxide::errors::DynoxideError;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::deployment::TableDeclaration;
+use crate::files::{self, FileError};
+
+/// How often expired items are removed. DynamoDB itself promises days.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DynamoDbError {
+    /// Its folder cannot be made.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// The database refused.
+    #[error("DynamoDB: {0}")]
+    Database(#[from] DynoxideError),
+    /// The declaration is not what DynamoDB takes.
+    #[error("DynamoDB: {0}")]
+    Request(#[from] serde_json::Error),
+    /// The port cannot be taken.
+    #[error("DynamoDB cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+    /// A worker thread ended early.
+    #[error("DynamoDB: a worker ended early")]
+    Worker,
+}
+
+/// The database and its HTTP interface. Clones are the same database.
+#[derive(Clone)]
+pub struct DynamoDb {
+    database: Database,
+    address: SocketAddr,
+    server: Arc<Mutex<Option<Server>>>,
+}
+
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for DynamoDb {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("DynamoDb").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl DynamoDb {
+    /// Opens the database in `folder`, or a new one in memory, and serves it on `listener`.
+    ///
+    /// # Errors
+    /// When the folder or the database cannot be used.
+    pub async fn open(folder: Option<&Path>, listener: TcpListener) -> Result<Self, DynamoDbError> {
+        let database = match folder {
+            None => Database::memory()?,
+            Some(folder) => {
+                files::make_folder(folder)?;
+                let path = folder.join("database.sqlite");
+                let path = path.to_string_lossy().into_owned();
+                blocking(move || Ok(Database::new(&path)?)).await?
+            }
+        };
+        let address = listener.local_addr()?;
+        let dynamodb = Self { database, address, server: Arc::default() };
+        dynamodb.serve(listener).await;
+        Ok(dynamodb)
+    }
+
+    async fn serve(&self, listener: TcpListener) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let database = self.database.clone();
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
+                tracing::error!(error, "DynamoDB stopped");
+            }
+        });
+        *self.server.lock().await = Some(Server { stop, task });
+    }
+
+    /// The database itself, for tests that look behind the functions.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Where the AWS SDK finds it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends the HTTP interface, as an outage would: connections are refused until [`DynamoDb::restore`].
+    pub async fn interrupt(&self) {
+        if let Some(server) = self.server.lock().await.take() {
+            let _ = server.stop.send(());
+            // Idle connections of the functions' clients would keep a graceful end waiting.
+            let mut task = server.task;
+            if tokio::time::timeout(Duration::from_millis(500), &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+
+    /// Serves the HTTP interface again, on the same port.
+    ///
+    /// # Errors
+    /// When something else took the port meanwhile.
+    pub async fn restore(&self) -> Result<(), DynamoDbError> {
+        if self.server.lock().await.is_none() {
+            let listener = TcpListener::bind(self.address).await?;
+            self.serve(listener).await;
+        }
+        Ok(())
+    }
+
+    /// Creates the tables that do not exist yet.
+    ///
+    /// # Errors
+    /// When a declaration is refused.
+    pub async fn create_tables(&self, tables: &[TableDeclaration]) -> Result<(), DynamoDbError> {
+        let (database, tables) = (self.database.clone(), tables.to_vec());
+        blocking(move || {
+            let existing = database.list_tables(serde_json::from_value(json!({}))?)?.table_names;
+            for table in tables.into_iter().filter(|table| !existing.contains(&table.name)) {
+                database.create_table(serde_json::from_value(table.request)?)?;
+                if let Some(attribute) = table.ttl_attribute {
+                    let ttl = json!({ "TableName": table.name,
+                        "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
+                    database.update_time_to_live(serde_json::from_value(ttl)?)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a table has no items.
+    ///
+    /// # Errors
+    /// When there is no such table.
+    pub async fn is_empty(&self, table: &str) -> Result<bool, DynamoDbError> {
+        let database = self.database.clone();
+        let request = json!({ "TableName": table, "Limit": 1 });
+        blocking(move || Ok(database.scan(serde_json::from_value(request)?)?.count == 0)).await
+    }
+
+    /// The records of a table's stream after a sequence number, or from the oldest.
+    ///
+    /// # Errors
+    /// When the table has no stream.
+    pub async fn stream_records(
+        &self,
+        table: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<Value>, DynamoDbError> {
+        let database = self.database.clone();
+        let table = table.to_owned();
+        let after = after.map(str::to_owned);
+        blocking(move || {
+            let kind = if after.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" };
+            let iterator = database.get_shard_iterator(GetShardIteratorRequest {
+                stream_arn: dynoxide::streams::stream_arn(&table, "latest"),
+                shard_id: dynoxide::streams::shard_id(&table),
+                shard_iterator_type: kind.to_owned(),
+                sequence_number: after,
+            })?;
+            let shard_iterator = iterator.shard_iterator.unwrap_or_default();
+            let records =
+                database.get_records(GetRecordsRequest { shard_iterator, limit: Some(100) })?.records;
+            Ok(records.iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Removes expired items from time to time, until the task is dropped.
+    pub(crate) async fn sweep_forever(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let database = self.database.clone();
+            match blocking(move || Ok(database.sweep_ttl()?)).await {
+                Ok(removed) => tracing::debug!(removed, "expired items removed"),
+                Err(error) => tracing::warn!(%error, "expired items stay"),
+            }
+        }
+    }
+}
+
+/// SQLite blocks its thread: away from the threads that serve requests.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DynamoDbError> + Send + 'static,
+) -> Result<T, DynamoDbError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| DynamoDbError::Worker)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> TableDeclaration {
+        let request = json!({
+            "TableName": "Mail", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+        });
+        TableDeclaration {
+            logical_id: "MailTable".into(),
+            name: "Mail".into(),
+            request,
+            ttl_attribute: Some("ttl".into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn stream_records_outlive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = async || {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            DynamoDb::open(Some(folder.path()), listener).await.unwrap()
+        };
+        let first = open().await;
+        first.create_tables(&[table()]).await.unwrap();
+        assert!(first.is_empty("Mail").await.unwrap());
+        for name in ["a", "b"] {
+            let item = json!({"TableName": "Mail", "Item": {"pk": {"S": name}}});
+            first.database().put_item(serde_json::from_value(item).unwrap()).unwrap();
+        }
+        first.interrupt().await;
+        drop(first);
+
+        let second = open().await;
+        second.create_tables(&[table()]).await.unwrap();
+        assert!(!second.is_empty("Mail").await.unwrap());
+        let records = second.stream_records("Mail", None).await.unwrap();
+        assert_eq!(records.len(), 2);
+        let number = records[0]["dynamodb"]["SequenceNumber"].as_str().unwrap();
+        let rest = second.stream_records("Mail", Some(number)).await.unwrap();
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0]["dynamodb"]["Keys"]["pk"]["S"], "b");
+    }
+}

@@ -1,0 +1,240 @@
+//! The functions as the stand-in calls them: in this process, or through the Lambda emulator of `cargo lambda watch`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::environment::{Environment, StartError};
+use shared::lambda::Function;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::deployment::FunctionDeclaration;
+
+/// Why an invocation gave no answer. The reason is for the log alone.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// The template has no function of that name.
+    #[error("there is no function of that name")]
+    Unknown,
+    /// The function returned an error or ended early.
+    #[error("the function failed: {0}")]
+    Failed(String),
+    /// The function took longer than its timeout in the template.
+    #[error("the function took longer than its timeout")]
+    TimedOut,
+    /// The Lambda emulator did not answer.
+    #[error("the Lambda emulator did not answer: {0}")]
+    Unreachable(String),
+}
+
+/// Why the functions cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionsError {
+    /// A function refused its environment.
+    #[error("the function {name} does not start: {source}")]
+    Start {
+        /// The function.
+        name: String,
+        /// What it said.
+        source: StartError,
+    },
+    /// The template names a function that this program has no crate of.
+    #[error("the template has a function {0}, which this program does not know")]
+    NotLinked(String),
+    /// No HTTP client could be made.
+    #[error("cannot make an HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// All functions of the template. Clones call the same functions.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    timeouts: HashMap<String, Duration>,
+    region: String,
+    account: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Process(HashMap<String, Function>),
+    Emulator { client: reqwest::Client, url: String },
+}
+
+impl Functions {
+    /// Starts every function in this process, each with the variables that the template gives it.
+    ///
+    /// # Errors
+    /// When a function does not start.
+    pub async fn in_process(
+        declarations: &[FunctionDeclaration],
+        shared_variables: &BTreeMap<String, String>,
+        (region, account): (&str, &str),
+        clock: &Clock,
+    ) -> Result<Self, FunctionsError> {
+        let starts = declarations.iter().map(|declaration| async move {
+            let mut variables: HashMap<_, _> = shared_variables.clone().into_iter().collect();
+            variables.extend(declaration.environment.clone());
+            let environment = Environment::from_map(variables).with_clock(clock.clone());
+            let name = declaration.name.clone();
+            match start(&name, &environment).await {
+                None => Err(FunctionsError::NotLinked(name)),
+                Some(Err(source)) => Err(FunctionsError::Start { name, source }),
+                Some(Ok(function)) => Ok((name, function)),
+            }
+        });
+        let functions = futures_util::future::try_join_all(starts).await?.into_iter().collect();
+        Ok(Self::at(Place::Process(functions), declarations, (region, account)))
+    }
+
+    /// One function of that name, for tests of what calls functions.
+    #[cfg(test)]
+    pub(crate) fn single(name: &str, function: Function) -> Self {
+        let declaration =
+            FunctionDeclaration { name: name.to_owned(), environment: BTreeMap::new(), timeout_seconds: 10 };
+        let functions = HashMap::from([(name.to_owned(), function)]);
+        Self::at(Place::Process(functions), &[declaration], ("ap-east-2", "123456789012"))
+    }
+
+    /// Calls the functions through the Lambda emulator at `url`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn through_emulator(
+        declarations: &[FunctionDeclaration],
+        url: &str,
+        place: (&str, &str),
+    ) -> Result<Self, FunctionsError> {
+        // The emulator builds a function at its first call, which may take minutes.
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(600)).build()?;
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self::at(Place::Emulator { client, url }, declarations, place))
+    }
+
+    /// Waits until the Lambda emulator takes connections; nothing to wait for in this process.
+    pub(crate) async fn wait_for_emulator(&self, variables: &std::path::Path) {
+        let Place::Emulator { client, url } = &self.inner.place else { return };
+        let mut told = false;
+        // Any answer will do: the emulator has no path that says it is well.
+        while client.get(url).send().await.is_err() {
+            if !told {
+                tracing::info!(url, variables = %variables.display(), "waiting for the Lambda emulator");
+                told = true;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    fn at(place: Place, declarations: &[FunctionDeclaration], (region, account): (&str, &str)) -> Self {
+        let timeouts = declarations
+            .iter()
+            .map(|function| (function.name.clone(), Duration::from_secs(function.timeout_seconds)))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                timeouts,
+                region: region.to_owned(),
+                account: account.to_owned(),
+                place,
+            }),
+        }
+    }
+
+    /// Sends a function one event and waits for its answer. The function runs to its end even when nobody waits
+    /// any longer.
+    ///
+    /// # Errors
+    /// When the function is unknown, fails, or takes longer than it may.
+    pub async fn invoke(&self, name: &str, event: Value) -> Result<Value, InvocationError> {
+        joined(self.begin(name, event)).await
+    }
+
+    /// As [`Functions::invoke`], but the function ends where it is when the caller stops waiting: a crash.
+    pub(crate) async fn invoke_attached(&self, name: &str, event: Value) -> Result<Value, InvocationError> {
+        struct Attached(JoinHandle<Result<Value, InvocationError>>);
+        impl Drop for Attached {
+            fn drop(&mut self) {
+                self.0.abort();
+            }
+        }
+        let mut attached = Attached(self.begin(name, event));
+        joined(&mut attached.0).await
+    }
+
+    fn begin(&self, name: &str, event: Value) -> JoinHandle<Result<Value, InvocationError>> {
+        let inner = Arc::clone(&self.inner);
+        let name = name.to_owned();
+        tokio::spawn(async move { inner.invoke(&name, event).await })
+    }
+}
+
+async fn joined(
+    handle: impl Future<Output = Result<Result<Value, InvocationError>, tokio::task::JoinError>>,
+) -> Result<Value, InvocationError> {
+    handle.await.unwrap_or_else(|_| Err(InvocationError::Failed("it ended early".to_owned())))
+}
+
+impl Inner {
+    async fn invoke(&self, name: &str, event: Value) -> Result<Value, InvocationError> {
+        let timeout = *self.timeouts.get(name).ok_or(InvocationError::Unknown)?;
+        match &self.place {
+            Place::Process(functions) => {
+                let function = functions.get(name).ok_or(InvocationError::Unknown)?;
+                let event = LambdaEvent::new(event, self.context(name, timeout));
+                let answer = tokio::time::timeout(timeout, function.invoke(event)).await;
+                let answer = answer.map_err(|_| InvocationError::TimedOut)?;
+                answer.map_err(|error| InvocationError::Failed(error.to_string()))
+            }
+            Place::Emulator { client, url } => {
+                let url = format!("{url}/2015-03-31/functions/{name}/invocations");
+                let unreachable = |error: reqwest::Error| InvocationError::Unreachable(error.to_string());
+                let response = client.post(url).json(&event).send().await.map_err(unreachable)?;
+                let status = response.status();
+                let failed = response.headers().contains_key("x-amz-function-error");
+                let body = response.bytes().await.map_err(unreachable)?;
+                if failed || !status.is_success() {
+                    return Err(InvocationError::Failed(status.to_string()));
+                }
+                serde_json::from_slice(&body)
+                    .map_err(|_| InvocationError::Failed("the answer is not JSON".to_owned()))
+            }
+        }
+    }
+
+    fn context(&self, name: &str, timeout: Duration) -> Context {
+        let mut context = Context::default();
+        context.request_id = Uuid::new_v4().to_string();
+        context.invoked_function_arn =
+            format!("arn:aws:lambda:{}:{}:function:{name}", self.region, self.account);
+        let deadline = Clock::system()
+            .now()
+            .as_millisecond()
+            .saturating_add_unsigned(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        context.deadline = u64::try_from(deadline).unwrap_or_default();
+        context
+    }
+}
+
+/// Starts the function of that name; nothing when this program has no such crate.
+async fn start(name: &str, environment: &Environment) -> Option<Result<Function, StartError>> {
+    Some(match name {
+        "account" => account::start(environment).await,
+        "activation" => activation::start(environment).await,
+        "certificate-login" => certificate_login::start(environment).await,
+        "email-dispatch" => email_dispatch::start(environment).await,
+        "hr-reset" => hr_reset::start(environment).await,
+        "password-login" => password_login::start(environment).await,
+        "portal" => portal::start(environment).await,
+        "session" => session::start(environment).await,
+        _ => return None,
+    })
+}
