@@ -1,0 +1,32 @@
+//! The local stand-in for AWS: everything that `infra/template.yaml` deploys, in one process on loopback.
+//!
+//! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
+//! Gateway, [`functions`] and [`stream`] play Lambda, [`dynamodb`], [`kms`] and [`ses`] the services behind the
+//! functions. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
+//! scheduled functions fill, and [`mailbox`] shows the mails.
+//!
+//! What the functions decide is not here: the stand-in knows no rule of the manual.
+//!
+//! # When the template gets something new
+//! 1. A function: add it to the `match` in [`functions`], with its crate in `Cargo.toml`.
+//! 2. A route, table, key, alias or variable: nothing to do.
+//! 3. Another kind of resource or event source: read it in [`deployment`], start it in [`stack`].
+//! 4. Another KMS operation: add it in [`kms`], and to the conformance tests.
+
+pub mod deployment;
+pub mod directory;
+pub mod dynamodb;
+mod files;
+pub mod functions;
+pub mod gateway;
+pub mod kms;
+pub mod log;
+pub mod mailbox;
+pub mod pki;
+pub mod revocation;
+pub mod ses;
+pub mod stack;
+pub mod stream;
+pub mod template;
+pub mod traffic;
+pub mod walkthrough;

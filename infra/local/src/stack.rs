@@ -1,0 +1,585 @@
+//! The whole stand-in: brings everything that the template deploys up on loopback, and down again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use shared::clock::Clock;
+use shared::environment::Environment;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+
+use crate::deployment::{self, CARD_API, Deployment, FunctionDeclaration, PORTAL_API, TableDeclaration};
+use crate::directory::{self, DirectoryError, Imported};
+use crate::dynamodb::{DynamoDb, DynamoDbError};
+use crate::files::{self, FileError};
+use crate::functions::{Functions, FunctionsError};
+use crate::gateway::Host;
+use crate::gateway::event::Api;
+use crate::gateway::route::Routes;
+use crate::gateway::tls::{self, TlsError};
+use crate::kms::{Kms, KmsError};
+use crate::mailbox::Mailbox;
+use crate::pki::{HOSTS, Pki, PkiError};
+use crate::revocation::{RevocationError, RevocationSync};
+use crate::ses::Ses;
+use crate::stream::{Keeping, Pump};
+use crate::template::{Physical, Resolver, Settings, Template, TemplateError};
+use crate::traffic::Traffic;
+
+/// The region that the stand-in plays: Taipei.
+pub const REGION: &str = "ap-east-2";
+/// The account that the stand-in plays.
+pub const ACCOUNT: &str = "123456789012";
+/// The stack's name.
+const STACK_NAME: &str = "first-sign-in";
+
+/// How to start a stand-in.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder for everything that stays.
+    pub data: PathBuf,
+    /// Keeps the database in memory.
+    pub memory: bool,
+    /// The portal host's address.
+    pub portal: SocketAddr,
+    /// The card host's address.
+    pub card: SocketAddr,
+    /// The mailbox's address.
+    pub mailbox: SocketAddr,
+    /// A roster to load at the start, in place of the sample.
+    pub roster: Option<PathBuf>,
+    /// The URL of a Lambda emulator that has the functions; in this process without one.
+    pub functions: Option<String>,
+    /// The clock that stamps requests and that functions without a request ask.
+    pub clock: Clock,
+    /// Variables that every function gets in place of the template's.
+    pub variables: BTreeMap<String, String>,
+    /// Whether to make the sample cards.
+    pub sample_cards: bool,
+}
+
+impl Options {
+    /// A stand-in on free ports with everything in `data`.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            data: data.into(),
+            memory: false,
+            portal: free,
+            card: free,
+            mailbox: free,
+            roster: None,
+            functions: None,
+            clock: Clock::system(),
+            variables: BTreeMap::new(),
+            sample_cards: true,
+        }
+    }
+}
+
+/// Why a stand-in does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A file of the data directory cannot be used.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// Another stand-in has the data directory.
+    #[error("another stand-in is running on {0}; stop it, or choose another directory with --data")]
+    InUse(PathBuf),
+    /// An address cannot be taken.
+    #[error("cannot listen on {address} for the {purpose}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What for.
+        purpose: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The template cannot be deployed.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The database does not start.
+    #[error(transparent)]
+    DynamoDb(#[from] DynamoDbError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// The test PKI cannot be used.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A host has no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A function does not start.
+    #[error(transparent)]
+    Functions(#[from] FunctionsError),
+    /// The revocation lists cannot be applied.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
+    /// The roster cannot be loaded.
+    #[error("the roster is not loaded: {0}")]
+    Directory(#[from] DirectoryError),
+    /// A worker thread ended early.
+    #[error("a worker ended early")]
+    Worker,
+}
+
+/// Where a running stand-in keeps its files.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// The data directory, absolute.
+    pub data: PathBuf,
+    /// The CA that signs the hosts' certificates.
+    pub server_ca: PathBuf,
+    /// The bundle of CAs that cards may chain to.
+    pub truststore: PathBuf,
+    /// The folder with the sample cards.
+    pub cards: PathBuf,
+    /// The folder of mails.
+    pub mail: PathBuf,
+    /// The folder of dead letters.
+    pub dead_letters: PathBuf,
+    /// The variables for functions outside this process.
+    pub functions_env: PathBuf,
+}
+
+/// A running stand-in. It ends when dropped; [`Running::shutdown`] ends it in good order.
+#[derive(Debug)]
+pub struct Running {
+    /// The portal's origin, `https://portal.localhost:…`.
+    pub portal_url: String,
+    /// The card host's origin, `https://card.localhost:…`.
+    pub card_url: String,
+    /// The mailbox, `http://127.0.0.1:…`.
+    pub mailbox_url: String,
+    /// The portal's address.
+    pub portal: SocketAddr,
+    /// The card host's address.
+    pub card: SocketAddr,
+    /// The files.
+    pub paths: Paths,
+    /// The functions, for calls without the gateway.
+    pub functions: Functions,
+    /// What the template deploys: functions with their variables, routes, stream mappings.
+    pub deployment: Deployment,
+    /// The variables that every function shares: region, credentials, endpoints.
+    pub shared_variables: BTreeMap<String, String>,
+    /// The database.
+    pub dynamodb: DynamoDb,
+    /// The keys.
+    pub kms: Kms,
+    /// The mail service.
+    pub ses: Ses,
+    /// The mails.
+    pub mailbox: Mailbox,
+    /// The calls to KMS and SES, and how to break them.
+    pub traffic: Traffic,
+    /// The test PKI: issue and revoke cards here.
+    pub pki: Pki,
+    /// The sync of revocation lists.
+    pub revocations: RevocationSync,
+    /// What came of the roster that was loaded at the start.
+    pub imported: Option<Imported>,
+    clock: Clock,
+    memory: bool,
+    pumps: Mutex<Vec<Pump>>,
+    stop: watch::Sender<bool>,
+    hosts: JoinSet<()>,
+    services: JoinSet<()>,
+    _lock: File,
+}
+
+/// The stand-in's name as a library: see [`Stack::start`].
+#[derive(Debug)]
+pub struct Stack;
+
+/// The ports of KMS, SES and the hosts, so that a restart has them again and `functions.env` stays right.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Ports {
+    kms: u16,
+    ses: u16,
+    dynamodb: u16,
+}
+
+struct Listeners {
+    portal: TcpListener,
+    card: TcpListener,
+    mailbox: TcpListener,
+    kms: TcpListener,
+    ses: TcpListener,
+}
+
+async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, StackError> {
+    TcpListener::bind(address).await.map_err(|source| StackError::Listen { address, purpose, source })
+}
+
+/// Takes the port of last time, or another one when that is taken.
+async fn listen_again(port: u16, purpose: &'static str) -> Result<TcpListener, StackError> {
+    let address = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    match TcpListener::bind(address(port)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => listen(address(0), purpose).await,
+    }
+}
+
+fn port_of(listener: &TcpListener) -> u16 {
+    listener.local_addr().map(|address| address.port()).unwrap_or_default()
+}
+
+impl Stack {
+    /// Starts everything and waits until it answers.
+    ///
+    /// # Errors
+    /// When anything cannot start; what had started ends again.
+    pub async fn start(options: Options) -> Result<Running, StackError> {
+        files::make_folder(&options.data)?;
+        let data = std::path::absolute(&options.data).unwrap_or_else(|_| options.data.clone());
+        let lock = lock(&data)?;
+        let now = options.clock.now();
+
+        let ports_file = data.join("ports.json");
+        let known: Ports = files::read_if_present(&ports_file)?
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default();
+        let listeners = Listeners {
+            portal: listen(options.portal, "portal host").await?,
+            card: listen(options.card, "card host").await?,
+            mailbox: listen(options.mailbox, "mailbox").await?,
+            kms: listen_again(known.kms, "KMS stand-in").await?,
+            ses: listen_again(known.ses, "SES stand-in").await?,
+        };
+        let database_listener = listen_again(known.dynamodb, "database").await?;
+        let ports = Ports {
+            kms: port_of(&listeners.kms),
+            ses: port_of(&listeners.ses),
+            dynamodb: port_of(&database_listener),
+        };
+        files::write(&ports_file, serde_json::to_string(&ports).unwrap_or_default().as_bytes())?;
+
+        // Making keys is slow, opening the database is slow: side by side.
+        let pki = {
+            let (data, samples) = (data.clone(), options.sample_cards);
+            let work = move || {
+                let pki = Pki::open(&data, now)?;
+                if samples {
+                    pki.issue_samples(now)?;
+                }
+                Ok::<_, PkiError>(pki)
+            };
+            tokio::task::spawn_blocking(work)
+        };
+        let database_folder = data.join("dynamodb");
+        let folder = (!options.memory).then_some(database_folder.as_path());
+        let dynamodb = DynamoDb::open(folder, database_listener).await?;
+        let pki = pki.await.map_err(|_| StackError::Worker)??;
+        Self::deploy(options, data, lock, listeners, dynamodb, pki).await
+    }
+
+    async fn deploy(
+        options: Options,
+        data: PathBuf,
+        lock: File,
+        listeners: Listeners,
+        dynamodb: DynamoDb,
+        pki: Pki,
+    ) -> Result<Running, StackError> {
+        let now = options.clock.now();
+        let place = (REGION, ACCOUNT);
+        let traffic = Traffic::default();
+        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let portal = address(&listeners.portal, options.portal);
+        let card = address(&listeners.card, options.card);
+        let [portal_name, card_name] = HOSTS;
+        let portal_domain = format!("{portal_name}:{}", portal.port());
+        let card_domain = format!("{card_name}:{}", card.port());
+
+        // Resources refer to each other: keys and tables get their ids first.
+        let template = Template::embedded()?;
+        let mut settings = settings(&template, &portal_domain, &card_domain);
+        let keys = deployment::keys(&template, &Resolver::new(&template, &settings)?)?;
+        let kms = Kms::open(&data.join("kms.json"), &keys, place, now, traffic.clone())?;
+        settings.physical = kms.physical();
+        let tables = deployment::tables(&template, &Resolver::new(&template, &settings)?, STACK_NAME)?;
+        settings.physical.extend(tables.iter().map(physical_table));
+        let mut deployment = Deployment::read(&template, &Resolver::new(&template, &settings)?)?;
+        for (alias, key) in &deployment.aliases {
+            kms.add_alias(alias, key);
+        }
+        dynamodb.create_tables(&tables).await?;
+
+        let mail = data.join("mail");
+        let (identities, sets) =
+            (deployment.sender_identities.clone(), deployment.configuration_sets.clone());
+        let ses = Ses::new(mail.clone(), identities, sets, REGION, traffic.clone());
+        let mailbox = Mailbox::new(mail.clone());
+        let shared_variables = shared_variables(&dynamodb, &listeners);
+        let mailbox_url = format!("http://{}", address(&listeners.mailbox, options.mailbox));
+        let mut services = JoinSet::new();
+        serve(&mut services, listeners.kms, kms.router());
+        serve(&mut services, listeners.ses, ses.router());
+        serve(&mut services, listeners.mailbox, mailbox.router());
+
+        for function in &mut deployment.functions {
+            // On Lambda this is the folder of a layer.
+            if let Some(folder) = function.environment.get_mut("TRUSTSTORE_DIR") {
+                *folder = pki.truststore_folder().to_string_lossy().into_owned();
+            }
+            function.environment.extend(options.variables.clone());
+        }
+        let variables = all_variables(&shared_variables, &deployment.functions);
+        let functions_env = data.join("functions.env");
+        files::write_private(&functions_env, env_file(&variables).as_bytes())?;
+        let environment =
+            Environment::from_map(variables.into_iter().collect()).with_clock(options.clock.clone());
+
+        let directory_table = environment.get("ACCOUNTS_TABLE").unwrap_or_default();
+        let revocations = RevocationSync::new(pki.clone(), &environment).await?;
+        revocations.run().await?;
+        let imported = match &options.roster {
+            Some(path) => Some(directory::import(files::read(path)?.as_slice(), &environment).await?),
+            None if dynamodb.is_empty(&directory_table).await? => {
+                Some(directory::import(directory::SAMPLE.as_bytes(), &environment).await?)
+            }
+            None => None,
+        };
+
+        let declarations = &deployment.functions;
+        let functions = match &options.functions {
+            None => Functions::in_process(declarations, &shared_variables, place, &options.clock).await?,
+            Some(url) => Functions::through_emulator(declarations, url, place)?,
+        };
+        functions.wait_for_emulator(&functions_env).await;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut hosts = JoinSet::new();
+        let apis = [
+            (portal_name, PORTAL_API, listeners.portal, None),
+            (card_name, CARD_API, listeners.card, Some(pki.truststore()?)),
+        ];
+        for (name, api, listener, truststore) in apis {
+            let host = Host {
+                name: name.to_owned(),
+                routes: Routes::of(api, &deployment.routes),
+                api: Api { account: ACCOUNT.to_owned(), id: api.to_lowercase() },
+                tls: tls::configuration(pki.server_identity(name, now)?, truststore.as_deref())?,
+                functions: functions.clone(),
+                clock: options.clock.clone(),
+            };
+            hosts.spawn(Arc::new(host).serve(listener, stopped.clone()));
+        }
+        services.spawn(dynamodb.clone().sweep_forever());
+        revocations.watch().await;
+
+        let running = Running {
+            portal_url: format!("https://{portal_domain}"),
+            card_url: format!("https://{card_domain}"),
+            mailbox_url,
+            portal,
+            card,
+            paths: Paths {
+                server_ca: pki.server_ca(),
+                truststore: pki.truststore_folder().join("truststore.pem"),
+                cards: pki.cards_folder(),
+                mail,
+                dead_letters: data.join("dead-letters"),
+                functions_env,
+                data,
+            },
+            functions,
+            deployment,
+            shared_variables,
+            dynamodb,
+            kms,
+            ses,
+            mailbox,
+            traffic,
+            pki,
+            revocations,
+            imported,
+            clock: options.clock,
+            memory: options.memory,
+            pumps: Mutex::default(),
+            stop,
+            hosts,
+            services,
+            _lock: lock,
+        };
+        running.start_stream().await;
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// The variables of all functions together with those that they share: what stands in `functions.env`.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        let variables = all_variables(&self.shared_variables, &self.deployment.functions);
+        Environment::from_map(variables.into_iter().collect()).with_clock(self.clock.clone())
+    }
+
+    /// Loads a roster file into the running stand-in.
+    ///
+    /// # Errors
+    /// When the file is no roster.
+    pub async fn import(&self, roster: &[u8]) -> Result<Imported, StackError> {
+        Ok(directory::import(roster, &self.environment()).await?)
+    }
+
+    /// Starts the event source mappings, where they are not running.
+    pub async fn start_stream(&self) {
+        let mut pumps = self.pumps.lock().await;
+        if !pumps.is_empty() {
+            return;
+        }
+        for mapping in self.deployment.mappings.clone() {
+            let checkpoint = format!("stream-{}-{}", mapping.table, mapping.function);
+            let keeping = Keeping {
+                checkpoint: (!self.memory).then(|| self.paths.data.join("dynamodb").join(checkpoint)),
+                dead_letters: self.paths.dead_letters.clone(),
+            };
+            pumps.push(Pump::start(mapping, self.dynamodb.clone(), self.functions.clone(), keeping));
+        }
+    }
+
+    /// Stops the event source mappings once their functions have answered.
+    pub async fn stop_stream(&self) {
+        for pump in std::mem::take(&mut *self.pumps.lock().await) {
+            pump.stop().await;
+        }
+    }
+
+    /// Stops the event source mappings at once, and their functions wherever they are: a crash.
+    pub async fn kill_stream(&self) {
+        for pump in std::mem::take(&mut *self.pumps.lock().await) {
+            pump.kill().await;
+        }
+    }
+
+    /// Ends everything in good order: no new requests, the open ones finish, then the mappings, then the services.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        while self.hosts.join_next().await.is_some() {}
+        self.stop_stream().await;
+        self.revocations.stop().await;
+        self.dynamodb.interrupt().await;
+        self.services.shutdown().await;
+    }
+}
+
+/// Keeps two stand-ins from one data directory.
+fn lock(data: &Path) -> Result<File, StackError> {
+    let path = data.join("lock");
+    let in_use = || StackError::InUse(data.to_owned());
+    let file = File::create(&path).map_err(|_| in_use())?;
+    file.try_lock().map_err(|_| in_use())?;
+    Ok(file)
+}
+
+/// What the stand-in gives the template for its parameters. The others keep their defaults.
+fn settings(template: &Template, portal_domain: &str, card_domain: &str) -> Settings {
+    let certificate = format!("arn:aws:acm:{REGION}:{ACCOUNT}:certificate/stand-in");
+    let given = [
+        ("PortalDomain", portal_domain),
+        ("CardDomain", card_domain),
+        ("PortalCertificateArn", certificate.as_str()),
+        ("CardCertificateArn", certificate.as_str()),
+        ("TruststoreVersion", "stand-in"),
+        ("HelpdeskContact", "客服專線 049-2359108 按 4"),
+    ];
+    let given = given.into_iter().filter(|(name, _)| template.has_parameter(name));
+    Settings {
+        parameters: given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        stack_name: STACK_NAME.to_owned(),
+        physical: HashMap::new(),
+    }
+}
+
+fn physical_table(table: &TableDeclaration) -> (String, Physical) {
+    let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", table.name);
+    let attributes = BTreeMap::from([
+        ("StreamArn".to_owned(), format!("{arn}/stream/2026-01-01T00:00:00.000")),
+        ("Arn".to_owned(), arn),
+    ]);
+    (table.logical_id.clone(), Physical { reference: table.name.clone(), attributes })
+}
+
+fn shared_variables(dynamodb: &DynamoDb, listeners: &Listeners) -> BTreeMap<String, String> {
+    let url = |listener| format!("http://127.0.0.1:{}", port_of(listener));
+    let variables = [
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "stand-in".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "stand-in".to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url()),
+        ("AWS_ENDPOINT_URL_KMS", url(&listeners.kms)),
+        ("AWS_ENDPOINT_URL_SESV2", url(&listeners.ses)),
+    ];
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Functions agree on what a variable means, so one set serves them all.
+fn all_variables(
+    shared: &BTreeMap<String, String>,
+    functions: &[FunctionDeclaration],
+) -> BTreeMap<String, String> {
+    let mut all = shared.clone();
+    all.extend(functions.iter().flat_map(|function| function.environment.clone()));
+    all
+}
+
+/// `NAME='value'` lines, for a shell's `set -a; . functions.env`.
+fn env_file(variables: &BTreeMap<String, String>) -> String {
+    let quoted = |value: &str| value.replace('\'', r"'\''");
+    variables.iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect()
+}
+
+/// Reads the variables that a running stand-in wrote for functions outside its process.
+///
+/// # Errors
+/// When there is no such file.
+pub fn read_functions_env(data: &Path) -> Result<BTreeMap<String, String>, StackError> {
+    let text = files::read_text(&data.join("functions.env"))?;
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    let unquoted = |value: &str| value.trim_matches('\'').replace(r"'\''", "'");
+    Ok(lines.map(|(name, value)| (name.to_owned(), unquoted(value))).collect())
+}
+
+fn serve(services: &mut JoinSet<()>, listener: TcpListener, router: axum::Router) {
+    services.spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "a service ended");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_directory_has_one_stand_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        assert!(matches!(lock(folder.path()), Err(StackError::InUse(_))));
+        drop(first);
+        assert!(lock(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_shell_reads_the_variables_back() {
+        let variables = BTreeMap::from([("A".to_owned(), "it's 1 & 2".to_owned())]);
+        assert_eq!(env_file(&variables), "A='it'\\''s 1 & 2'\n");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("functions.env"), env_file(&variables)).unwrap();
+        assert_eq!(read_functions_env(folder.path()).unwrap(), variables);
+    }
+}
