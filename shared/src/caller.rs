@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Method, header};
 
 use crate::environment::{Environment, Settings, StartError};
@@ -205,12 +205,24 @@ impl Door {
         Ok(Presented { subject, id, carrier: Carrier::Cookie })
     }
 
-    /// Lets a call in: session and person are read side by side, with `others` in the same read.
+    /// Lets a call in whose step needs nobody else: [`Door::presented`], then [`Door::admit`].
     ///
     /// # Errors
-    /// As [`Door::presented`]; `session_required` when the session has ended, or its person departed.
-    pub async fn admit(&self, call: &Call, others: &[&PersonId]) -> Result<Admitted, Problem> {
-        let presented = self.presented(call)?;
+    /// As those two.
+    pub async fn enter(&self, call: &Call) -> Result<Admitted, Problem> {
+        self.admit(self.presented(call)?, &[], call.now()).await
+    }
+
+    /// Lets in who presents a live session: session and person are read side by side, with `others` in the same read.
+    ///
+    /// # Errors
+    /// `session_required` when the session is not there, has ended, or its person departed.
+    pub async fn admit(
+        &self,
+        presented: Presented,
+        others: &[&PersonId],
+        now: Timestamp,
+    ) -> Result<Admitted, Problem> {
         telemetry::note_actor(&presented.subject);
         let required = |reason: &str| Problem::new(Code::SessionRequired).because(reason);
         let (session, caller, generation, people) = match &presented.subject {
@@ -257,12 +269,12 @@ impl Door {
         if session.carrier != presented.carrier {
             return Err(required("presented in another way than it was given"));
         }
-        session.check(generation, call.now(), &self.policy)?;
+        session.check(generation, now, &self.policy)?;
         let caller = caller.ok_or_else(|| required("departed"))?;
         let mut session = session;
-        if session.needs_touch(call.now()) {
-            self.sessions.touch(&presented.subject, &presented.id, call.now()).await?;
-            session.last_used_at = call.now();
+        if session.needs_touch(now) {
+            self.sessions.touch(&presented.subject, &presented.id, now).await?;
+            session.last_used_at = now;
         }
         Ok(Admitted { caller, session, id: presented.id, people })
     }

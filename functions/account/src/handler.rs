@@ -37,7 +37,7 @@ impl Change {
 /// # Errors
 /// The problem.
 pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, Problem> {
-    let admitted = step.door().admit(&call, &[]).await?;
+    let admitted = step.door().enter(&call).await?;
     let change = Change::parse(&call)?;
     step.change_password(admitted, change, &call.origin, &mut chance::system()).await?;
     Ok(Answer::no_content())

@@ -54,20 +54,20 @@ fn national_id(fields: &mut Fields) -> Result<NationalId, Problem> {
 /// The problem.
 pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Problem> {
     // Who has no session hears of that, not of what is wrong with the body.
-    step.door().presented(&call)?;
+    let presented = step.door().presented(&call)?;
     match (call.method(), call.path()) {
         (&Method::POST, "/v1/hr/employees/search") => {
             let national_id = national_id(&mut call.fields()?)?;
-            Ok(Answer::ok(employee(&step.search(&call, &national_id).await?)))
+            Ok(Answer::ok(employee(&step.search(&call, presented, &national_id).await?)))
         }
         (&Method::POST, "/v1/hr/employees/password-reset") => {
             let request = ResetRequest::parse(&call)?;
-            let reset = step.reset(&call, request, &mut chance::system()).await?;
+            let reset = step.reset(&call, presented, request, &mut chance::system()).await?;
             Ok(Answer::json(StatusCode::ACCEPTED, mail(&reset)))
         }
         (&Method::GET, path) if path.starts_with("/v1/hr/password-resets/") => {
             let reset_id = call.path_parameter("reset_id").unwrap_or_default();
-            Ok(Answer::ok(mail(&step.mail(&call, &reset_id).await?)))
+            Ok(Answer::ok(mail(&step.mail(&call, presented, &reset_id).await?)))
         }
         _ => unknown_route(),
     }

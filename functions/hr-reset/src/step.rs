@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
-use shared::caller::{Door, DoorSettings};
+use shared::caller::{Door, DoorSettings, Presented};
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
 use shared::identifier::Identifier;
@@ -113,9 +113,14 @@ impl HrReset {
     ///
     /// # Errors
     /// `session_required`, `not_authorized`, `employee_not_found`, `too_many_requests`, `unavailable`.
-    pub async fn search(&self, call: &Call, national_id: &NationalId) -> Result<Employee, Problem> {
+    pub async fn search(
+        &self,
+        call: &Call,
+        presented: Presented,
+        national_id: &NationalId,
+    ) -> Result<Employee, Problem> {
         let id = self.pseudonyms.person(national_id);
-        let mut admitted = self.door.admit(call, &[&id]).await?;
+        let mut admitted = self.door.admit(presented, &[&id], call.now()).await?;
         let actor = admitted.caller.actor();
         actor.may_search()?;
         let subject = &admitted.session.subject;
@@ -158,11 +163,12 @@ impl HrReset {
     pub async fn reset(
         &self,
         call: &Call,
+        presented: Presented,
         request: ResetRequest,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Entry, Problem> {
         let id = self.pseudonyms.person(&request.national_id);
-        let mut admitted = self.door.admit(call, &[&id]).await?;
+        let mut admitted = self.door.admit(presented, &[&id], call.now()).await?;
         let by = admitted.session.subject.clone();
         let whom = Subject::Person(id.clone());
         telemetry::note_subject(&whom);
@@ -236,8 +242,8 @@ impl HrReset {
     ///
     /// # Errors
     /// `session_required`, `not_authorized`, `reset_not_found`, `unavailable`.
-    pub async fn mail(&self, call: &Call, reset_id: &str) -> Result<Entry, Problem> {
-        let admitted = self.door.admit(call, &[]).await?;
+    pub async fn mail(&self, call: &Call, presented: Presented, reset_id: &str) -> Result<Entry, Problem> {
+        let admitted = self.door.admit(presented, &[], call.now()).await?;
         let actor = admitted.caller.actor();
         actor.may_search()?;
         let not_found = || Problem::new(Code::ResetNotFound);

@@ -27,7 +27,7 @@ pub async fn handle(step: Arc<SessionStep>, call: Arc<Call>) -> Result<Answer, P
 }
 
 async fn who(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
-    let Admitted { caller, session, .. } = step.door.admit(call, &[]).await?;
+    let Admitted { caller, session, .. } = step.door.enter(call).await?;
     let expires_at = time(session.expires_at(step.door.policy()));
     let amr = [session.method.amr()];
     Ok(Answer::ok(match caller {
@@ -60,7 +60,7 @@ async fn who(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
 }
 
 async fn sign_out(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
-    let Admitted { session, id, .. } = step.door.admit(call, &[]).await?;
+    let Admitted { session, id, .. } = step.door.enter(call).await?;
     step.door.sessions().end(&session.subject, &id).await?;
     let entry = call.origin.entry(Action::SignOut, &session.subject, &session.subject, SUCCESS);
     step.audit.note(entry).await?;
@@ -69,7 +69,7 @@ async fn sign_out(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
 
 /// A fresh token. A browser's session gets none: a script that got into a page could carry it away.
 async fn token(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
-    let Admitted { session, id, .. } = step.door.admit(call, &[]).await?;
+    let Admitted { session, id, .. } = step.door.enter(call).await?;
     if session.carrier != Carrier::Token {
         return Err(Problem::new(Code::NotAuthorized).because("a cookie's session gets no token"));
     }
