@@ -9,8 +9,10 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::environment::Environment;
@@ -51,6 +53,32 @@ pub(crate) fn endpoint(environment: &Environment, service: &str) -> Option<Strin
         return None;
     }
     environment.get(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| environment.get("AWS_ENDPOINT_URL"))
+}
+
+/// What went wrong with a call, in words for our log: the service's own code and message, or where on the way it failed.
+/// Never the answer's body, which may hold a person's data.
+pub(crate) fn describe<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            let metadata = context.err().meta();
+            format!(
+                "{}: {}",
+                metadata.code().unwrap_or("unnamed error"),
+                metadata.message().unwrap_or_default()
+            )
+        }
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => format!("not sent: {error}"),
+            None => "not sent".to_owned(),
+        },
+        SdkError::ResponseError(_) => "an unreadable answer".to_owned(),
+        SdkError::ConstructionFailure(_) => "the request could not be made".to_owned(),
+        _ => "an unknown failure".to_owned(),
+    }
 }
 
 /// Notes each attempt of each call in the request's [`RequestNotes`].

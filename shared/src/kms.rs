@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_kms::Client;
-use aws_sdk_kms::error::DisplayErrorContext;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
 use serde::{Deserialize, Serialize};
@@ -30,8 +30,8 @@ const PURPOSE_ACCOUNT_EMAIL: &str = "account-email";
 pub struct KmsError(String);
 
 impl KmsError {
-    fn of<E: std::error::Error>(error: E) -> Self {
-        Self(DisplayErrorContext(error).to_string())
+    fn of<E: ProvideErrorMetadata>(error: SdkError<E>) -> Self {
+        Self(aws::describe(&error))
     }
 }
 
@@ -140,7 +140,8 @@ impl Kms {
         reset_id: &str,
         letter: &Letter,
     ) -> Result<Vec<u8>, KmsError> {
-        let plaintext = serde_json::to_vec(letter).map_err(KmsError::of)?;
+        let plaintext =
+            serde_json::to_vec(letter).map_err(|_| KmsError("a letter that is no JSON".to_owned()))?;
         let answer = self
             .client
             .encrypt()

@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sesv2::Client;
-use aws_sdk_sesv2::error::DisplayErrorContext;
+use aws_sdk_sesv2::error::ProvideErrorMetadata as _;
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, RawMessage};
@@ -24,10 +24,10 @@ pub struct Mailer {
 /// Why a mail was not sent. Names no address.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
-    /// May pass: throttled, paused, out of reach.
+    /// May pass: throttled, paused, out of reach, a sender that is not verified.
     #[error("SES, for now: {0}")]
     Passing(String),
-    /// Will not pass by itself: SES refuses this mail.
+    /// Will not pass by itself: the mail or its address is malformed.
     #[error("SES refuses: {0}")]
     Final(&'static str),
 }
@@ -70,30 +70,14 @@ impl Mailer {
             .await;
         match answer {
             Ok(answer) => Ok(answer.message_id.unwrap_or_default()),
+            // SES's own words can carry the address; its code cannot.
             Err(error) => Err(match error.as_service_error() {
-                // SES's own words can carry the address.
-                Some(SendEmailError::MessageRejected(_)) => SendError::Final("MessageRejected"),
                 Some(SendEmailError::BadRequestException(_)) => SendError::Final("BadRequestException"),
-                Some(SendEmailError::MailFromDomainNotVerifiedException(_)) => {
-                    SendError::Passing("MailFromDomainNotVerifiedException".to_owned())
+                // A rejection is most often about the sender, whom an operator has not verified yet: it may pass.
+                Some(other) => {
+                    SendError::Passing(other.code().unwrap_or("an error of the service").to_owned())
                 }
-                Some(SendEmailError::NotFoundException(_)) => {
-                    SendError::Passing("NotFoundException".to_owned())
-                }
-                Some(SendEmailError::SendingPausedException(_)) => {
-                    SendError::Passing("SendingPausedException".to_owned())
-                }
-                Some(SendEmailError::AccountSuspendedException(_)) => {
-                    SendError::Passing("AccountSuspendedException".to_owned())
-                }
-                Some(SendEmailError::TooManyRequestsException(_)) => {
-                    SendError::Passing("TooManyRequestsException".to_owned())
-                }
-                Some(SendEmailError::LimitExceededException(_)) => {
-                    SendError::Passing("LimitExceededException".to_owned())
-                }
-                Some(_) => SendError::Passing("an error of the service".to_owned()),
-                None => SendError::Passing(DisplayErrorContext(&error).to_string()),
+                None => SendError::Passing(aws::describe(&error)),
             }),
         }
     }

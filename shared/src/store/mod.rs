@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 pub use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,10 +41,10 @@ pub enum StoreError {
 
 impl<E> From<SdkError<E>> for StoreError
 where
-    E: std::error::Error + 'static,
+    E: ProvideErrorMetadata,
 {
     fn from(error: SdkError<E>) -> Self {
-        Self::Service(DisplayErrorContext(&error).to_string())
+        Self::Service(aws::describe(&error))
     }
 }
 
@@ -73,10 +73,10 @@ pub async fn connect(client: &Client, table: &str, sorted: bool) -> Result<(), S
     if sorted {
         read = read.key("sk", text("connect"));
     }
-    read.send().await.map(|_| ()).map_err(|error| StartError::Service {
-        service: "DynamoDB",
-        reason: DisplayErrorContext(&error).to_string(),
-    })
+    read.send()
+        .await
+        .map(|_| ())
+        .map_err(|error| StartError::Service { service: "DynamoDB", reason: aws::describe(&error) })
 }
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
