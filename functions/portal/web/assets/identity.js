@@ -27,7 +27,7 @@ if (!kept) {
     await goOn(answer);
   }, {
     refused(problem) {
-      if (problem.field === "identifier") return false;
+      if (problem.code === "request_invalid") return false;
       const final = FINAL.includes(problem.code);
       if (final) dropTicket("identity");
       form.hidden = true;
