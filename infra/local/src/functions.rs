@@ -12,6 +12,7 @@ use shared::lambda::Function;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::client::{self, ClientError};
 use crate::deployment::FunctionDeclaration;
 
 /// Why an invocation gave no answer. The reason is for the log alone.
@@ -46,8 +47,8 @@ pub enum FunctionsError {
     #[error("the template has a function {0}, which this program does not know")]
     NotLinked(String),
     /// No HTTP client could be made.
-    #[error("cannot make an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// All functions of the template. Clones call the same functions.
@@ -115,7 +116,7 @@ impl Functions {
         place: (&str, &str),
     ) -> Result<Self, FunctionsError> {
         // The emulator builds a function at its first call, which may take minutes.
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(600)).build()?;
+        let client = client::plain(Duration::from_secs(600))?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self::at(Place::Emulator { client, url }, declarations, place))
     }

@@ -3,7 +3,8 @@
 //! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
 //! Gateway, [`functions`] and [`stream`] play Lambda, [`dynamodb`], [`kms`] and [`ses`] the services behind the
 //! functions. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
-//! scheduled functions fill, and [`mailbox`] shows the mails.
+//! scheduled functions fill, and [`mailbox`] shows the mails. [`client`]
+//! makes browsers for tests.
 //!
 //! What the functions decide is not here: the stand-in knows no rule of the manual.
 //!
@@ -13,6 +14,7 @@
 //! 3. Another kind of resource or event source: read it in [`deployment`], start it in [`stack`].
 //! 4. Another KMS operation: add it in [`kms`], and to the conformance tests.
 
+pub mod client;
 pub mod deployment;
 pub mod directory;
 pub mod dynamodb;

@@ -536,10 +536,15 @@ fn all_variables(
     all
 }
 
-/// `NAME='value'` lines, for a shell's `set -a; . functions.env`.
+/// `NAME=value` lines, for a shell's `set -a; . functions.env` and for `cargo lambda watch --env-file`. Quotes only
+/// where a shell needs them: the latter knows none.
 fn env_file(variables: &BTreeMap<String, String>) -> String {
-    let quoted = |value: &str| value.replace('\'', r"'\''");
-    variables.iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect()
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,".contains(&byte);
+    let quoted = |value: &str| match value.bytes().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
+    };
+    variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
 }
 
 /// Reads the variables that a running stand-in wrote for functions outside its process.
@@ -576,8 +581,9 @@ mod tests {
 
     #[test]
     fn a_shell_reads_the_variables_back() {
-        let variables = BTreeMap::from([("A".to_owned(), "it's 1 & 2".to_owned())]);
-        assert_eq!(env_file(&variables), "A='it'\\''s 1 & 2'\n");
+        let variables = [("A", "it's 1 & 2"), ("B", "https://portal.localhost:8443"), ("C", "")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(env_file(&variables), "A='it'\\''s 1 & 2'\nB=https://portal.localhost:8443\nC=\n");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("functions.env"), env_file(&variables)).unwrap();
         assert_eq!(read_functions_env(folder.path()).unwrap(), variables);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 
 use self::person::{Answer, Person};
+use crate::client::ClientError;
 use crate::mailbox::Mail;
 use crate::pki::PkiError;
 use crate::pki::card::{Card, CardRequest};
@@ -42,8 +43,8 @@ pub enum WalkthroughError {
     #[error("no temporary folder: {0}")]
     Folder(#[from] std::io::Error),
     /// A person has no browser.
-    #[error("no HTTP client: {0}")]
-    Client(#[from] person::ClientError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// A card cannot be issued.
     #[error(transparent)]
     Pki(#[from] PkiError),

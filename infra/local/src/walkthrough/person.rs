@@ -1,34 +1,15 @@
 //! A person in the walkthrough: a browser that keeps one session, perhaps with a card in its reader.
 
 use std::fmt;
-use std::sync::Arc;
 
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
 use super::{Chosen, Seen, proof_key};
-use crate::gateway::tls::provider;
+use crate::client::{ClientError, browser};
 use crate::mailbox::Mail;
 use crate::pki::card::Card;
 use crate::stack::Running;
-
-/// Why a person has no browser.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The TLS configuration is refused.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
-    /// A certificate or key cannot be read.
-    #[error(transparent)]
-    Pem(#[from] rustls::pki_types::pem::Error),
-    /// The client cannot be made.
-    #[error(transparent)]
-    Client(#[from] reqwest::Error),
-}
 
 pub(super) struct Person {
     client: Client,
@@ -67,27 +48,7 @@ impl Answer {
 
 impl Person {
     pub(super) fn new(running: &Running, card: Option<&Card>) -> Result<Self, ClientError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(&running.paths.server_ca)? {
-            roots.add(certificate?)?;
-        }
-        let tls = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(Arc::new(roots));
-        let tls = match card {
-            None => tls.with_no_client_auth(),
-            Some(card) => tls.with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(card.certificate_pem.as_bytes())?],
-                PrivateKeyDer::from_pem_slice(card.key_pem.as_bytes())?,
-            )?,
-        };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .no_proxy()
-            .resolve("portal.localhost", running.portal)
-            .resolve("card.localhost", running.card)
-            .build()?;
+        let client = browser(running, card)?;
         Ok(Self {
             client,
             portal: running.portal_url.clone(),
