@@ -5,6 +5,14 @@
 //! tables say no more than what is so. To add a KMS or SES operation, add its rows to `services`; `bash tests/run`
 //! starts `moto` and runs them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this is test code: it may end a test wherever it stands"
+)]
+
 mod events;
 mod services;
 mod wire;

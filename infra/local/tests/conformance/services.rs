@@ -375,7 +375,7 @@ impl World {
     }
 }
 
-fn told<'m, E: Display>(result: Result<&'m str, E>) -> Result<&'m str, String> {
+fn told<E: Display>(result: Result<&str, E>) -> Result<&str, String> {
     result.map_err(|error| error.to_string())
 }
 
