@@ -17,6 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Request, Response, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE as BASE64;
+use futures_util::StreamExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,6 +36,8 @@ use crate::functions::{Functions, InvocationError};
 
 /// API Gateway's limit for a request's body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
+/// What is read of a body that is too large.
+const MOST_DISCARDED: usize = 8 * LARGEST_BODY;
 /// Lambda's limit for an event.
 const LARGEST_EVENT: usize = 6 * 1024 * 1024;
 /// API Gateway's limit for an integration.
@@ -175,7 +178,7 @@ impl Host {
         let matched = self.routes.find(parts.method.as_str(), &path).ok_or(Refusal::NotFound)?;
         *route = Some(matched.key.to_owned());
 
-        let body = whole(&parts.headers, body).await?;
+        let body = whole(body).await?;
         let received = Received {
             method: parts.method.as_str(),
             path: &path,
@@ -218,13 +221,22 @@ struct Caller {
     certificate: Option<Arc<[u8]>>,
 }
 
-async fn whole(headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let announced = announced.and_then(|length| length.parse::<usize>().ok()).unwrap_or_default();
-    if announced > LARGEST_BODY {
-        return Err(Refusal::TooLarge);
+/// Reads a body. One that is too large is read to its end all the same, within reason: a client that is still sending
+/// would take an early answer for a broken connection.
+async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut received = 0_usize;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::TooLarge)?;
+        received = received.saturating_add(chunk.len());
+        if received <= LARGEST_BODY {
+            bytes.extend_from_slice(&chunk);
+        } else if received > MOST_DISCARDED {
+            break;
+        }
     }
-    axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::TooLarge)
+    if received > LARGEST_BODY { Err(Refusal::TooLarge) } else { Ok(bytes.into()) }
 }
 
 /// Sixteen characters, the last an equals sign, as API Gateway's ids are.
