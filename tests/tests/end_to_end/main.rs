@@ -1,0 +1,11 @@
+//! The system end to end, as people and programs meet it: over HTTPS against the stand-in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this is test code: it may end a test wherever it stands"
+)]
+
+mod card;
