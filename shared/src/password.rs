@@ -206,6 +206,21 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The policy as the list of its rules, for people to read before they choose.
+    pub fn rules(&self) -> Vec<BrokenRule> {
+        let mut rules = vec![BrokenRule::TooShort { min: self.min_length }];
+        if self.classes > 1 {
+            rules.push(BrokenRule::TooFewClasses { needed: self.classes });
+        }
+        if !self.forbidden.is_empty() {
+            rules.push(BrokenRule::ForbiddenCharacter { forbidden: self.forbidden });
+        }
+        rules.extend([BrokenRule::ContainsAccount, BrokenRule::UsedBefore, BrokenRule::TooCommon]);
+        rules
+    }
+}
+
 /// How many of the four classes occur: upper case, lower case, digits, everything else (scripts without case
 /// among it).
 fn classes(text: &str) -> usize {

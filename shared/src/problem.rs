@@ -417,9 +417,11 @@ impl BrokenRule {
             (Self::ContainsAccount, Language::En) => {
                 "Without your custom account or the name of your email.".to_owned()
             }
-            (Self::TooCommon, Language::ZhTw) => "太常見或太容易猜到，請加長或改用不規則的組合。".to_owned(),
+            (Self::TooCommon, Language::ZhTw) => {
+                "不可太常見或太容易猜到，請加長或改用不規則的組合。".to_owned()
+            }
             (Self::TooCommon, Language::En) => {
-                "Too common or too easy to guess: make it longer or less regular.".to_owned()
+                "Not common or easy to guess: make it longer or less regular.".to_owned()
             }
             (Self::UsedBefore, Language::ZhTw) => "不可與目前、初始或最近使用過的密碼相同。".to_owned(),
             (Self::UsedBefore, Language::En) => {

@@ -65,6 +65,7 @@ impl RequestNotes {
     }
 
     /// Notes a call to AWS.
+    #[cfg(feature = "aws")]
     pub(crate) fn call(call: AwsCall) {
         let _ = NOTES.try_with(|notes| notes.with(|notes| notes.calls.push(call)));
     }

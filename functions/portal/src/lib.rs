@@ -31,8 +31,7 @@ pub async fn start(environment: &Environment) -> Result<Function, StartError> {
     let mut settings = environment.settings();
     let card_origin = settings.required("CARD_ORIGIN");
     let helpdesk = settings.optional("HELPDESK_CONTACT");
-    let mut password_policy = settings.parsed("PASSWORD_POLICY", Policy::manual());
-    password_policy.min_length = settings.parsed("PASSWORD_MIN_LENGTH", password_policy.min_length);
+    let password_policy = Policy::from_settings(&mut settings);
     settings.finish()?;
     let malformed = |reason: String| StartError::Configuration(vec![reason]);
     let origin = origin(&card_origin)

@@ -279,21 +279,8 @@ impl Page<'_> {
 
     fn password_rules(&self) -> String {
         let item = |rule: BrokenRule| format!("<li>{}</li>", escape(&rule.text(self.language)));
-        format!("<ul>{}</ul>", rules(&self.facts.password_policy).into_iter().map(item).collect::<String>())
+        format!("<ul>{}</ul>", self.facts.password_policy.rules().into_iter().map(item).collect::<String>())
     }
-}
-
-/// The rules of a policy, in the words in which a refused password is told which of them it breaks.
-fn rules(policy: &Policy) -> Vec<BrokenRule> {
-    let mut rules = vec![BrokenRule::TooShort { min: policy.min_length }];
-    if policy.classes > 1 {
-        rules.push(BrokenRule::TooFewClasses { needed: policy.classes });
-    }
-    if !policy.forbidden.is_empty() {
-        rules.push(BrokenRule::ForbiddenCharacter { forbidden: policy.forbidden });
-    }
-    rules.extend([BrokenRule::ContainsAccount, BrokenRule::UsedBefore, BrokenRule::TooCommon]);
-    rules
 }
 
 #[cfg(test)]

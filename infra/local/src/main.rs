@@ -13,9 +13,9 @@ use local::log;
 use local::pki::Pki;
 use local::pki::card::{CardRequest, PIN, Usage};
 use local::stack::{Options, Running, Stack, read_functions_env};
-use local::walkthrough;
+use local::{revocation, walkthrough};
 use serde_json::json;
-use shared::certificate::Kind;
+use shared::certificate::{Kind, Truststore};
 use shared::clock::Clock;
 use shared::environment::Environment;
 
@@ -41,6 +41,9 @@ enum Command {
     /// Loads the personnel directory.
     #[command(subcommand)]
     Roster(RosterCommand),
+    /// Loads revocation lists.
+    #[command(subcommand)]
+    Revocations(RevocationsCommand),
     /// Performs the manual's steps against a stand-in of its own; fails when one deviates.
     Walkthrough,
 }
@@ -152,6 +155,19 @@ enum RosterCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum RevocationsCommand {
+    /// Loads one issuer's revocation list into AWS, with the process's own variables and credentials. (A running
+    /// stand-in loads its test CAs' lists itself.)
+    Import {
+        /// The list, PEM or DER, as the issuer publishes it.
+        file: PathBuf,
+        /// The folder with truststore.pem and issuers.json.
+        #[arg(long, value_name = "DIR", default_value = "infra/truststore")]
+        truststore: PathBuf,
+    },
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -161,6 +177,9 @@ async fn main() -> ExitCode {
         Some(Command::Card(Card::Issue(request))) => issue(request),
         Some(Command::Card(Card::Revoke { data, certificate })) => revoke(&data, &certificate),
         Some(Command::Roster(RosterCommand::Import { file, data, aws })) => import(&file, &data, aws).await,
+        Some(Command::Revocations(RevocationsCommand::Import { file, truststore })) => {
+            import_revocations(&file, &truststore).await
+        }
         Some(Command::Walkthrough) => walkthrough().await,
     };
     match result {
@@ -308,6 +327,14 @@ async fn import(file: &Path, data: &Path, aws: bool) -> Result<ExitCode, Failure
         std::fs::File::open(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let imported = directory::import(roster, &environment).await?;
     tell_refused(file, &imported);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import_revocations(file: &Path, truststore: &Path) -> Result<ExitCode, Failure> {
+    let list = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let truststore = Truststore::load(truststore)?;
+    let applied = revocation::import(&list, &truststore, &Environment::process()).await?;
+    eprintln!("{}: {} revoked, {} no longer", file.display(), applied.added, applied.removed);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject as _;
 use shared::certificate::{Kind, Truststore};
 use shared::clock::Clock;
 use shared::environment::{Environment, StartError};
 use shared::revocation::{ListRefusal, RevocationList};
-use shared::store::revocations::Revocations;
+use shared::store::revocations::{Applied, Revocations};
 use shared::store::{self, StoreError};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -34,6 +36,37 @@ pub enum RevocationError {
     /// The table cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Brings one list into the table that the environment names, whichever pinned CA of the truststore issued it. PEM or DER.
+///
+/// # Errors
+/// When no pinned CA issued the list, or the table cannot be used.
+pub async fn import(
+    list: &[u8],
+    truststore: &Truststore,
+    environment: &Environment,
+) -> Result<Applied, RevocationError> {
+    let der =
+        CertificateRevocationListDer::from_pem_slice(list).map_or_else(|_| list.to_vec(), |der| der.to_vec());
+    let pinned = truststore.authorities().iter().filter(|authority| authority.profile().is_some());
+    let mut refusal = ListRefusal::NotTheIssuers("no CA is pinned".to_owned());
+    for authority in pinned {
+        match RevocationList::parse(&der, authority) {
+            Ok(list) => {
+                let mut settings = environment.settings();
+                let table = settings.required("REVOCATIONS_TABLE");
+                settings.finish()?;
+                let config = shared::aws::sdk_config(environment).await;
+                let table = Revocations::new(store::client(environment, &config), table);
+                return Ok(table.apply(&list).await?);
+            }
+            // Another CA of that name may have signed it.
+            Err(ListRefusal::NotTheIssuers(reason)) => refusal = ListRefusal::NotTheIssuers(reason),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(refusal.into())
 }
 
 /// Keeps the table at the lists' state. Clones are the same.
