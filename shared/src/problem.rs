@@ -237,13 +237,43 @@ impl Problem {
         Self { rules, field: Some("password"), ..Self::new(Code::PasswordRejected) }
     }
 
+    /// What the person can do next: the code's text, or a nearer one for a field that people often get wrong.
+    pub fn detail(&self, language: Language) -> &'static str {
+        let (zh_tw, en) = match (self.code, self.field) {
+            (Code::RequestInvalid, Some("national_id")) => (
+                "身分證字號不正確。請輸入一個英文字母及九個數字（或居留證號），並再核對一次。",
+                "This is not a national ID. Enter one letter and nine digits (or a resident certificate number), and \
+                 check it once more.",
+            ),
+            (Code::RequestInvalid, Some("reason")) => (
+                "客服人員重設密碼時必須填寫原因，最多 500 字。",
+                "The helpdesk has to give the reason of a reset, in at most 500 characters.",
+            ),
+            (Code::RequestInvalid, Some("current_password")) => (
+                "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",
+                "Enter your current password. If you have forgotten it, sign out, sign in with your citizen card, and \
+                 change it right away: then it is not needed.",
+            ),
+            (Code::InvalidCredentials, Some("current_password")) => (
+                "目前的密碼不正確，請再輸入一次。忘記密碼時，請先登出，改以自然人憑證登入後立即變更。",
+                "The current password is not right. Enter it again; if you have forgotten it, sign out, sign in with \
+                 your citizen card, and change it right away.",
+            ),
+            _ => return self.code.detail(language),
+        };
+        match language {
+            Language::ZhTw => zh_tw,
+            Language::En => en,
+        }
+    }
+
     /// The answer's body (RFC 9457).
     pub fn body(&self, language: Language, request_id: &str) -> Value {
         let mut body = json!({
             "type": format!("/problems#{}", self.code.name()),
             "title": self.code.title(language),
             "status": self.code.status(),
-            "detail": self.code.detail(language),
+            "detail": self.detail(language),
             "code": self.code.name(),
             "request_id": request_id,
         });
