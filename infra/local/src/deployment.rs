@@ -4,13 +4,13 @@
 //! A resource type that the stand-in does not need (roles, alarms, logs) is passed over. To support another one,
 //! read it here into a type of its own and build it in [`crate::stack`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
 use crate::kms::{KeyDeclaration, KeySpec};
 use crate::stream::{Filter, Mapping};
-use crate::template::{Resolver, Template, TemplateError, scalar};
+use crate::template::{Physical, Resolver, Template, TemplateError, scalar};
 
 /// Logical ids that the gateway goes by.
 pub(crate) const PORTAL_API: &str = "PortalApi";
@@ -171,6 +171,27 @@ pub fn tables(
     Ok(tables)
 }
 
+/// The sender's identity and the configuration sets, to which permissions refer by name.
+///
+/// # Errors
+/// When one has properties that cannot be resolved.
+pub fn mail(
+    template: &Template,
+    resolver: &Resolver<'_>,
+) -> Result<HashMap<String, Physical>, TemplateError> {
+    let mut physical = HashMap::new();
+    for (kind, name) in [("AWS::SES::ConfigurationSet", "Name"), ("AWS::SES::EmailIdentity", "EmailIdentity")]
+    {
+        for (logical_id, resource) in resolved(resolver, template, kind)? {
+            let reference =
+                text(&resource, name).ok_or_else(|| malformed(logical_id, format!("no {name}")))?;
+            let reference = reference.to_owned();
+            physical.insert(logical_id.to_owned(), Physical { reference, attributes: BTreeMap::new() });
+        }
+    }
+    Ok(physical)
+}
+
 impl Deployment {
     /// Reads what the template deploys once its keys and tables have ids.
     ///
@@ -294,10 +315,8 @@ fn read_mapping(place: &str, event: &Value, function: &str) -> Result<Mapping, T
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-    use crate::template::{Physical, Settings};
+    use crate::template::Settings;
 
     /// The project's own template with keys and tables in place.
     fn deployed<T>(read: impl FnOnce(&Template, &Resolver<'_>) -> T) -> T {

@@ -1,24 +1,38 @@
-//! DynamoDB, embedded: the crate `dynoxide-rs` on disk or in memory, behind its own HTTP interface on loopback.
+//! DynamoDB, embedded: the crate `dynoxide-rs` on disk or in memory, behind its own HTTP interface on loopback, and in
+//! front of that a door that lets through what the caller's role allows.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::routing::post;
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::errors::DynoxideError;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 
+use crate::client::{self, ClientError};
 use crate::deployment::TableDeclaration;
 use crate::files::{self, FileError};
+use crate::permissions::calls;
+use crate::stack::{ACCOUNT, REGION};
+use crate::traffic::{Service, Traffic};
 
 /// How often expired items are removed. DynamoDB itself promises days.
 const SWEEP: Duration = Duration::from_secs(60);
+/// DynamoDB's limit for a request.
+const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+/// How long the database may take for one request.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +49,9 @@ pub enum DynamoDbError {
     /// The port cannot be taken.
     #[error("DynamoDB cannot listen: {0}")]
     Listen(#[from] std::io::Error),
+    /// The door has no HTTP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// A worker thread ended early.
     #[error("DynamoDB: a worker ended early")]
     Worker,
@@ -45,12 +62,21 @@ pub enum DynamoDbError {
 pub struct DynamoDb {
     database: Database,
     address: SocketAddr,
+    traffic: Traffic,
     server: Arc<Mutex<Option<Server>>>,
 }
 
 struct Server {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// The door: what stands between the functions and the database's HTTP interface.
+#[derive(Clone)]
+struct Door {
+    traffic: Traffic,
+    client: reqwest::Client,
+    inside: String,
 }
 
 impl std::fmt::Debug for DynamoDb {
@@ -64,7 +90,11 @@ impl DynamoDb {
     ///
     /// # Errors
     /// When the folder or the database cannot be used.
-    pub async fn open(folder: Option<&Path>, listener: TcpListener) -> Result<Self, DynamoDbError> {
+    pub async fn open(
+        folder: Option<&Path>,
+        listener: TcpListener,
+        traffic: Traffic,
+    ) -> Result<Self, DynamoDbError> {
         let database = match folder {
             None => Database::memory()?,
             Some(folder) => {
@@ -75,23 +105,42 @@ impl DynamoDb {
             }
         };
         let address = listener.local_addr()?;
-        let dynamodb = Self { database, address, server: Arc::default() };
-        dynamodb.serve(listener).await;
+        let dynamodb = Self { database, address, traffic, server: Arc::default() };
+        dynamodb.serve(listener).await?;
         Ok(dynamodb)
     }
 
-    async fn serve(&self, listener: TcpListener) {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let database = self.database.clone();
-        let task = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
+    async fn serve(&self, listener: TcpListener) -> Result<(), DynamoDbError> {
+        let (stop, stopped) = watch::channel(false);
+        // Told to stop, or forgotten.
+        let stopped = move || {
+            let mut stopped = stopped.clone();
+            async move {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            }
+        };
+        let inside = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let door = Door {
+            traffic: self.traffic.clone(),
+            client: client::plain(PATIENCE)?,
+            inside: format!("http://{}", inside.local_addr()?),
+        };
+        let mut tasks = JoinSet::new();
+        let (database, end) = (self.database.clone(), stopped());
+        tasks.spawn(async move {
+            if let Err(error) = dynoxide::server::serve_with_shutdown(inside, database, end).await {
                 tracing::error!(error, "DynamoDB stopped");
             }
         });
-        *self.server.lock().await = Some(Server { stop, task });
+        let limit = DefaultBodyLimit::max(LARGEST_REQUEST);
+        let router = Router::new().route("/", post(pass)).layer(limit).with_state(door);
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped()).await {
+                tracing::error!(%error, "DynamoDB's door closed");
+            }
+        });
+        *self.server.lock().await = Some(Server { stop, tasks });
+        Ok(())
     }
 
     /// The database itself, for tests that look behind the functions.
@@ -108,12 +157,12 @@ impl DynamoDb {
 
     /// Ends the HTTP interface, as an outage would: connections are refused until [`DynamoDb::restore`].
     pub async fn interrupt(&self) {
-        if let Some(server) = self.server.lock().await.take() {
-            let _ = server.stop.send(());
+        if let Some(Server { stop, mut tasks }) = self.server.lock().await.take() {
+            let _ = stop.send(true);
             // Idle connections of the functions' clients would keep a graceful end waiting.
-            let mut task = server.task;
-            if tokio::time::timeout(Duration::from_millis(500), &mut task).await.is_err() {
-                task.abort();
+            let all = async { while tasks.join_next().await.is_some() {} };
+            if tokio::time::timeout(Duration::from_millis(500), all).await.is_err() {
+                tasks.shutdown().await;
             }
         }
     }
@@ -125,7 +174,7 @@ impl DynamoDb {
     pub async fn restore(&self) -> Result<(), DynamoDbError> {
         if self.server.lock().await.is_none() {
             let listener = TcpListener::bind(self.address).await?;
-            self.serve(listener).await;
+            self.serve(listener).await?;
         }
         Ok(())
     }
@@ -202,6 +251,38 @@ impl DynamoDb {
     }
 }
 
+/// Passes a request on, if its signer may make it, and the answer back.
+async fn pass(State(door): State<Door>, mut headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    let needs = || {
+        let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+        calls::dynamodb(&operation, &request, &format!("{REGION}:{ACCOUNT}"))
+    };
+    if let Err(denial) = door.traffic.permit(&headers, needs) {
+        return denial.response(StatusCode::BAD_REQUEST);
+    }
+    if let Some(failure) = door.traffic.pass(Service::DynamoDb, &operation).await {
+        return failure;
+    }
+    headers.remove(header::HOST);
+    let answer = async {
+        let answer = door.client.post(&door.inside).headers(headers).body(body).send().await?;
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        headers.remove(header::TRANSFER_ENCODING);
+        let mut response = Response::new(Body::from(answer.bytes().await?));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok::<_, reqwest::Error>(response)
+    };
+    answer.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the database did not answer");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
 /// SQLite blocks its thread: away from the threads that serve requests.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DynamoDbError> + Send + 'static,
@@ -233,7 +314,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = async || {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-            DynamoDb::open(Some(folder.path()), listener).await.unwrap()
+            DynamoDb::open(Some(folder.path()), listener, Traffic::default()).await.unwrap()
         };
         let first = open().await;
         first.create_tables(&[table()]).await.unwrap();

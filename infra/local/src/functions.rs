@@ -85,6 +85,8 @@ impl Functions {
         let starts = declarations.iter().map(|declaration| async move {
             let mut variables: HashMap<_, _> = shared_variables.clone().into_iter().collect();
             variables.extend(declaration.environment.clone());
+            // By its access key the services know the function, and so its role.
+            variables.insert("AWS_ACCESS_KEY_ID".to_owned(), declaration.name.clone());
             let environment = Environment::from_map(variables).with_clock(clock.clone());
             let name = declaration.name.clone();
             match start(&name, &environment).await {

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::files;
+use crate::permissions::{Call, calls};
 use crate::template::Physical;
 use crate::traffic::{Service, Traffic};
 
@@ -361,6 +362,22 @@ impl Kms {
         })
     }
 
+    /// What a request needs to be allowed: nothing where there is no such key, which is its answer then.
+    fn needs(&self, operation: &str, body: &[u8]) -> Vec<Call> {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| request.get(name).and_then(Value::as_str);
+        let key = match (text("KeyId"), text("CiphertextBlob")) {
+            (Some(name), _) => self.with_key(name, |key| Ok(key.id.clone())).ok(),
+            // A ciphertext names its key.
+            (None, Some(ciphertext)) => BASE64.decode(ciphertext).ok().and_then(|ciphertext| {
+                let (id, _) = ciphertext.split_at_checked(16)?;
+                Some(Uuid::from_slice(id).ok()?.to_string())
+            }),
+            (None, None) => None,
+        };
+        key.into_iter().map(|id| calls::kms(operation, &request, &self.arn(&id))).collect()
+    }
+
     fn perform(&self, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
         match operation {
             "GenerateMac" => self.generate_mac(read(body)?),
@@ -659,6 +676,9 @@ fn open(key: &Key, sealed: &[u8], context: &EncryptionContext) -> Result<Vec<u8>
 async fn answer(State(kms): State<Kms>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix("TrentService.").unwrap_or(target);
+    if let Err(denial) = kms.inner.traffic.permit(&headers, || kms.needs(operation, &body)) {
+        return denial.response(StatusCode::BAD_REQUEST);
+    }
     if let Some(failure) = kms.inner.traffic.pass(Service::Kms, operation).await {
         return failure;
     }

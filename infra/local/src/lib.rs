@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod kms;
 pub mod log;
 pub mod mailbox;
+pub mod permissions;
 pub mod pki;
 pub mod revocation;
 pub mod ses;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::files;
+use crate::permissions::{Call, calls};
+use crate::stack::ACCOUNT;
 use crate::traffic::{Service, Traffic};
 
 /// SES with its outbox folder. Clones are the same service.
@@ -162,14 +164,33 @@ impl Ses {
         Ok(id)
     }
 
+    /// What a request needs to be allowed: to send from its sender's identity.
+    fn needs(&self, body: &[u8]) -> Vec<Call> {
+        let Ok(request) = serde_json::from_slice::<SendEmail>(body) else { return Vec::new() };
+        let message = request.content.raw.and_then(|raw| BASE64.decode(raw.data).ok()).unwrap_or_default();
+        let parsed = MessageParser::default().parse(&message);
+        let header = parsed.as_ref().and_then(|parsed| addresses(parsed.from()).next());
+        let sender = header.or_else(|| request.from_email_address.as_deref().map(address_of));
+        let sender = sender.unwrap_or_default();
+        let identity = self.identity_of(&sender).unwrap_or(&sender);
+        let arn = format!("arn:aws:ses:{}:{ACCOUNT}:identity/{identity}", self.inner.region);
+        vec![calls::raw_mail(&arn, &sender)]
+    }
+
     fn is_verified(&self, sender: &str) -> bool {
+        self.identity_of(sender).is_some()
+    }
+
+    /// The verified identity that a sender belongs to.
+    fn identity_of(&self, sender: &str) -> Option<&str> {
         let domain = sender.rsplit('@').next().unwrap_or_default().to_lowercase();
-        self.inner.identities.iter().any(|identity| {
+        let verified = |identity: &&String| {
             let identity = identity.to_lowercase();
             identity == sender.to_lowercase()
                 || identity == domain
                 || domain.strip_suffix(&identity).is_some_and(|rest| rest.ends_with('.'))
-        })
+        };
+        self.inner.identities.iter().find(verified).map(String::as_str)
     }
 }
 
@@ -201,7 +222,10 @@ fn with_crlf(message: &[u8]) -> Vec<u8> {
     result
 }
 
-async fn answer(State(ses): State<Ses>, body: Bytes) -> Response<Body> {
+async fn answer(State(ses): State<Ses>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    if let Err(denial) = ses.inner.traffic.permit(&headers, || ses.needs(&body)) {
+        return denial.response(StatusCode::FORBIDDEN);
+    }
     if let Some(failure) = ses.inner.traffic.pass(Service::Ses, "SendEmail").await {
         return failure;
     }

@@ -24,6 +24,7 @@ use crate::gateway::route::Routes;
 use crate::gateway::tls::{self, TlsError};
 use crate::kms::{Kms, KmsError};
 use crate::mailbox::Mailbox;
+use crate::permissions::Permissions;
 use crate::pki::{HOSTS, Pki, PkiError};
 use crate::revocation::{RevocationError, RevocationSync};
 use crate::ses::Ses;
@@ -179,7 +180,7 @@ pub struct Running {
     pub ses: Ses,
     /// The mails.
     pub mailbox: Mailbox,
-    /// The calls to KMS and SES, and how to break them.
+    /// The calls to DynamoDB, KMS and SES, and how to break them.
     pub traffic: Traffic,
     /// The test PKI: issue and revoke cards here.
     pub pki: Pki,
@@ -278,9 +279,10 @@ impl Stack {
         };
         let database_folder = data.join("dynamodb");
         let folder = (!options.memory).then_some(database_folder.as_path());
-        let dynamodb = DynamoDb::open(folder, database_listener).await?;
+        let traffic = Traffic::default();
+        let dynamodb = DynamoDb::open(folder, database_listener, traffic.clone()).await?;
         let pki = pki.await.map_err(|_| StackError::Worker)??;
-        Self::deploy(options, data, lock, listeners, dynamodb, pki).await
+        Self::deploy(options, data, lock, listeners, dynamodb, traffic, pki).await
     }
 
     async fn deploy(
@@ -289,11 +291,11 @@ impl Stack {
         lock: File,
         listeners: Listeners,
         dynamodb: DynamoDb,
+        traffic: Traffic,
         pki: Pki,
     ) -> Result<Running, StackError> {
         let now = options.clock.now();
         let place = (REGION, ACCOUNT);
-        let traffic = Traffic::default();
         let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let portal = address(&listeners.portal, options.portal);
         let card = address(&listeners.card, options.card);
@@ -309,7 +311,11 @@ impl Stack {
         settings.physical = kms.physical();
         let tables = deployment::tables(&template, &Resolver::new(&template, &settings)?, STACK_NAME)?;
         settings.physical.extend(tables.iter().map(physical_table));
-        let mut deployment = Deployment::read(&template, &Resolver::new(&template, &settings)?)?;
+        let mail_resources = deployment::mail(&template, &Resolver::new(&template, &settings)?)?;
+        settings.physical.extend(mail_resources);
+        let resolver = Resolver::new(&template, &settings)?;
+        let mut deployment = Deployment::read(&template, &resolver)?;
+        traffic.enforce(Permissions::read(&template, &resolver)?);
         for (alias, key) in &deployment.aliases {
             kms.add_alias(alias, key);
         }

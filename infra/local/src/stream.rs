@@ -466,7 +466,7 @@ mod tests {
 
     async fn database(items: &[&str]) -> DynamoDb {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let database = DynamoDb::open(None, listener).await.unwrap();
+        let database = DynamoDb::open(None, listener, crate::traffic::Traffic::default()).await.unwrap();
         let request = json!({
             "TableName": "Mail", "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],

@@ -1,19 +1,24 @@
-//! What goes between the functions and the stand-in's AWS services: a count of the calls, and the calls that
-//! are to fail on purpose.
+//! What goes between the functions and the stand-in's AWS services: whether a call is allowed, a count of the calls,
+//! and the calls that are to fail on purpose.
 //!
-//! Tests hold the functions against their budgets of AWS calls, and break a dependency to see the right error.
+//! Every call is held against the template's permissions. Tests hold the functions against their budgets of AWS calls,
+//! and break a dependency to see the right error.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
+
+use crate::permissions::{Call, Denial, Permissions, access_key};
 
 /// An AWS service of the stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
+    /// Amazon DynamoDB.
+    DynamoDb,
     /// AWS Key Management Service.
     Kms,
     /// Amazon Simple Email Service, API version 2.
@@ -68,6 +73,7 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Traffic {
     state: Arc<Mutex<State>>,
+    permissions: Arc<OnceLock<Permissions>>,
 }
 
 impl Traffic {
@@ -94,6 +100,23 @@ impl Traffic {
     /// Mends everything that [`Traffic::inject`] broke.
     pub fn mend(&self) {
         self.state().faults.clear();
+    }
+
+    /// Holds every call from now on against these permissions. The first ones stay.
+    pub(crate) fn enforce(&self, permissions: Permissions) {
+        let _ = self.permissions.set(permissions);
+    }
+
+    /// Whether the signer of a request may make the calls that it needs.
+    pub(crate) fn permit(
+        &self,
+        headers: &HeaderMap,
+        calls: impl FnOnce() -> Vec<Call>,
+    ) -> Result<(), Denial> {
+        match (self.permissions.get(), access_key(headers)) {
+            (Some(permissions), Some(access_key)) => permissions.check(access_key, calls),
+            _ => Ok(()),
+        }
     }
 
     /// Notes one call; the answer is the failure that it is to end in, if any.

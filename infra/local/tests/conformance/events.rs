@@ -18,6 +18,7 @@ use local::functions::Functions;
 use local::gateway::event::{Api, Received, build};
 use local::gateway::route::Matched;
 use local::stream::{Keeping, Mapping, Pump};
+use local::traffic::Traffic;
 use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair, SerialNumber};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -289,7 +290,7 @@ async fn stream_records_become_the_event_that_aws_documents() {
     let sample = sample("dynamodb-event");
     let samples = sample["Records"].as_array().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let database = DynamoDb::open(None, listener).await.unwrap();
+    let database = DynamoDb::open(None, listener, Traffic::default()).await.unwrap();
     let keys = ["key", "val"];
     let table = json!({
         "TableName": "Example-Table", "BillingMode": "PAY_PER_REQUEST",

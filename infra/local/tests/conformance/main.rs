@@ -1,5 +1,5 @@
-//! The stand-in held against the world: its KMS and SES against `moto`, an independent implementation, and its events
-//! against the samples that AWS documents.
+//! The stand-in held against the world: its KMS and SES against `moto`, an independent implementation, its events
+//! against the samples that AWS documents, and what it lets the functions do against the roles of the template.
 //!
 //! Where the two differ, a table names the difference and its reason; a difference that has gone fails as well, so the
 //! tables say no more than what is so. To add a KMS or SES operation, add its rows to `services`; `bash tests/run`
@@ -14,5 +14,6 @@
 )]
 
 mod events;
+mod permissions;
 mod services;
 mod wire;

@@ -1,0 +1,183 @@
+//! The roles of the template, in force: each function may do what its step needs, and nothing else.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
+use aws_sdk_kms::error::ProvideErrorMetadata;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{DataKeySpec, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
+use aws_sdk_sesv2::types::{Destination, EmailContent, RawMessage};
+use local::stack::{Options, Running, Stack};
+use shared::aws::sdk_config;
+
+const ACCOUNTS: &str = "ACCOUNTS_TABLE";
+const AUDIT: &str = "AUDIT_TABLE";
+const MAIL: &str = "MAIL_TABLE";
+const TICKETS: &str = "TICKETS_TABLE";
+const PSEUDONYM: &str = "PSEUDONYM_KEY";
+const SECRETS: &str = "SECRETS_KEY";
+const TOKEN: &str = "TOKEN_KEY";
+
+enum Call {
+    Get(&'static str),
+    Put(&'static str),
+    Scan(&'static str),
+    DeleteInTransaction(&'static str),
+    Mac(&'static str),
+    Sign(&'static str, MessageType),
+    Encrypt(&'static str),
+    Decrypt(&'static str),
+    DataKey(&'static str),
+    Send(&'static str),
+}
+
+/// The stand-in's services, called with the access key of a function.
+struct Caller<'r> {
+    running: &'r Running,
+    dynamodb: aws_sdk_dynamodb::Client,
+    kms: aws_sdk_kms::Client,
+    ses: aws_sdk_sesv2::Client,
+}
+
+impl<'r> Caller<'r> {
+    async fn new(running: &'r Running, access_key: &str) -> Self {
+        let shared = |name: &str| running.shared_variables[name].as_str();
+        let variables = [
+            ("AWS_REGION", shared("AWS_REGION")),
+            ("AWS_ACCESS_KEY_ID", access_key),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = sdk_config(&shared::environment::Environment::from_map(variables.into())).await;
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
+        let kms = aws_sdk_kms::config::Builder::from(&config);
+        let ses = aws_sdk_sesv2::config::Builder::from(&config);
+        Self {
+            running,
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(
+                dynamodb.endpoint_url(shared("AWS_ENDPOINT_URL_DYNAMODB")).build(),
+            ),
+            kms: aws_sdk_kms::Client::from_conf(kms.endpoint_url(shared("AWS_ENDPOINT_URL_KMS")).build()),
+            ses: aws_sdk_sesv2::Client::from_conf(ses.endpoint_url(shared("AWS_ENDPOINT_URL_SESV2")).build()),
+        }
+    }
+
+    /// Whether the call is allowed; it may fail for other reasons.
+    async fn may(&self, call: &Call) -> bool {
+        fn allowed<T, E: ProvideErrorMetadata>(answer: Result<T, E>) -> bool {
+            answer.err().is_none_or(|error| error.code() != Some("AccessDeniedException"))
+        }
+        let environment = self.running.environment();
+        let named = |variable: &str| environment.get(variable).unwrap();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        match call {
+            Call::Get(table) => {
+                allowed(self.dynamodb.get_item().table_name(named(table)).key("pk", text("x")).send().await)
+            }
+            Call::Put(table) => {
+                let put = self.dynamodb.put_item().table_name(named(table));
+                allowed(put.item("pk", text("x")).item("sk", text("x")).send().await)
+            }
+            Call::Scan(table) => allowed(self.dynamodb.scan().table_name(named(table)).send().await),
+            Call::DeleteInTransaction(table) => {
+                let delete = Delete::builder().table_name(named(table)).key("pk", text("x")).build().unwrap();
+                let item = TransactWriteItem::builder().delete(delete).build();
+                allowed(self.dynamodb.transact_write_items().transact_items(item).send().await)
+            }
+            Call::Mac(key) => {
+                let call = self.kms.generate_mac().key_id(named(key)).message(Blob::new("m"));
+                allowed(call.mac_algorithm(MacAlgorithmSpec::HmacSha256).send().await)
+            }
+            Call::Sign(key, kind) => {
+                let call = self.kms.sign().key_id(named(key)).message(Blob::new([0; 32]));
+                let call = call.message_type(kind.clone());
+                allowed(call.signing_algorithm(SigningAlgorithmSpec::EcdsaSha256).send().await)
+            }
+            Call::Encrypt(purpose) => {
+                let call = self.kms.encrypt().key_id(named(SECRETS)).plaintext(Blob::new("p"));
+                allowed(call.encryption_context("purpose", *purpose).send().await)
+            }
+            Call::Decrypt(purpose) => {
+                // Another's ciphertext, without the key's name: the key is found in it.
+                let operator = Box::pin(Self::new(self.running, "operator")).await;
+                let call = operator.kms.encrypt().key_id(named(SECRETS)).plaintext(Blob::new("p"));
+                let made = call.encryption_context("purpose", *purpose).send().await.unwrap();
+                let call = self.kms.decrypt().ciphertext_blob(made.ciphertext_blob.unwrap());
+                allowed(call.encryption_context("purpose", *purpose).send().await)
+            }
+            Call::DataKey(purpose) => {
+                let call = self.kms.generate_data_key().key_id(named(SECRETS)).key_spec(DataKeySpec::Aes256);
+                allowed(call.encryption_context("purpose", *purpose).send().await)
+            }
+            Call::Send(from) => {
+                let raw = format!("From: {from}\r\nTo: a@example.com\r\nSubject: s\r\n\r\nbody\r\n");
+                let raw = RawMessage::builder().data(Blob::new(raw)).build().unwrap();
+                let to = Destination::builder().to_addresses("a@example.com").build();
+                let call = self.ses.send_email().from_email_address(*from).destination(to);
+                allowed(call.content(EmailContent::builder().raw(raw).build()).send().await)
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
+    let running = Stack::start(options).await.unwrap();
+    let (letter, email) = ("initial-password", "account-email");
+    let sender = "no-reply@example.gov.tw";
+    let rows = [
+        ("email-dispatch", Call::Get(MAIL), true),
+        ("email-dispatch", Call::Get(ACCOUNTS), false),
+        ("email-dispatch", Call::Put(AUDIT), false),
+        ("email-dispatch", Call::Decrypt(letter), true),
+        ("email-dispatch", Call::Decrypt(email), false),
+        ("email-dispatch", Call::Encrypt(letter), false),
+        ("email-dispatch", Call::Send(sender), true),
+        ("email-dispatch", Call::Send("director@example.gov.tw"), false),
+        ("password-login", Call::Get(ACCOUNTS), true),
+        ("password-login", Call::Scan(ACCOUNTS), false),
+        ("password-login", Call::Put(ACCOUNTS), false),
+        ("password-login", Call::Get(MAIL), false),
+        ("password-login", Call::Send(sender), false),
+        ("password-login", Call::Decrypt(letter), false),
+        ("password-login", Call::Mac(PSEUDONYM), true),
+        ("password-login", Call::Sign(TOKEN, MessageType::Digest), true),
+        ("password-login", Call::Sign(TOKEN, MessageType::Raw), false),
+        ("certificate-login", Call::Send(sender), false),
+        ("certificate-login", Call::DeleteInTransaction(TICKETS), true),
+        ("certificate-login", Call::DeleteInTransaction(ACCOUNTS), false),
+        ("activation", Call::DataKey(email), true),
+        ("activation", Call::DataKey(letter), false),
+        ("activation", Call::Mac(PSEUDONYM), false),
+        ("activation", Call::Sign(TOKEN, MessageType::Digest), false),
+        ("activation", Call::DeleteInTransaction(ACCOUNTS), true),
+        ("session", Call::Sign(TOKEN, MessageType::Digest), true),
+        ("session", Call::Put(AUDIT), true),
+        ("session", Call::Get(AUDIT), false),
+        ("session", Call::Get(TICKETS), false),
+        ("session", Call::Mac(PSEUDONYM), false),
+        ("account", Call::Put(TICKETS), true),
+        ("account", Call::Put(ACCOUNTS), false),
+        ("account", Call::Sign(TOKEN, MessageType::Digest), false),
+        ("hr-reset", Call::Put(MAIL), true),
+        ("hr-reset", Call::Encrypt(letter), true),
+        ("hr-reset", Call::Encrypt(email), false),
+        ("hr-reset", Call::Decrypt(letter), false),
+        ("hr-reset", Call::Send(sender), false),
+        ("hr-reset", Call::Put(ACCOUNTS), false),
+        ("portal", Call::Get(ACCOUNTS), false),
+        ("portal", Call::Mac(PSEUDONYM), false),
+        ("portal", Call::Send(sender), false),
+        // Nobody's function: the operator.
+        ("operator", Call::Scan(ACCOUNTS), true),
+        ("operator", Call::Sign(TOKEN, MessageType::Raw), true),
+    ];
+    let mut wrong = Vec::new();
+    for (number, (function, call, expected)) in rows.iter().enumerate() {
+        if Caller::new(&running, function).await.may(call).await != *expected {
+            wrong.push(format!("row {number}: {function}, expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    running.shutdown().await;
+}
