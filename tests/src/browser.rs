@@ -17,6 +17,15 @@ use crate::people::Civilian;
 /// The session's cookie.
 pub const COOKIE: &str = "__Host-session";
 
+/// The two hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// Pages and API.
+    Portal,
+    /// Mutual TLS.
+    Card,
+}
+
 /// How a caller presents a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Session {
@@ -34,8 +43,7 @@ pub struct Browser {
     card_host: String,
     /// The session, when there is one.
     pub session: Option<Session>,
-    /// What it accepts as a language.
-    pub language: &'static str,
+    language: &'static str,
 }
 
 /// A verifier with its challenge (RFC 7636, S256).
@@ -67,10 +75,10 @@ impl Browser {
         Self { client, portal, card_host, session: None, language: "zh-TW" }
     }
 
-    /// The same caller, who reads English.
+    /// The same caller, who reads another language.
     #[must_use]
-    pub fn in_english(&self) -> Self {
-        Self { language: "en", ..self.clone() }
+    pub fn reading(&self, language: &'static str) -> Self {
+        Self { language, ..self.clone() }
     }
 
     /// The same client without its session.
@@ -99,6 +107,7 @@ impl Browser {
         let url = format!("{}{path}", self.portal);
         Request {
             browser: self,
+            host: Host::Portal,
             method: method.parse().unwrap(),
             url,
             path: path.to_owned(),
@@ -107,12 +116,19 @@ impl Browser {
         }
     }
 
+    /// A call to the card host by any route.
+    #[must_use]
+    pub fn on_card_host(&self, method: &str, path: &str) -> Request<'_> {
+        let request = self.request(method, path);
+        Request { host: Host::Card, url: format!("{}{path}", self.card_host), ..request }
+    }
+
     /// A call to the card host.
     #[must_use]
     pub fn card_request(&self, challenge: &str) -> Request<'_> {
         let path = format!("/v1/login/certificate?challenge={challenge}");
-        let request = self.request("GET", &path).without("cookie").without("authorization");
-        Request { url: format!("{}{path}", self.card_host), ..request }.header("accept", "application/json")
+        let request = self.on_card_host("GET", &path).without("cookie").without("authorization");
+        request.header("accept", "application/json")
     }
 
     /// Reads.
@@ -216,6 +232,7 @@ pub fn activation(ticket: &str, person: &Civilian) -> Value {
 /// A call that is about to be made.
 pub struct Request<'b> {
     browser: &'b Browser,
+    host: Host,
     method: Method,
     url: String,
     path: String,
@@ -278,7 +295,7 @@ impl Request<'_> {
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer { method, path: self.path, sent, status, headers, text, body };
+        let answer = Answer { host: self.host, method, path: self.path, sent, status, headers, text, body };
         Ok(answer.checked())
     }
 }
@@ -286,6 +303,8 @@ impl Request<'_> {
 /// An answer, read whole, with what it answers.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// Where the call went.
+    pub host: Host,
     /// The call's method.
     pub method: String,
     /// The call's path, with its query.
@@ -464,6 +483,10 @@ impl fmt::Display for Answer {
         match &self.body {
             Value::Null => write!(formatter, "\n{}", self.text.chars().take(200).collect::<String>()),
             body => write!(formatter, "\n{body:#}"),
+        }?;
+        match self.status {
+            500.. => write!(formatter, "\n\n{}", log::lines_about(self.request_id())),
+            _ => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use crate::browser::Answer;
+use crate::browser::{Answer, Host};
 
 /// The document's text.
 pub const TEXT: &str = include_str!("../../infra/openapi.yaml");
@@ -37,6 +37,16 @@ pub struct Operation<'c> {
     pub object: &'c Value,
 }
 
+impl Operation<'_> {
+    /// The host that it is on.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        let servers = self.object["servers"].as_array().into_iter().flatten();
+        let mut urls = servers.filter_map(|server| server["url"].as_str());
+        if urls.any(|url| url.starts_with("https://card.")) { Host::Card } else { Host::Portal }
+    }
+}
+
 impl Contract {
     fn read(text: &str) -> Self {
         let mut document: Value = serde_yaml_ng::from_str(text).expect("the document is YAML");
@@ -64,9 +74,11 @@ impl Contract {
 
     /// The operation that a call is of: the path with the fewest parameters that matches.
     #[must_use]
-    pub fn operation(&self, method: &str, path: &str) -> Option<Operation<'_>> {
+    pub fn operation(&self, host: Host, method: &str, path: &str) -> Option<Operation<'_>> {
         let matching = self.operations().into_iter().filter(|operation| {
-            operation.method == method && (operation.path == path || matches(operation.path, path))
+            operation.host() == host
+                && operation.method == method
+                && (operation.path == path || matches(operation.path, path))
         });
         matching.min_by_key(|operation| (operation.path.matches('{').count(), Reverse(operation.path.len())))
     }
@@ -121,7 +133,7 @@ impl Contract {
             return;
         }
         let operation = self
-            .operation(&answer.method, answer.path_only())
+            .operation(answer.host, &answer.method, answer.path_only())
             .unwrap_or_else(|| panic!("not in openapi.yaml:\n{answer}"));
         let response = &operation.object["responses"][answer.status.to_string()];
         assert!(

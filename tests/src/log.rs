@@ -34,6 +34,20 @@ pub fn text() -> String {
     String::from_utf8_lossy(&LINES.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
+/// Every line that names a request: why it failed.
+#[must_use]
+pub fn lines_about(request_id: &str) -> String {
+    text().lines().filter(|line| line.contains(request_id)).collect::<Vec<_>>().join("\n")
+}
+
+/// The last lines that tell of trouble.
+#[must_use]
+pub fn troubles() -> String {
+    let text = text();
+    let troubles = text.lines().rev().filter(|line| !line.contains(r#""level":"INFO""#));
+    troubles.take(5).collect::<Vec<_>>().join("\n")
+}
+
 /// The line that a function wrote about a request.
 ///
 /// # Panics

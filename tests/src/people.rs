@@ -70,4 +70,4 @@ pub const XU: Civilian = civilian("L214073102", "徐庚", "xu.geng", "xu@example
 pub const NAMESAKE: Civilian =
     civilian("Y114208872", "王小明", "wang.second", "second@example.gov.tw", "Jiufen-Teahouse#63");
 /// A good national ID that nobody in the roster has.
-pub const NOBODY: &str = "A287654324";
+pub const NOBODY: &str = "A287654325";

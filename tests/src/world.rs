@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, ClockControl};
 use tempfile::TempDir;
 
-use crate::browser::{Answer, Browser, ProofKey};
+use crate::browser::{Answer, Browser, Host, ProofKey};
 use crate::people::{Civilian, HEAD, HELPDESK};
 use crate::{log, prepared};
 
 /// How long an asynchronous effect may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running stand-in. Everything of it ends with the value.
 pub struct World {
@@ -245,7 +245,8 @@ impl World {
         let text = answer["body"].as_str().unwrap_or_default().to_owned();
         let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Answer { method: "GET".to_owned(), path, sent: None, status, headers, text, body }.checked()
+        let host = Host::Card;
+        Answer { host, method: "GET".to_owned(), path, sent: None, status, headers, text, body }.checked()
     }
 }
 
@@ -288,14 +289,14 @@ fn watched(url: String) -> (Options, Place) {
 /// Waits for an asynchronous effect.
 ///
 /// # Panics
-/// When it does not come within half a minute.
+/// When it does not come in time.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}\n{}", log::troubles());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -202,17 +202,14 @@ impl HrReset {
             .with(Guard::Person, self.door.accounts().reset(&person, &hash, expires_at)?)
             .with(Guard::New, self.outbox.queue(&entry, ciphertext)?)
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
-            .with(Guard::Rate, self.tickets.count(&of_person)?)
+            .with(Guard::PersonRate, self.tickets.count(&of_person)?)
             .with(Guard::New, self.audit.append(audit)?)
             .commit(&self.client)
             .await;
-        match written {
-            Ok(()) => Ok(entry),
-            Err(error) if error.refused(Guard::Rate).is_some() => {
-                Err(by_actor.exceeded().max(of_person.exceeded()).into())
-            }
-            Err(error) => Err(error.into()),
-        }
+        let Err(error) = written else { return Ok(entry) };
+        let by_actor = error.refused(Guard::Rate).map(|_| by_actor.exceeded());
+        let of_person = error.refused(Guard::PersonRate).map(|_| of_person.exceeded());
+        Err(by_actor.max(of_person).map_or_else(|| error.into(), Problem::from))
     }
 
     /// Whether the actor may reset the person; a refusal is audited.

@@ -22,6 +22,8 @@ pub enum Guard {
     Attempts,
     /// The counter of a rate is under its limit.
     Rate,
+    /// The counter of what is done to one person is under its limit.
+    PersonRate,
     /// Refused only if random ids collide.
     New,
 }

@@ -237,7 +237,8 @@ async fn the_function_checks_again_what_the_gateway_let_through() {
     let world = World::start().await;
     let handed = async |pem: &str| world.hand_over(world.card_event(Some(pem), "en")).await;
     world.hand_over(world.card_event(None, "en")).await.problem(Code::CertificateRequired);
-    for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+    handed("").await.problem(Code::CertificateRequired);
+    for pem in ["no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         handed(pem).await.problem(Code::CertificateUntrusted);
     }
     handed(&prepared::foreign_card().certificate_pem).await.problem(Code::CertificateUntrusted);

@@ -8,4 +8,13 @@
     reason = "all of this is test code: it may end a test wherever it stands"
 )]
 
+mod account;
+mod activation;
 mod card;
+mod code;
+mod openapi;
+mod password;
+mod rate;
+mod reset;
+mod route;
+mod session;

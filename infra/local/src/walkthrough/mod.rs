@@ -133,7 +133,7 @@ impl<F: FnMut(&str)> Walk<'_, F> {
         else {
             return Ok(());
         };
-        let unknown = wang.identify(&ticket_1, "A287654324").await;
+        let unknown = wang.identify(&ticket_1, "A287654325").await;
         self.step(
             "貳、1、(3)3.(1.)",
             "an identifier that is not in the directory is told so",

@@ -1,0 +1,106 @@
+//! The password change: with the current password, or without it in a session that a card has just opened.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use shared::problem::Code;
+use tests::browser::{Answer, Browser};
+use tests::people::WANG;
+use tests::world::World;
+
+const NEW: &str = "Dadaocheng-Pier#19";
+const OTHER: &str = "Maokong-Gondola#42";
+
+async fn change(browser: &Browser, current: Value, new: &str) -> Answer {
+    let body = json!({"current_password": current, "password": new, "password_confirmation": new});
+    browser.post("/v1/account/password", body).await
+}
+
+async fn by_password(world: &World) -> Browser {
+    world.signed_in(&WANG).await;
+    let mut wang = world.browser();
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    wang
+}
+
+#[tokio::test]
+async fn a_change_ends_the_other_sessions_and_keeps_its_own() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let mut other = world.browser();
+    other.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
+    change(&wang, json!(WANG.password), NEW).await.status(204);
+    wang.get("/v1/session").await.ok();
+    other.get("/v1/session").await.problem(Code::SessionRequired);
+    other.sign_in_by_password(WANG.account, WANG.password).await.problem(Code::InvalidCredentials);
+    other.sign_in_by_password(WANG.account, NEW).await.signed_in();
+    change(&wang, json!(NEW), OTHER).await.status(204);
+}
+
+#[tokio::test]
+async fn a_fresh_card_needs_no_current_password() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    change(&wang, Value::Null, NEW).await.status(204);
+    world.pass(SignedDuration::from_mins(5));
+    change(&wang, Value::Null, OTHER).await.problem_of(Code::RequestInvalid, "current_password");
+    wang.sign_in_by_card().await.signed_in();
+    change(&wang, json!(""), OTHER).await.status(204);
+    // What is given is checked, card or not.
+    change(&wang, json!(NEW), "Jiufen-Teahouse#63")
+        .await
+        .problem_of(Code::InvalidCredentials, "current_password");
+
+    let mut by_password = world.browser();
+    by_password.sign_in_by_password(WANG.account, OTHER).await.signed_in();
+    change(&by_password, Value::Null, NEW).await.problem_of(Code::RequestInvalid, "current_password");
+}
+
+#[tokio::test]
+async fn the_new_password_obeys_the_rules() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let rules = async |password: &str| {
+        let answer = change(&wang, json!(WANG.password), password).await.problem(Code::PasswordRejected);
+        answer.body["rules"][0]["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(rules("1111111").await, "too_short");
+    assert_eq!(rules("Wang.Xiaoming-2026-x").await, "contains_account");
+    assert_eq!(rules(WANG.password).await, "used_before");
+    let body = json!({"current_password": WANG.password, "password": NEW, "password_confirmation": OTHER});
+    wang.post("/v1/account/password", body).await.problem_of(Code::PasswordMismatch, "password_confirmation");
+}
+
+#[tokio::test]
+async fn the_last_passwords_do_not_come_again() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let chain = [WANG.password, NEW, OTHER, "Jiufen-Teahouse#63"];
+    for pair in chain.windows(2) {
+        change(&wang, json!(pair[0]), pair[1]).await.status(204);
+    }
+    for former in chain {
+        let refused = change(&wang, json!(chain[3]), former).await.problem(Code::PasswordRejected);
+        assert_eq!(refused.body["rules"][0]["code"], "used_before", "{former}");
+    }
+}
+
+#[tokio::test]
+async fn guessing_the_current_password_locks() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    for _ in 0..5 {
+        change(&wang, json!("Not-The-Password#1"), NEW).await.problem(Code::InvalidCredentials);
+    }
+    let locked = change(&wang, json!(WANG.password), NEW).await.problem(Code::AccountLocked);
+    assert!(locked.header("retry-after").is_some());
+    // Only the change is locked: the count is the session's person's, not an identifier's.
+    let mut elsewhere = world.browser();
+    elsewhere.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+}
+
+#[tokio::test]
+async fn an_agency_has_no_password() {
+    let world = World::start().await;
+    let agency = world.agency("agency-a02").await;
+    change(&agency, Value::Null, NEW).await.problem(Code::NotAuthorized);
+}

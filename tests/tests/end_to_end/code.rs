@@ -1,0 +1,245 @@
+//! Every code of the API, provoked from outside, in both languages: what a person reads.
+
+use jiff::SignedDuration;
+use local::pki::card::CardRequest;
+use local::traffic::{Fault, Service};
+use serde_json::json;
+use shared::problem::Code;
+use tests::browser::{Answer, Browser, ProofKey};
+use tests::people::{Civilian, HELPDESK, LIU, NOBODY, SUN, WANG, ZHANG, ZHOU};
+use tests::prepared;
+use tests::table;
+use tests::world::{World, eventually};
+
+const WRONG: &str = "Not-The-Password#1";
+
+/// The answer with a code, in a caller's language.
+async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
+    let speaking = |browser: Browser| browser.reading(language);
+    let anybody = speaking(world.browser());
+    let with_card = |card| speaking(world.browser_with(&card));
+    let challenge = ProofKey::random().challenge;
+    let reset_by =
+        async |browser: Browser, person: &Civilian| speaking(browser).reset(person, Some("because")).await;
+    match code {
+        Code::RequestInvalid => anybody.post("/v1/login/password", json!({"identifier": WANG.account})).await,
+        Code::TicketInvalid => anybody.activate(&format!("{challenge}.{challenge}"), &WANG).await,
+        Code::TicketExpired => {
+            let wang = with_card(world.card_of(&WANG));
+            let (code, verifier) = wang.code().await;
+            world.pass(SignedDuration::from_secs(61));
+            wang.post("/v1/login/certificate", json!({"code": code, "verifier": verifier})).await
+        }
+        Code::CertificateRequired => world.hand_over(world.card_event(None, language)).await,
+        Code::InvalidCredentials => {
+            speaking(anybody.clone()).sign_in_by_password("nobody.at.all", WRONG).await
+        }
+        Code::SessionRequired => anybody.get("/v1/session").await,
+        Code::CertificateUntrusted => {
+            let pem = prepared::foreign_card().certificate_pem;
+            world.hand_over(world.card_event(Some(&pem), language)).await
+        }
+        Code::CertificateExpired => {
+            let until = world.now() + SignedDuration::from_hours(1);
+            let card =
+                CardRequest { not_after: Some(until), ..CardRequest::citizen(WANG.name, WANG.id_tail()) };
+            let wang = with_card(world.issue(&card));
+            world.pass(SignedDuration::from_mins(61));
+            wang.show_card(&challenge).await
+        }
+        Code::CertificateNotYetValid => {
+            let wang = with_card(world.card_of(&WANG));
+            world.pass(SignedDuration::from_hours(-48));
+            let answer = wang.show_card(&challenge).await;
+            world.pass(SignedDuration::from_hours(48));
+            answer
+        }
+        Code::CertificateRevoked => {
+            let card = world.card_of(&WANG);
+            world.stack.pki.revoke(card.certificate_pem.as_bytes(), world.now()).unwrap();
+            let wang = with_card(card);
+            eventually("the card is refused", async || {
+                Some(wang.show_card(&challenge).await).filter(|answer| answer.status == 403)
+            })
+            .await
+        }
+        Code::CertificateWrongKind => with_card(world.sample_card("encryption")).show_card(&challenge).await,
+        Code::PersonUnknown => {
+            let mut wang = with_card(world.card_of(&WANG));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            wang.identify(&ticket, NOBODY).await
+        }
+        Code::PersonDeparted => {
+            let mut sun = with_card(world.card_of(&SUN));
+            let ticket = sun.sign_in_by_card().await.ticket("identity_required");
+            sun.identify(&ticket, SUN.national_id).await
+        }
+        Code::IdentityMismatch => {
+            let mut wang = with_card(world.card_of(&WANG));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            wang.identify(&ticket, ZHANG.national_id).await
+        }
+        Code::InitialPasswordExpired => {
+            let initial = world.initial_password(&world.agency("agency-a02").await, &ZHOU).await;
+            world.pass(SignedDuration::from_hours(72));
+            world.stack.revocations.run().await.unwrap();
+            speaking(anybody.clone()).sign_in_by_password(ZHOU.national_id, &initial).await
+        }
+        Code::NotAuthorized => {
+            let agency = speaking(world.agency("agency-a02").await);
+            agency.post("/v1/session/token", json!({})).await
+        }
+        Code::OriginRefused => {
+            let request = anybody.request("POST", "/v1/login/password");
+            request.header("origin", "https://evil.example").json(json!({})).send().await
+        }
+        Code::EmployeeNotFound => reset_by(world.agency("agency-a02").await, &LIU).await,
+        Code::ResetNotFound => speaking(world.agency("agency-a02").await).reset_state(&challenge).await,
+        Code::AccountTaken => {
+            if table::items_of(&world.stack, "ACCOUNTS_TABLE", "account#").is_empty() {
+                world.signed_in(&WANG).await;
+            }
+            let mut zhang = with_card(world.card_of(&ZHANG));
+            let ticket = zhang.sign_in_by_card().await.ticket("identity_required");
+            let ticket = zhang.identify(&ticket, ZHANG.national_id).await.ticket("activation_required");
+            zhang.activate(&ticket, &Civilian { account: WANG.account, ..ZHANG }).await
+        }
+        Code::Conflict => {
+            let agency = speaking(world.agency("agency-a02").await);
+            eventually("two resets meet", async || {
+                let (one, two, three) = tokio::join!(
+                    agency.reset(&WANG, None),
+                    agency.reset(&WANG, None),
+                    agency.reset(&WANG, None)
+                );
+                [one, two, three].into_iter().find(|answer| answer.status != 202)
+            })
+            .await
+        }
+        Code::AccountInvalid | Code::EmailInvalid | Code::PasswordMismatch | Code::PasswordRejected => {
+            let ticket = format!("{challenge}.{challenge}");
+            let mut body = tests::browser::activation(&ticket, &WANG);
+            match code {
+                Code::AccountInvalid => body["account"] = json!("no spaces, please"),
+                Code::EmailInvalid => body["email"] = json!("no address"),
+                Code::PasswordMismatch => body["password_confirmation"] = json!(WRONG),
+                _ => {
+                    body["password"] = json!("wang%");
+                    body["password_confirmation"] = json!("wang%");
+                }
+            }
+            anybody.post("/v1/activation", body).await
+        }
+        Code::AccountLocked => {
+            let mut nobody = anybody;
+            for _ in 0..5 {
+                nobody.sign_in_by_password("nobody.at.all", WRONG).await;
+            }
+            nobody.sign_in_by_password("nobody.at.all", WRONG).await
+        }
+        Code::TooManyRequests => {
+            let agency = speaking(world.agency("agency-a02").await);
+            agency.search(WANG.national_id).await;
+            for mut counter in table::items_of(&world.stack, "TICKETS_TABLE", "rate#searches#") {
+                counter.insert("n".to_owned(), json!({"N": "300"}));
+                table::put(&world.stack, "TICKETS_TABLE", &counter);
+            }
+            agency.search(WANG.national_id).await
+        }
+        Code::RevocationUnknown => {
+            world.stack.revocations.stop().await;
+            for list in table::items_of(&world.stack, "REVOCATIONS_TABLE", "issuer#") {
+                table::delete(&world.stack, "REVOCATIONS_TABLE", &list);
+            }
+            with_card(world.card_of(&WANG)).show_card(&challenge).await
+        }
+        Code::Unavailable => {
+            world.stack.traffic.inject(Fault::broken(Service::Kms));
+            let mut helpdesk = with_card(world.sample_card("agency-a02"));
+            let answer = helpdesk.sign_in_by_card_for_token().await;
+            world.stack.traffic.mend();
+            helpdesk.sign_in_by_card_for_token().await.signed_in();
+            answer
+        }
+    }
+}
+
+/// Provokes a code in both languages and shows whole answers to the reviewer.
+async fn provoked(code: Code, name: &str) {
+    assert_eq!(code.name(), name);
+    let world = World::start().await;
+    let mut told = Vec::new();
+    for language in ["zh-TW", "en"] {
+        let answer = provoke(code, &world, language).await.problem(code);
+        assert_eq!(answer.header("content-language"), Some(language));
+        told.push(answer.to_string());
+    }
+    insta::with_settings!({filters => vec![
+        (r#"apigw-requestid: .+"#, "apigw-requestid: [id]"),
+        (r#""request_id": ".+""#, r#""request_id": "[id]""#),
+        (r#"retry-after: \d+"#, "retry-after: [seconds]"),
+        (r#""retry_after": \d+"#, r#""retry_after": [seconds]"#),
+        (r#"/v1/hr/password-resets/\S+"#, "/v1/hr/password-resets/[id]"),
+        // What the log said about a failure is not part of the answer.
+        (r#"(?s)\n\n\{"timestamp.*?(\n\n|$)"#, "$1"),
+    ]}, { insta::assert_snapshot!(name, told.join("\n\n\n")) });
+}
+
+macro_rules! codes {
+    ($($name:ident: $code:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                provoked(Code::$code, stringify!($name)).await;
+            }
+        )*
+
+        #[test]
+        fn no_code_is_forgotten() {
+            assert_eq!([$(Code::$code),*].as_slice(), Code::ALL);
+        }
+    };
+}
+
+codes! {
+    request_invalid: RequestInvalid,
+    ticket_invalid: TicketInvalid,
+    ticket_expired: TicketExpired,
+    certificate_required: CertificateRequired,
+    invalid_credentials: InvalidCredentials,
+    session_required: SessionRequired,
+    certificate_untrusted: CertificateUntrusted,
+    certificate_expired: CertificateExpired,
+    certificate_not_yet_valid: CertificateNotYetValid,
+    certificate_revoked: CertificateRevoked,
+    certificate_wrong_kind: CertificateWrongKind,
+    person_unknown: PersonUnknown,
+    person_departed: PersonDeparted,
+    identity_mismatch: IdentityMismatch,
+    initial_password_expired: InitialPasswordExpired,
+    not_authorized: NotAuthorized,
+    origin_refused: OriginRefused,
+    employee_not_found: EmployeeNotFound,
+    reset_not_found: ResetNotFound,
+    account_taken: AccountTaken,
+    conflict: Conflict,
+    account_invalid: AccountInvalid,
+    email_invalid: EmailInvalid,
+    password_mismatch: PasswordMismatch,
+    password_rejected: PasswordRejected,
+    account_locked: AccountLocked,
+    too_many_requests: TooManyRequests,
+    revocation_unknown: RevocationUnknown,
+    unavailable: Unavailable,
+}
+
+#[tokio::test]
+async fn a_field_that_people_get_wrong_has_nearer_advice() {
+    let world = World::start().await;
+    let helpdesk = world.signed_in(&HELPDESK).await.reading("en");
+    let plain = Code::RequestInvalid.detail(shared::language::Language::En);
+    let search = helpdesk.search("A123456788").await.problem_of(Code::RequestInvalid, "national_id");
+    assert_ne!(search.text_of("detail"), plain);
+    let reset = helpdesk.reset(&WANG, None).await.problem_of(Code::RequestInvalid, "reason");
+    assert_ne!(reset.text_of("detail"), plain);
+}

@@ -1,0 +1,93 @@
+//! Rates: so many in each window, for an address, an actor, a person. The windows are filled in the table, to the limits
+//! that the template sets.
+
+use jiff::SignedDuration;
+use serde_json::json;
+use shared::problem::Code;
+use tests::browser::Answer;
+use tests::people::{WANG, ZHOU};
+use tests::table;
+use tests::world::World;
+
+/// Sets the counters of a kind to a number.
+fn fill(world: &World, kind: &str, count: u64) {
+    let counters = table::items_of(&world.stack, "TICKETS_TABLE", &format!("rate#{kind}#"));
+    assert!(!counters.is_empty(), "nothing was counted as {kind}");
+    for mut counter in counters {
+        counter.insert("n".to_owned(), json!({"N": count.to_string()}));
+        table::put(&world.stack, "TICKETS_TABLE", &counter);
+    }
+}
+
+/// Too many, and told until when.
+fn too_many(answer: Answer, window: u64) {
+    let answer = answer.problem(Code::TooManyRequests);
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=window).contains(&seconds), "{answer}");
+    assert_eq!(answer.body["retry_after"], json!(seconds));
+}
+
+#[tokio::test]
+async fn sign_ins_of_an_address() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let mut wang = world.browser();
+    // Begin a window, so that it does not end meanwhile.
+    begin_window(&world, 60);
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    fill(&world, "sign-ins", 599);
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    too_many(wang.sign_in_by_password(WANG.account, WANG.password).await, 60);
+    too_many(wang.sign_in_by_password("nobody.at.all", "Not-The-Password#1").await, 60);
+    world.pass(SignedDuration::from_secs(60));
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+}
+
+#[tokio::test]
+async fn searches_of_an_actor() {
+    let world = World::start().await;
+    let (head, desk) = (world.head().await, world.helpdesk().await);
+    begin_window(&world, 3600);
+    let (mut head, _) = (head, desk);
+    head.sign_in_by_card().await.signed_in();
+    head.search(WANG.national_id).await.ok();
+    fill(&world, "searches", 299);
+    head.search(WANG.national_id).await.ok();
+    too_many(head.search(WANG.national_id).await, 3600);
+    world.agency("agency-a02").await.search(WANG.national_id).await.ok();
+    world.pass(SignedDuration::from_secs(3600));
+    head.sign_in_by_card().await.signed_in();
+    head.search(WANG.national_id).await.ok();
+}
+
+#[tokio::test]
+async fn resets_by_an_actor() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    begin_window(&world, 3600);
+    head.sign_in_by_card().await.signed_in();
+    head.reset(&WANG, None).await.status(202);
+    fill(&world, "resets-by", 119);
+    head.reset(&ZHOU, None).await.status(202);
+    too_many(head.reset(&ZHOU, None).await, 3600);
+    world.agency("agency-a02").await.reset(&ZHOU, None).await.status(202);
+}
+
+#[tokio::test]
+async fn resets_of_a_person() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    begin_window(&world, 86400);
+    head.sign_in_by_card().await.signed_in();
+    head.reset(&WANG, None).await.status(202);
+    fill(&world, "resets-of", 9);
+    world.agency("agency-a02").await.reset(&WANG, None).await.status(202);
+    too_many(head.reset(&WANG, None).await, 86400);
+    head.reset(&ZHOU, None).await.status(202);
+}
+
+/// Moves the clock to just after the beginning of a window of so many seconds.
+fn begin_window(world: &World, window: i64) {
+    let into = world.now().as_second().rem_euclid(window);
+    world.pass(SignedDuration::from_secs(window - into));
+}

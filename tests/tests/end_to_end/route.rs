@@ -1,0 +1,303 @@
+//! Every route of the template × every way to call it wrongly. A route that nobody thought of fails here.
+
+use serde_json::{Value, json};
+use shared::problem::Code;
+use tests::browser::{Answer, Browser, Request};
+use tests::people::{STAFF, WANG};
+use tests::world::World;
+
+/// Who may call a route.
+#[derive(Clone, Copy, PartialEq)]
+enum For {
+    /// Everybody, without a session.
+    Everybody,
+    /// Somebody who signs in or activates: no session, but no other site's page either.
+    Entering,
+    /// Somebody with a session, of whom these kinds are refused as `not_authorized`.
+    SignedIn { refused: &'static [Kind] },
+    /// The holder of a card, on its own host.
+    Card,
+}
+
+/// A session, by whose it is and how it is presented.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Employee,
+    Agency,
+    Program,
+}
+
+/// A route, who may call it, and the body that it wants.
+struct Expected {
+    route: &'static str,
+    may: For,
+    body: Option<fn() -> Value>,
+}
+
+const fn expected(route: &'static str, may: For, body: Option<fn() -> Value>) -> Expected {
+    Expected { route, may, body }
+}
+
+const ROUTES: &[Expected] = &[
+    expected("CardApi GET /v1/login/certificate", For::Card, None),
+    expected(
+        "PortalApi POST /v1/login/certificate",
+        For::Entering,
+        Some(|| json!({"code": "x", "verifier": "v".repeat(43)})),
+    ),
+    expected(
+        "PortalApi POST /v1/login/certificate/identity",
+        For::Entering,
+        Some(|| json!({"ticket": "x", "identifier": "x"})),
+    ),
+    expected(
+        "PortalApi POST /v1/login/password",
+        For::Entering,
+        Some(|| json!({"identifier": "nobody.at.all", "password": "x"})),
+    ),
+    expected("PortalApi POST /v1/activation", For::Entering, Some(|| tests::browser::activation("x", &WANG))),
+    expected("PortalApi GET /v1/session", For::SignedIn { refused: &[] }, None),
+    expected("PortalApi DELETE /v1/session", For::SignedIn { refused: &[] }, None),
+    expected(
+        "PortalApi POST /v1/session/token",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Agency] },
+        None,
+    ),
+    expected("PortalApi GET /.well-known/jwks.json", For::Everybody, None),
+    expected(
+        "PortalApi POST /v1/account/password",
+        For::SignedIn { refused: &[Kind::Agency] },
+        Some(|| json!({"password": "too-short", "password_confirmation": "too-short"})),
+    ),
+    expected(
+        "PortalApi POST /v1/hr/employees/search",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        Some(|| json!({"national_id": STAFF.national_id})),
+    ),
+    expected(
+        "PortalApi POST /v1/hr/employees/password-reset",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        Some(|| json!({"national_id": STAFF.national_id, "email": STAFF.email})),
+    ),
+    expected(
+        "PortalApi GET /v1/hr/password-resets/{reset_id}",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected("PortalApi GET /openapi.yaml", For::Everybody, None),
+    expected("PortalApi GET /", For::Everybody, None),
+    expected("PortalApi GET /{page+}", For::Everybody, None),
+];
+
+impl Expected {
+    fn api(&self) -> &'static str {
+        self.route.split(' ').next().unwrap()
+    }
+
+    fn method(&self) -> &'static str {
+        self.route.split(' ').nth(1).unwrap()
+    }
+
+    fn path(&self) -> String {
+        let template = self.route.split(' ').nth(2).unwrap();
+        template.replace("{reset_id}", &"A".repeat(43)).replace("{page+}", "help/card")
+    }
+
+    /// A right call, but for who makes it.
+    fn call<'b>(&self, browser: &'b Browser) -> Request<'b> {
+        let request = match self.may {
+            For::Card => browser.card_request(&"A".repeat(43)),
+            _ => browser.request(self.method(), &self.path()),
+        };
+        match self.body {
+            Some(body) => request.json(body()),
+            None => request,
+        }
+    }
+
+    fn writes(&self) -> bool {
+        self.method() != "GET"
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_the_template_is_expected_here() {
+    let world = World::start().await;
+    let mut deployed: Vec<String> = world
+        .stack
+        .deployment
+        .routes
+        .iter()
+        .map(|route| format!("{} {} {}", route.api, route.method, route.path))
+        .collect();
+    let mut expected: Vec<String> = ROUTES.iter().map(|expected| expected.route.to_owned()).collect();
+    deployed.sort();
+    expected.sort();
+    assert_eq!(deployed, expected);
+}
+
+#[tokio::test]
+async fn without_a_session_what_needs_one_asks_for_it() {
+    let world = World::start().await;
+    let anybody = world.browser();
+    for route in ROUTES {
+        match route.may {
+            For::SignedIn { .. } => {
+                let answer = route.call(&anybody).send().await.problem(Code::SessionRequired);
+                assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"first-sign-in\""));
+                // Who has no session hears of that, not of what else is wrong.
+                let bare = anybody.request(route.method(), &route.path()).send().await;
+                bare.problem(Code::SessionRequired);
+            }
+            For::Everybody => {
+                route.call(&anybody).send().await.ok();
+            }
+            For::Entering => {
+                let answer = route.call(&anybody).send().await;
+                let code = answer.text_of("code");
+                assert!(["ticket_invalid", "invalid_credentials"].contains(&code.as_str()), "{answer}");
+            }
+            For::Card => {
+                assert!(route.call(&anybody).try_send().await.is_err(), "no certificate, no handshake")
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_another_kind_are_not_enough() {
+    let world = World::start().await;
+    let employee = world.signed_in(&WANG).await;
+    let agency = world.agency("agency-a02").await;
+    let mut program = world.browser();
+    program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
+    for route in ROUTES.iter().filter(|route| route.method() != "DELETE") {
+        let For::SignedIn { refused } = route.may else { continue };
+        for (kind, browser) in
+            [(Kind::Employee, &employee), (Kind::Agency, &agency), (Kind::Program, &program)]
+        {
+            let answer = route.call(browser).send().await;
+            let was_refused = answer.body["code"] == "not_authorized";
+            assert_eq!(was_refused, refused.contains(&kind), "{} by {kind:?}:\n{answer}", route.route);
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_sites_page_is_refused_wherever_something_is_written() {
+    let world = World::start().await;
+    let wang = world.signed_in(&WANG).await;
+    for route in ROUTES.iter().filter(|route| route.writes()) {
+        for origin in ["https://evil.example", "https://portal.localhost", "null", ""] {
+            let answer = route.call(&wang).header("origin", origin).send().await;
+            assert_eq!(answer.body["code"], "origin_refused", "{} from {origin:?}:\n{answer}", route.route);
+        }
+        let answer = route.call(&wang).without("origin").send().await;
+        let needs_origin = matches!(route.may, For::SignedIn { .. });
+        assert_eq!(answer.body["code"] == "origin_refused", needs_origin, "{}:\n{answer}", route.route);
+    }
+    wang.get("/v1/session").await.ok();
+}
+
+#[tokio::test]
+async fn a_program_needs_no_origin() {
+    let world = World::start().await;
+    world.head().await;
+    let mut program = world.browser();
+    let head = tests::people::HEAD;
+    program.sign_in_by_password_for_token(head.account, head.password).await.signed_in();
+    let search = program.request("POST", "/v1/hr/employees/search").without("origin");
+    search.json(json!({"national_id": WANG.national_id})).send().await.ok();
+    let out = program.request("DELETE", "/v1/session").without("origin").send().await;
+    out.status(204);
+}
+
+#[tokio::test]
+async fn a_body_is_a_json_object_of_bounded_size() {
+    let world = World::start().await;
+    let wang = world.signed_in(&WANG).await;
+    for route in ROUTES.iter().filter(|route| route.body.is_some()) {
+        let call = || wang.request(route.method(), &route.path());
+        let wrong: Vec<(&str, Request<'_>, &str)> = vec![
+            ("nothing", call(), "content-type"),
+            ("no body", call().header("content-type", "application/json"), "body"),
+            (
+                "a form",
+                call().header("content-type", "application/x-www-form-urlencoded").body("a=b"),
+                "content-type",
+            ),
+            ("text", call().header("content-type", "text/plain").body("{}"), "content-type"),
+            ("no JSON", call().header("content-type", "application/json").body("{"), "body"),
+            (
+                "no UTF-8",
+                call().header("content-type", "application/json").body(b"{\"a\":\"\xff\"}".to_vec()),
+                "body",
+            ),
+            ("a list", call().json(json!([])), "body"),
+            ("a text", call().json(json!("{}")), "body"),
+            ("too much", call().json(json!({"padding": "x".repeat(65 * 1024)})), "body"),
+        ];
+        for (what, request, field) in wrong {
+            let answer = request.send().await;
+            assert_eq!(answer.body["code"], "request_invalid", "{}: {what}:\n{answer}", route.route);
+            assert_eq!(answer.body["field"], field, "{}: {what}:\n{answer}", route.route);
+        }
+        // JSON by its other names is JSON.
+        let named =
+            call().json(route.body.unwrap()()).header("content-type", "Application/JSON; charset=utf-8");
+        assert_ne!(named.send().await.body["field"], "content-type");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_missing_or_of_another_type_is_named() {
+    let world = World::start().await;
+    let head = world.head().await;
+    for route in ROUTES.iter().filter(|route| route.body.is_some()) {
+        let good = route.body.unwrap()();
+        for field in good.as_object().unwrap().keys() {
+            for wrong in [None, Some(json!(7)), Some(json!({})), Some(json!([])), Some(json!(true))] {
+                let mut body = good.clone();
+                match &wrong {
+                    Some(wrong) => body[field] = wrong.clone(),
+                    None => drop(body.as_object_mut().unwrap().remove(field)),
+                }
+                let answer = head.request(route.method(), &route.path()).json(body).send().await;
+                assert_eq!(
+                    answer.body["code"], "request_invalid",
+                    "{} {field} {wrong:?}:\n{answer}",
+                    route.route
+                );
+                assert_eq!(answer.body["field"], field.as_str(), "{}:\n{answer}", route.route);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_methods_and_hosts_lead_nowhere() {
+    let world = World::start().await;
+    let wang = world.signed_in(&WANG).await;
+    let gateways_own =
+        |answer: &Answer| answer.status == 404 && answer.body == json!({"message": "Not Found"});
+    for route in ROUTES.iter().filter(|route| route.api() == "PortalApi") {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            let known = ROUTES.iter().any(|other| {
+                other.api() == "PortalApi" && other.method() == method && other.path() == route.path()
+            });
+            if !known {
+                let answer = wang.request(method, &route.path()).send().await;
+                assert!(gateways_own(&answer), "{method} {}:\n{answer}", route.route);
+            }
+        }
+        // Reading where there is only writing is a page that does not exist.
+        if route.writes() && route.path() != "/v1/session" {
+            let answer = wang.get(&route.path()).await.status(404);
+            assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer}");
+        }
+        // The card host has one route.
+        let card = world.browser_with(&world.sample_card("wang-xiaoming"));
+        let answer = card.on_card_host(route.method(), &route.path()).send().await;
+        assert!(gateways_own(&answer), "{} on the card host:\n{answer}", route.route);
+    }
+}
