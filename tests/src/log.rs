@@ -7,7 +7,16 @@ use std::sync::{LazyLock, Mutex, Once, PoisonError};
 use serde_json::Value;
 
 static LINES: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(Mutex::default);
-static FORBIDDEN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+static FORBIDDEN: LazyLock<Mutex<BTreeSet<(Forbidden, String)>>> = LazyLock::new(Mutex::default);
+
+/// Why a text may not be in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forbidden {
+    /// A password, token, ticket, national ID or email: not in any table in clear either.
+    Secret,
+    /// A name, a custom account, a reason: in tables, where it belongs.
+    Personal,
+}
 
 struct Keeper;
 
@@ -28,10 +37,13 @@ pub(crate) fn keep() {
     ONCE.call_once(|| shared::telemetry::init(|| Keeper));
 }
 
-/// Everything that was logged so far.
+/// Everything that was logged so far, in this process and (where `FIRST_SIGN_IN_FUNCTIONS_LOG` names their output) by
+/// the watched functions.
 #[must_use]
 pub fn text() -> String {
-    String::from_utf8_lossy(&LINES.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    let own = String::from_utf8_lossy(&LINES.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    let watched = std::env::var_os("FIRST_SIGN_IN_FUNCTIONS_LOG").map(std::fs::read_to_string);
+    own + &watched.and_then(Result::ok).unwrap_or_default()
 }
 
 /// Every line that names a request: why it failed.
@@ -64,18 +76,29 @@ pub fn line_of(request_id: &str) -> Value {
     line.clone()
 }
 
-/// Says that a text is secret or personal: no log may have it. Texts too short to tell anybody apart are passed over.
-pub fn forbid(text: &str) {
+/// Says that no log may have a text. Texts too short to tell anybody apart are passed over.
+pub fn forbid(why: Forbidden, text: &str) {
     if text.chars().count() >= 2 && text.len() >= 4 {
-        FORBIDDEN.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        FORBIDDEN.lock().unwrap_or_else(PoisonError::into_inner).insert((why, text.to_owned()));
     }
 }
 
 /// The forbidden texts that stand in a log all the same.
 #[must_use]
 pub fn found_in(log: &str) -> Vec<String> {
+    found(log, |_| true)
+}
+
+/// The secrets that stand in a table all the same.
+#[must_use]
+pub fn secrets_in(table: &str) -> Vec<String> {
+    found(table, |why| why == Forbidden::Secret)
+}
+
+fn found(text: &str, counts: impl Fn(Forbidden) -> bool) -> Vec<String> {
     let forbidden = FORBIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
-    forbidden.iter().filter(|text| log.contains(text.as_str())).cloned().collect()
+    let found = forbidden.iter().filter(|(why, part)| counts(*why) && text.contains(part.as_str()));
+    found.map(|(_, part)| part.clone()).collect()
 }
 
 /// How many texts are forbidden so far.

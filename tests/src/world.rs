@@ -22,8 +22,9 @@ use shared::clock::{Clock, ClockControl};
 use tempfile::TempDir;
 
 use crate::browser::{Answer, Browser, Host, ProofKey};
+use crate::log::{self, Forbidden};
 use crate::people::{Civilian, HEAD, HELPDESK};
-use crate::{log, prepared};
+use crate::prepared;
 
 /// How long an asynchronous effect may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -161,10 +162,10 @@ impl World {
 
     /// The initial password in a reset's mail, once the mail is sent.
     pub async fn mail_of(&self, reset_id: &str) -> String {
-        let mail = eventually("the mail arrives", async || {
-            self.mails().await.into_iter().find(|mail| mail_names(&self.stack, mail, reset_id))
-        });
-        initial_password(&mail.await)
+        let mail = eventually("the mail arrives", async || self.mails_of(reset_id).await.into_iter().next());
+        let password = initial_password(&mail.await);
+        log::forbid(Forbidden::Secret, &password);
+        password
     }
 
     /// Every mail in the mailbox, newest first, as its JSON interface gives them.
@@ -173,6 +174,24 @@ impl World {
     /// When the mailbox does not answer.
     pub async fn mails(&self) -> Vec<Mail> {
         self.browser().mails(&self.stack.mailbox_url).await
+    }
+
+    /// The mails of a reset. Their `Message-ID` names it, and so tells duplicates.
+    pub async fn mails_of(&self, reset_id: &str) -> Vec<Mail> {
+        let names = |mail: &Mail| {
+            let file = self.stack.paths.mail.join(format!("{}.eml", mail.id));
+            std::fs::read_to_string(file)
+                .is_ok_and(|text| text.contains(&format!("Message-ID: <{reset_id}@")))
+        };
+        self.mails().await.into_iter().filter(names).collect()
+    }
+
+    /// Waits until a reset's mail is in a state.
+    pub async fn mail_is(&self, resetter: &Browser, reset_id: &str, state: &str) {
+        eventually(&format!("the mail is {state}"), async || {
+            (resetter.reset_state(reset_id).await.ok().body["mail"] == state).then_some(())
+        })
+        .await;
     }
 
     /// Loads the sample roster again, with one change in it.
@@ -299,12 +318,6 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(began.elapsed() < PATIENCE, "in vain: {what}\n{}", log::troubles());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Whether a mail is of that reset: its `Message-ID` says so.
-fn mail_names(stack: &Running, mail: &Mail, reset_id: &str) -> bool {
-    let file = stack.paths.mail.join(format!("{}.eml", mail.id));
-    std::fs::read_to_string(file).is_ok_and(|text| text.contains(reset_id))
 }
 
 /// The initial password, which stands alone on its line of the text part.

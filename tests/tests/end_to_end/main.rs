@@ -10,10 +10,15 @@
 
 mod account;
 mod activation;
+mod budget;
 mod card;
 mod code;
+mod in_process;
 mod openapi;
+mod outage;
+mod outbox;
 mod password;
+mod privacy;
 mod rate;
 mod reset;
 mod route;

@@ -1,0 +1,257 @@
+//! The design's budgets: what one warm call asks of AWS, counted where the calls arrive.
+
+use jiff::SignedDuration;
+use local::traffic::Service;
+use tests::browser::ProofKey;
+use tests::people::{NOBODY, WANG, ZHOU};
+use tests::world::World;
+
+const WRONG: &str = "Not-The-Password#1";
+
+/// Calls of AWS, such as `BatchGetItem TransactWriteItems | Sign`: DynamoDB's, then those of KMS.
+fn asked(world: &World) -> String {
+    let counts = world.stack.traffic.counts();
+    let of = |service: Service| {
+        let calls = counts.iter().filter(|((known, _), _)| *known == service);
+        let names = calls.flat_map(|((_, name), count)| std::iter::repeat_n(name.as_str(), *count as usize));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(of(Service::Ses), "", "only the dispatcher sends");
+    format!("{} | {}", of(Service::DynamoDb), of(Service::Kms)).trim().to_owned()
+}
+
+/// Holds what a call asks of AWS against its budget.
+macro_rules! assert_asks {
+    ($world:expr, $what:literal, $call:expr, $expected:literal) => {{
+        $world.stack.traffic.reset();
+        let answer = $call;
+        assert_eq!(asked(&$world), $expected, "{}: {answer}", $what);
+        answer
+    }};
+}
+
+#[tokio::test]
+async fn a_password_sign_in() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let (id, account, password) = (WANG.national_id, WANG.account, WANG.password);
+    let answer = assert_asks!(
+        world,
+        "by national ID",
+        wang.sign_in_by_password(id, password).await,
+        "BatchGetItem TransactWriteItems |"
+    );
+    answer.signed_in();
+    assert_asks!(
+        world,
+        "by custom account",
+        wang.sign_in_by_password(account, password).await.signed_in(),
+        "BatchGetItem GetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "for a token",
+        wang.sign_in_by_password_for_token(id, password).await.signed_in(),
+        "BatchGetItem TransactWriteItems | Sign"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_costs_the_same_whoever_it_is() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    assert_asks!(
+        world,
+        "known",
+        wang.sign_in_by_password(WANG.national_id, WRONG).await,
+        "BatchGetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "unknown",
+        wang.sign_in_by_password(NOBODY, WRONG).await,
+        "BatchGetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "not activated",
+        wang.sign_in_by_password(ZHOU.national_id, WRONG).await,
+        "BatchGetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "known account",
+        wang.sign_in_by_password(WANG.account, WRONG).await,
+        "BatchGetItem GetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "unknown account",
+        wang.sign_in_by_password("nobody.at.all", WRONG).await,
+        "BatchGetItem GetItem TransactWriteItems |"
+    );
+    for identifier in [WANG.national_id, NOBODY] {
+        for _ in 0..4 {
+            wang.sign_in_by_password(identifier, WRONG).await;
+        }
+    }
+    assert_asks!(
+        world,
+        "locked",
+        wang.sign_in_by_password(WANG.national_id, WRONG).await,
+        "BatchGetItem PutItem |"
+    );
+    assert_asks!(
+        world,
+        "locked, unknown",
+        wang.sign_in_by_password(NOBODY, WRONG).await,
+        "BatchGetItem PutItem |"
+    );
+}
+
+#[tokio::test]
+async fn a_card_sign_in() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let challenge = ProofKey::random().challenge;
+    assert_asks!(world, "card host", wang.show_card(&challenge).await.ok(), "BatchGetItem GetItem PutItem |");
+    let (code, verifier) = wang.code().await;
+    let body = serde_json::json!({"code": code, "verifier": verifier});
+    assert_asks!(
+        world,
+        "exchange",
+        wang.sign_in("/v1/login/certificate", body).await.signed_in(),
+        "DeleteItem TransactWriteItems |"
+    );
+    let (code, verifier) = wang.code().await;
+    let body = serde_json::json!({"code": code, "verifier": verifier, "session": "token"});
+    assert_asks!(
+        world,
+        "exchange for a token",
+        wang.sign_in("/v1/login/certificate", body).await.signed_in(),
+        "DeleteItem TransactWriteItems | Sign"
+    );
+}
+
+#[tokio::test]
+async fn a_card_after_a_password_change_costs_one_write_more_once() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let new =
+        serde_json::json!({"password": "Dadaocheng-Pier#19", "password_confirmation": "Dadaocheng-Pier#19"});
+    wang.post("/v1/account/password", new).await.status(204);
+    for expected in [
+        "BatchGetItem DeleteItem GetItem PutItem TransactWriteItems TransactWriteItems |",
+        "BatchGetItem DeleteItem GetItem PutItem TransactWriteItems |",
+    ] {
+        world.stack.traffic.reset();
+        wang.sign_in_by_card().await.signed_in();
+        assert_eq!(asked(&world), expected);
+    }
+}
+
+#[tokio::test]
+async fn signed_in_calls() {
+    let world = World::start().await;
+    let (wang, head) = (world.signed_in(&WANG).await, world.head().await);
+    assert_asks!(world, "who am I", wang.get("/v1/session").await.ok(), "GetItem GetItem |");
+    world.pass(SignedDuration::from_secs(61));
+    assert_asks!(world, "a minute later", wang.get("/v1/session").await.ok(), "GetItem GetItem UpdateItem |");
+    assert_asks!(world, "at once again", wang.get("/v1/session").await.ok(), "GetItem GetItem |");
+    let change =
+        serde_json::json!({"password": "Dadaocheng-Pier#19", "password_confirmation": "Dadaocheng-Pier#19"});
+    assert_asks!(
+        world,
+        "password change",
+        wang.post("/v1/account/password", change).await.status(204),
+        "GetItem GetItem TransactWriteItems |"
+    );
+    head.get("/v1/session").await.ok();
+    assert_asks!(
+        world,
+        "search, not activated",
+        head.search(ZHOU.national_id).await.ok(),
+        "BatchGetItem GetItem GetItem UpdateItem |"
+    );
+    assert_asks!(
+        world,
+        "search, activated",
+        head.search(WANG.national_id).await.ok(),
+        "BatchGetItem GetItem GetItem GetItem UpdateItem |"
+    );
+    let mut program = world.browser();
+    program.sign_in_by_password_for_token(WANG.account, "Dadaocheng-Pier#19").await.signed_in();
+    assert_asks!(
+        world,
+        "a fresh token",
+        program.post("/v1/session/token", serde_json::json!({})).await.ok(),
+        "GetItem GetItem | Sign"
+    );
+    assert_asks!(
+        world,
+        "sign out",
+        program.request("DELETE", "/v1/session").send().await.status(204),
+        "DeleteItem GetItem GetItem PutItem |"
+    );
+    assert_asks!(world, "no session", world.browser().get("/v1/session").await, "|");
+    assert_asks!(world, "keys", wang.get("/.well-known/jwks.json").await.ok(), "|");
+    assert_asks!(world, "a page", wang.get("/").await.ok(), "|");
+}
+
+#[tokio::test]
+async fn a_reset() {
+    let world = World::start().await;
+    let (head, agency) = (world.head().await, world.agency("agency-a02").await);
+    // What the dispatcher asks is not the reset's.
+    world.stack.stop_stream().await;
+    let by_head = assert_asks!(
+        world,
+        "by a person",
+        head.reset(&WANG, None).await.status(202),
+        "BatchGetItem GetItem TransactWriteItems | Encrypt"
+    );
+    assert_asks!(
+        world,
+        "by an agency",
+        agency.reset(&WANG, None).await.status(202),
+        "BatchGetItem GetItem GetItem TransactWriteItems | Encrypt"
+    );
+    let id = by_head.text_of("reset_id");
+    assert_asks!(world, "its state", head.reset_state(&id).await.ok(), "GetItem GetItem GetItem |");
+}
+
+#[tokio::test]
+async fn an_activation() {
+    let world = World::start().await;
+    let mut wang = world.browser_with(&world.card_of(&WANG));
+    let identity = wang.sign_in_by_card().await.ticket("identity_required");
+    let activation = wang.identify(&identity, WANG.national_id).await.ticket("activation_required");
+    assert_asks!(
+        world,
+        "activation",
+        wang.activate(&activation, &WANG).await.ok(),
+        "BatchGetItem TransactWriteItems |"
+    );
+}
+
+#[tokio::test]
+async fn a_mail() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.stop_stream().await;
+    let id = head.reset(&WANG, None).await.status(202).text_of("reset_id");
+    world.stack.traffic.reset();
+    world.stack.start_stream().await;
+    world.mail_of(&id).await;
+    world.stack.stop_stream().await;
+    let counts: Vec<(Service, String, u64)> = world
+        .stack
+        .traffic
+        .counts()
+        .into_iter()
+        .map(|((service, name), count)| (service, name, count))
+        .collect();
+    let expected =
+        [(Service::DynamoDb, "UpdateItem", 2), (Service::Kms, "Decrypt", 1), (Service::Ses, "SendEmail", 1)];
+    assert_eq!(counts, expected.map(|(service, name, count)| (service, name.to_owned(), count)));
+}

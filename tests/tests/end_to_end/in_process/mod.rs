@@ -1,0 +1,4 @@
+//! What looks into the functions' own process, or starts one: left out when the functions run under `cargo lambda watch`.
+
+mod crash;
+mod program;

@@ -1,0 +1,81 @@
+//! Personal data and secrets: in no table in clear, in no log at all. Every test's log is searched at its end; here a
+//! whole walk through the manual is, and what it leaves in the tables.
+
+use serde_json::json;
+use shared::problem::Code;
+use tests::people::{HEAD, SUN, WANG, ZHOU};
+use tests::world::World;
+use tests::{log, table};
+
+const TABLES: &[&str] =
+    &["ACCOUNTS_TABLE", "AUDIT_TABLE", "MAIL_TABLE", "REVOCATIONS_TABLE", "SESSIONS_TABLE", "TICKETS_TABLE"];
+
+/// Everything that the manual lets happen, refusals included; mails wait in the outbox or are sent.
+async fn walk(world: &World) -> Vec<String> {
+    let head = world.head().await;
+    let helpdesk = world.helpdesk().await;
+    let mut wang = world.signed_in(&WANG).await;
+    wang.sign_in_by_password(WANG.account, "Not-The-Password#1").await.problem(Code::InvalidCredentials);
+    wang.sign_in_by_password_for_token(WANG.national_id, WANG.password).await.signed_in();
+    wang.post("/v1/session/token", json!({})).await.ok();
+    let mut sun = world.browser_with(&world.card_of(&SUN));
+    let identity = sun.sign_in_by_card().await.ticket("identity_required");
+    sun.identify(&identity, SUN.national_id).await.problem(Code::PersonDeparted);
+    let _ = sun.sign_in_by_card().await.ticket("identity_required");
+
+    let initial = world.initial_password(&helpdesk, &ZHOU).await;
+    let mut zhou = world.browser();
+    let _ = zhou.sign_in_by_password(ZHOU.national_id, &initial).await.ticket("activation_required");
+    head.search(ZHOU.national_id).await.ok();
+    // This mail stays in the outbox.
+    world.stack.stop_stream().await;
+    head.reset(&WANG, None).await.status(202);
+    vec![initial]
+}
+
+#[tokio::test]
+async fn no_table_holds_a_national_id_an_email_or_a_secret_in_clear() {
+    let world = World::start().await;
+    let initial = walk(&world).await;
+    let mut dump = String::new();
+    for name in TABLES {
+        let items = table::items(&world.stack, name);
+        assert!(!items.is_empty(), "{name} is empty: the walk goes past it");
+        dump.push_str(&serde_json::to_string(&items).unwrap());
+    }
+    assert_eq!(log::secrets_in(&dump), [""; 0]);
+    let people = local::directory::SAMPLE.lines().skip(1).filter_map(|line| line.split(',').next());
+    for national_id in people {
+        assert!(!dump.contains(national_id), "{national_id}");
+    }
+    for person in [WANG, ZHOU, HEAD, SUN] {
+        assert!(!dump.contains(person.email) && !dump.contains(person.password), "{}", person.name);
+    }
+    assert!(initial.iter().all(|password| !dump.contains(password)));
+    assert!(dump.contains(WANG.name), "the dump is one");
+}
+
+#[tokio::test]
+async fn no_log_holds_anything_personal_or_secret() {
+    let world = World::start().await;
+    walk(&world).await;
+    let text = log::text();
+    for step in ["password-login", "certificate-login", "activation", "session", "hr-reset", "email-dispatch"]
+    {
+        assert!(
+            text.contains(&format!(r#""step":"{step}""#)),
+            "{step} wrote no line: the search sees nothing"
+        );
+    }
+    assert!(log::forbidden() > 40, "{} texts are searched for", log::forbidden());
+    assert_eq!(log::found_in(&text), [""; 0]);
+    for line in local::directory::SAMPLE.lines().skip(1) {
+        let mut fields = line.split(',');
+        for personal in [fields.next().unwrap(), fields.next().unwrap()] {
+            assert!(!text.contains(personal), "{personal}");
+        }
+    }
+    for needle in ["example.gov.tw", "BEGIN CERTIFICATE", "$argon2", "__Host-session", "Bearer ", "#code="] {
+        assert!(!text.contains(needle), "{needle}");
+    }
+}
