@@ -374,6 +374,11 @@ mod tests {
         );
         assert!(mapping.bisects && mapping.reports_item_failures);
         assert!(mapping.retry_attempts.is_some() && mapping.record_age_seconds.is_some());
+        // The function gives a mail up at the try after which the stream gives its record up.
+        assert_eq!(
+            mapping.retry_attempts.map(|retries| retries + 1),
+            Some(email_dispatch::handler::TRIES.into())
+        );
     }
 
     #[test]
