@@ -1,11 +1,11 @@
-//! IAM, as far as the template uses it: what the role of a function and the policy of a key allow.
+//! IAM, as far as the template uses it: what a role and the policy of a key allow.
 //!
 //! Each function calls the stand-in's services under an access key of its own, its name, so that a call that its role
-//! in the template does not allow is refused here as it would be on AWS. Every other access key may do everything:
-//! the stand-in itself, its operator, tests. What the template says and this module does not know is an error at the
-//! start, never a permission.
+//! in the template does not allow is refused here as it would be on AWS; so does whoever takes the name of one of the
+//! template's other roles, such as `roster-import`. Every other access key may do everything: the stand-in itself, its
+//! operator, tests. What the template says and this module does not know is an error at the start, never a permission.
 //!
-//! To support another condition operator, add it to [`Operator`]; another service says what a call needs in [`calls`].
+//! To support another condition operator, add it to `Operator`; another service says what a call needs in `calls`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -44,11 +44,11 @@ impl Call {
 /// A call that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "User: {role}/{function} is not authorized to perform: {action} on resource: {resource} because no {policy} policy \
+    "User: {role}/{access_key} is not authorized to perform: {action} on resource: {resource} because no {policy} policy \
      allows the {action} action"
 )]
 pub struct Denial {
-    function: String,
+    access_key: String,
     role: String,
     action: String,
     resource: String,
@@ -59,7 +59,7 @@ impl Denial {
     /// The denial as the services answer it; their protocols differ in the status alone.
     pub(crate) fn response(&self, status: StatusCode) -> Response<Body> {
         tracing::error!(
-            function = self.function,
+            access_key = self.access_key,
             action = self.action,
             resource = self.resource,
             "access denied"
@@ -77,7 +77,7 @@ impl Denial {
 /// The template's permissions.
 #[derive(Debug, Clone, Default)]
 pub struct Permissions {
-    /// By function.
+    /// By access key: a function's name, or a role's.
     roles: HashMap<String, Role>,
     /// The policies of keys, by ARN.
     keys: HashMap<String, Vec<Statement>>,
@@ -111,29 +111,34 @@ enum Operator {
 }
 
 impl Permissions {
-    /// Reads the roles of all functions and the policies of all keys.
+    /// Reads all roles and the policies of all keys.
     ///
     /// # Errors
     /// When a policy is malformed or has something that is not understood here.
     pub fn read(template: &Template, resolver: &Resolver<'_>) -> Result<Self, TemplateError> {
         let mut permissions = Self::default();
-        let roles: HashMap<_, _> = template.resources_of_type("AWS::IAM::Role").collect();
         let account = resolver.text(&json!({ "Ref": "AWS::AccountId" }))?;
-        for (logical_id, body) in template.resources_of_type("AWS::Serverless::Function") {
-            let function = body.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
-            let function = function.ok_or_else(|| malformed(logical_id, "no binary"))?;
-            let role = body.pointer("/Properties/Role").and_then(role_of);
-            let role = role.and_then(|name| roles.get(name));
-            let role = role.ok_or_else(|| malformed(logical_id, "its Role is no !GetAtt of a role"))?;
-            let properties = resolver.resolve(role.get("Properties").unwrap_or(&Value::Null))?;
-            let name = properties.get("RoleName").and_then(Value::as_str);
-            let name = name.ok_or_else(|| malformed(logical_id, "its role has no name"))?;
+        let stack = resolver.text(&json!({ "Ref": "AWS::StackName" }))?;
+        let mut names = HashMap::new();
+        for (logical_id, body) in template.resources_of_type("AWS::IAM::Role") {
+            let properties = resolver.resolve(body.get("Properties").unwrap_or(&Value::Null))?;
+            let full = properties.get("RoleName").and_then(Value::as_str);
+            let full = full.ok_or_else(|| malformed(logical_id, "a role without a name"))?;
+            let name = full.strip_prefix(&format!("{stack}-")).unwrap_or(full).to_owned();
             let mut statements = Vec::new();
             for policy in properties.get("Policies").and_then(Value::as_array).into_iter().flatten() {
                 statements.extend(Statement::read_all(logical_id, policy.get("PolicyDocument"))?);
             }
-            let arn = format!("arn:aws:iam::{account}:role/{name}");
-            permissions.roles.insert(function.to_owned(), Role { arn, statements });
+            let arn = format!("arn:aws:iam::{account}:role/{full}");
+            names.insert(logical_id, name.clone());
+            permissions.roles.insert(name, Role { arn, statements });
+        }
+        for (logical_id, body) in template.resources_of_type("AWS::Serverless::Function") {
+            let function = body.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
+            let role = body.pointer("/Properties/Role").and_then(role_of).and_then(|role| names.get(role));
+            if function.is_none() || role.map(String::as_str) != function {
+                return Err(malformed(logical_id, "its Role is not the !GetAtt of the role with its name"));
+            }
         }
         for (logical_id, body) in template.resources_of_type("AWS::KMS::Key") {
             if resolver.exists(body)? {
@@ -156,7 +161,7 @@ impl Permissions {
         for call in calls() {
             let call = call.with("aws:PrincipalArn", &role.arn);
             let denial = |policy| Denial {
-                function: access_key.to_owned(),
+                access_key: access_key.to_owned(),
                 role: role.arn.clone(),
                 action: call.action.clone(),
                 resource: call.resource.clone(),

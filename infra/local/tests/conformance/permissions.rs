@@ -5,8 +5,13 @@ use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
 use aws_sdk_sesv2::types::{Destination, EmailContent, RawMessage};
-use local::stack::{Options, Running, Stack};
+use local::pki::card::CardRequest;
+use local::stack::{Options, Running, Stack, read_functions_env};
+use local::{directory, revocation};
 use shared::aws::sdk_config;
+use shared::certificate::{Kind, Truststore};
+use shared::clock::Clock;
+use shared::environment::Environment;
 
 const ACCOUNTS: &str = "ACCOUNTS_TABLE";
 const AUDIT: &str = "AUDIT_TABLE";
@@ -46,7 +51,7 @@ impl<'r> Caller<'r> {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = sdk_config(&shared::environment::Environment::from_map(variables.into())).await;
+        let config = sdk_config(&Environment::from_map(variables.into())).await;
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
         let kms = aws_sdk_kms::config::Builder::from(&config);
         let ses = aws_sdk_sesv2::config::Builder::from(&config);
@@ -116,6 +121,44 @@ impl<'r> Caller<'r> {
             }
         }
     }
+}
+
+/// The variables of the functions, with a role's name for the access key.
+fn environment(running: &Running, role: &str) -> Environment {
+    let mut variables = read_functions_env(&running.paths.data).unwrap();
+    variables.insert("AWS_ACCESS_KEY_ID".to_owned(), role.to_owned());
+    Environment::from_map(variables.into_iter().collect())
+}
+
+#[tokio::test]
+async fn the_operators_roles_are_enough_for_the_imports_and_for_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
+    let running = Stack::start(options).await.unwrap();
+    // The stand-in would take the list in by itself.
+    running.revocations.stop().await;
+
+    let renamed = directory::SAMPLE.replacen("王小明", "王大明", 1);
+    assert_ne!(renamed, directory::SAMPLE);
+    let imported = directory::import(renamed.as_bytes(), &environment(&running, "roster-import")).await;
+    assert_eq!(imported.unwrap().refused, []);
+
+    let now = Clock::system().now();
+    let card = running.pki.issue(&CardRequest::citizen("王大明", "6789"), now).unwrap();
+    running.pki.revoke(card.certificate_pem.as_bytes(), now).unwrap();
+    let list = std::fs::read(running.pki.revocation_list(Kind::Citizen)).unwrap();
+    let truststore = Truststore::load(&running.pki.truststore_folder()).unwrap();
+    let revocations = environment(&running, "revocation-import");
+    assert_eq!(revocation::import(&list, &truststore, &revocations).await.unwrap().added, 1);
+
+    for role in ["roster-import", "revocation-import"] {
+        for table in [AUDIT, MAIL, TICKETS] {
+            assert!(!Caller::new(&running, role).await.may(&Call::Get(table)).await, "{role} {table}");
+        }
+    }
+    let error = directory::import(renamed.as_bytes(), &revocations).await.unwrap_err();
+    assert!(error.to_string().contains("AccessDeniedException"), "{error}");
+    running.shutdown().await;
 }
 
 #[tokio::test]
