@@ -10,9 +10,11 @@
 
 mod account;
 mod activation;
+mod answer;
 mod budget;
 mod card;
 mod code;
+mod document;
 mod in_process;
 mod openapi;
 mod outage;

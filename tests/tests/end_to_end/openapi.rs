@@ -120,7 +120,8 @@ fn an_answer_that_deviates_is_found() {
     let good = json!({"subject": "person", "name": "王小明", "agency": "A02", "agency_name": "範例市政府", "roles": [],
         "amr": ["sc"], "expires_at": "2026-08-03T00:15:00Z"});
     assert_eq!(contract().deviations(session, &good), [""; 0]);
-    let changes: [(&str, fn(&mut Value)); 4] = [
+    type Change = (&'static str, fn(&mut Value));
+    let changes: [Change; 4] = [
         ("an unknown field", |body| body["national_id"] = json!("A123456789")),
         ("a missing field", |body| drop(body.as_object_mut().unwrap().remove("agency"))),
         ("another type", |body| body["roles"] = json!("hr_head")),
