@@ -103,14 +103,21 @@ const RECORDS: [&[Exception]; 2] = [
     ],
 ];
 
+/// Where cargo keeps the sources of `aws_lambda_events`, whose fixtures the samples are.
 fn sample(name: &str) -> Value {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = |program: &str, arguments: &[&str]| {
+        let program = std::env::var(program).unwrap_or_else(|_| program.to_lowercase());
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Crates of other platforms need not be here.
+    let version = output("RUSTC", &["--version", "--verbose"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let metadata = std::process::Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--manifest-path", manifest])
-        .output()
-        .unwrap();
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let arguments = ["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", host];
+    let metadata = output("CARGO", &[&arguments[..], &["--manifest-path", manifest]].concat());
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "aws_lambda_events").unwrap();
     let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
