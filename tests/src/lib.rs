@@ -17,7 +17,8 @@
 //!
 //! # The run with the functions under `cargo lambda watch`
 //! `FIRST_SIGN_IN_FUNCTIONS_URL` names the emulator, `FIRST_SIGN_IN_DATA` the data directory whose `functions.env`
-//! the watched functions were started with. The tests then share that directory, one after the other.
+//! the watched functions were started with, `FIRST_SIGN_IN_FUNCTIONS_LOG` the file that has their output. The tests then
+//! share that directory, one after the other.
 
 #![allow(
     clippy::unwrap_used,
