@@ -9,6 +9,7 @@ use shared::secret::Secret;
 use shared::session::{Carrier, Method, Subject};
 use shared::sign_in::{Outcome, SignIn};
 use shared::store::accounts::person_from;
+use shared::store::tickets::Rate;
 use shared::store::{CommitError, Guard, Transaction};
 use shared::telemetry;
 use shared::ticket::{CardHolder, Challenge, IdentityTicket};
@@ -22,7 +23,8 @@ impl CertificateLogin {
     /// Exchanges a code.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `person_departed`, `person_unknown`, `conflict`, `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `person_departed`, `person_unknown`, `too_many_requests`, `conflict`,
+    /// `unavailable`.
     pub async fn exchange(
         &self,
         code: &Secret,
@@ -41,16 +43,28 @@ impl CertificateLogin {
                 let ticket = Secret::random(rng);
                 let content = IdentityTicket { card, citizen, tries: 0, expires_at };
                 let put = self.sign_in.tickets().issue_identity(&ticket, &content)?;
-                Transaction::new().with(Guard::New, put).commit(self.sign_in.client()).await?;
+                let rate = self.rate(origin);
+                Transaction::new()
+                    .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
+                    .with(Guard::New, put)
+                    .commit(self.sign_in.client())
+                    .await
+                    .map_err(|error| refusal(error, &rate))?;
                 Ok(Outcome::IdentityRequired { ticket: ticket.reveal().to_owned(), expires_at })
             }
             CardHolder::Agency { oid } => {
                 let subject = Subject::Agency(oid);
                 telemetry::note_subject(&subject);
                 let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, SUCCESS);
-                let transaction = Transaction::new().with(Guard::New, self.sign_in.audit().append(entry)?);
+                let rate = self.rate(origin);
+                let transaction = Transaction::new()
+                    .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
+                    .with(Guard::New, self.sign_in.audit().append(entry)?);
                 let opening = SignIn::opening(subject, carrier, Method::Card, 0, origin.at, rng);
-                self.sign_in.open(transaction, &opening, origin.at).await?
+                self.sign_in
+                    .open(transaction, &opening, origin.at)
+                    .await
+                    .map_err(|error| refusal(error, &rate))?
             }
         }
     }
@@ -69,17 +83,20 @@ impl CertificateLogin {
     ) -> Result<Outcome, Problem> {
         let subject = Subject::Person(id.clone());
         let entry = |outcome: &str| origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
+        let rate = self.rate(origin);
         let mut moved: Option<Person> = None;
         for _ in 0..TRIES {
             let refresh =
                 moved.as_ref().map(|person| self.accounts.refresh_binding(card, person)).transpose()?;
             let transaction = Transaction::new()
+                .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
                 .with(Guard::Person, self.accounts.still_activated(id, generation)?)
                 .with_some(Guard::Card, refresh)
                 .with(Guard::New, self.sign_in.audit().append(entry(SUCCESS))?);
             let opening = SignIn::opening(subject.clone(), carrier, Method::Card, generation, origin.at, rng);
             let refused = match self.sign_in.open(transaction, &opening, origin.at).await {
                 Ok(outcome) => return outcome,
+                Err(error) if error.refused(Guard::Rate).is_some() => return Err(rate.exceeded().into()),
                 Err(CommitError::Refused(refused)) => refused,
                 Err(error) => return Err(error.into()),
             };
@@ -111,7 +128,9 @@ impl CertificateLogin {
         let person = person.person();
         let subject = Subject::Person(person.id.clone());
         let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, "activation_required");
+        let rate = self.rate(origin);
         let transaction = Transaction::new()
+            .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
             .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
             .with(Guard::New, self.sign_in.audit().append(entry)?);
         let generation = person.generation;
@@ -123,6 +142,11 @@ impl CertificateLogin {
             origin.at,
             rng,
         );
-        Ok(issued.await?)
+        issued.await.map_err(|error| refusal(error, &rate))
     }
+}
+
+/// The problem of a sign-in that was not written.
+fn refusal(error: CommitError, rate: &Rate) -> Problem {
+    if error.refused(Guard::Rate).is_some() { rate.exceeded().into() } else { error.into() }
 }

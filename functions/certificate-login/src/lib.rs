@@ -16,14 +16,17 @@ pub mod handler;
 use std::path::Path;
 
 use jiff::SignedDuration;
+use shared::audit::Origin;
 use shared::certificate::Truststore;
 use shared::environment::{Environment, StartError};
 use shared::lambda::Function;
 use shared::pseudonym::Pseudonymizer;
+use shared::rate::RateLimit;
 use shared::sign_in::{SignIn, SignInSettings};
 use shared::store;
 use shared::store::accounts::Accounts;
 use shared::store::revocations::Revocations;
+use shared::store::tickets::Rate;
 use shared::{aws, kms};
 
 /// The step.
@@ -35,6 +38,7 @@ pub struct CertificateLogin {
     truststore: Truststore,
     revocation_grace: SignedDuration,
     code_life: SignedDuration,
+    sign_ins: RateLimit,
 }
 
 /// Starts the function.
@@ -60,6 +64,7 @@ impl CertificateLogin {
         let truststore = settings.required("TRUSTSTORE_DIR");
         let grace = SignedDuration::from_secs(settings.parsed("REVOCATION_GRACE_SECONDS", 0));
         let code_life = SignedDuration::from_secs(settings.parsed("CODE_SECONDS", 60));
+        let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
         settings.finish()?;
         let truststore = Truststore::load(Path::new(&truststore))?;
         let config = aws::sdk_config(environment).await;
@@ -73,7 +78,13 @@ impl CertificateLogin {
             truststore,
             revocation_grace: grace,
             code_life,
+            sign_ins,
         })
+    }
+
+    /// The count of sign-ins from the request's address.
+    fn rate(&self, origin: &Origin) -> Rate {
+        Rate::sign_ins(&self.pseudonyms.address(&origin.address), self.sign_ins, origin.at)
     }
 
     /// The portal host's origin.

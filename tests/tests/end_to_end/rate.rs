@@ -44,6 +44,19 @@ async fn sign_ins_of_an_address() {
 }
 
 #[tokio::test]
+async fn sign_ins_of_an_address_by_card() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    begin_window(&world, 60);
+    wang.sign_in_by_card().await.signed_in();
+    fill(&world, "sign-ins", 599);
+    wang.sign_in_by_card().await.signed_in();
+    too_many(wang.sign_in_by_card().await, 60);
+    world.pass(SignedDuration::from_secs(60));
+    wang.sign_in_by_card().await.signed_in();
+}
+
+#[tokio::test]
 async fn searches_of_an_actor() {
     let world = World::start().await;
     let (head, desk) = (world.head().await, world.helpdesk().await);
