@@ -20,7 +20,8 @@ use crate::prepared::build_folder;
 /// When it cannot be built.
 pub async fn built() -> PathBuf {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let build = ["build", "--quiet", "--package", "local", "--bin", "first-sign-in"];
+    // Of the whole workspace: its features are those that the tests were built with, so nothing is compiled twice.
+    let build = ["build", "--quiet", "--workspace", "--bin", "first-sign-in"];
     let status = Command::new(cargo).args(build).current_dir(env!("CARGO_MANIFEST_DIR")).status().await;
     assert!(status.unwrap().success(), "the binary is built");
     build_folder().join("first-sign-in")
