@@ -64,8 +64,7 @@ pub struct Policy {
     pub forbidden: &'static str,
     /// How many earlier passwords may not come again; the current one never may.
     pub history: usize,
-    /// Guesses that a guesser needs at least, as a power of ten: zxcvbn's estimate, whose authors call 8 safely
-    /// unguessable as long as hashes do not leak.
+    /// Guesses that a guesser needs at least, as a power of ten: zxcvbn's estimate, whose score 3 of 4 begins at 8.
     pub guesses_log10: f64,
 }
 
