@@ -502,3 +502,243 @@ pub fn serial_hex(raw: &[u8]) -> String {
     let trimmed = hex.trim_start_matches('0');
     if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+        KeyPair, KeyUsagePurpose,
+    };
+
+    use super::*;
+    use crate::revocation::{Freshness, RevokedCertificate, Status};
+
+    const START: i64 = 1_767_225_600;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(START + day * 86_400).unwrap()
+    }
+
+    /// A CA of a name that several may have.
+    fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+        let key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::OrganizationName, name);
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = ca.self_signed(&key).unwrap().pem();
+        (pem, Issuer::new(ca, key))
+    }
+
+    /// Subject Directory Attributes with one string.
+    fn directory_attributes(oid: &[u64], value: &[u8]) -> CustomExtension {
+        let wrap = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let attribute = [wrap(0x06, &encoded(oid)), wrap(0x31, &wrap(0x13, value))].concat();
+        CustomExtension::from_oid_content(&[2, 5, 29, 9], wrap(0x30, &wrap(0x30, &attribute)))
+    }
+
+    /// An OID's content (X.690 section 8.19).
+    fn encoded(arcs: &[u64]) -> Vec<u8> {
+        let (first, rest) = arcs.split_at(2);
+        let numbers = std::iter::once(first[0] * 40 + first[1]).chain(rest.iter().copied());
+        numbers
+            .flat_map(|number| {
+                let groups = (0..10_u32).rev().map(move |i| (i, (number >> (7 * i)) & 0x7f));
+                let mut started = false;
+                groups
+                    .filter_map(|(i, group)| {
+                        started |= group != 0 || i == 0;
+                        let more = if i == 0 { 0 } else { 0x80 };
+                        started.then(|| u8::try_from(group | more).unwrap())
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// A citizen's card as MOICA makes them, valid from day 0 to day 10.
+    fn citizen_card() -> CertificateParams {
+        let mut card = CertificateParams::default();
+        card.distinguished_name.push(DnType::CountryName, "TW");
+        card.distinguished_name.push(DnType::CommonName, "王大明");
+        card.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), "0000000112345678");
+        card.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        card.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        card.custom_extensions = vec![directory_attributes(&[2, 16, 886, 1, 100, 2, 51], b"6789")];
+        let day = |day: i64| time::OffsetDateTime::from_unix_timestamp(START + day * 86_400).unwrap();
+        (card.not_before, card.not_after) = (day(0), day(10));
+        card
+    }
+
+    fn issue(card: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> String {
+        card.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap().pem()
+    }
+
+    fn pin(pem: &str, kind: Kind, required: bool) -> IssuerProfile {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        IssuerProfile {
+            certificate_sha256: hex::encode(digest::digest(&digest::SHA256, &der)),
+            kind,
+            name: "test".to_owned(),
+            directory_attributes_required: required,
+        }
+    }
+
+    #[test]
+    fn which_certificates_may_sign_in() {
+        let (citizens_pem, citizens) = authority("內政部憑證管理中心");
+        let (agencies_pem, agencies) = authority("政府憑證管理中心");
+        let (unpinned_pem, unpinned) = authority("unpinned");
+        let (_, namesake) = authority("內政部憑證管理中心");
+        let issuers =
+            vec![pin(&citizens_pem, Kind::Citizen, true), pin(&agencies_pem, Kind::Organization, false)];
+        let bundle = [citizens_pem, agencies_pem, unpinned_pem].concat();
+        let truststore = Truststore::new(bundle.as_bytes(), IssuerProfiles { issuers }).unwrap();
+
+        let card = citizen_card;
+        let with = |change: fn(&mut CertificateParams)| {
+            let mut card = card();
+            change(&mut card);
+            card
+        };
+        let agency = || {
+            let mut card = card();
+            card.custom_extensions =
+                vec![directory_attributes(&[2, 16, 886, 1, 100, 2, 102], b"2.16.886.101.90001")];
+            card
+        };
+        let rows = [
+            ("a citizen's", issue(&card(), &citizens), 5, "accepted"),
+            ("an agency's", issue(&agency(), &agencies), 5, "accepted"),
+            ("with CRLF", issue(&card(), &citizens).replace('\n', "\r\n"), 5, "accepted"),
+            ("貳、1、(2)1. expired", issue(&card(), &citizens), 11, "expired"),
+            ("not yet valid", issue(&card(), &citizens), -1, "not yet valid"),
+            ("of another key of the same name", issue(&card(), &namesake), 5, "untrusted"),
+            ("of a CA without a pin", issue(&card(), &unpinned), 5, "wrong kind"),
+            ("an agency's attributes from the citizens' CA", issue(&agency(), &citizens), 5, "wrong kind"),
+            ("without an organization OID", issue(&card(), &agencies), 5, "wrong kind"),
+            (
+                "for encryption",
+                issue(&with(|c| c.key_usages = vec![KeyUsagePurpose::KeyEncipherment]), &citizens),
+                5,
+                "wrong kind",
+            ),
+            ("without key usage", issue(&with(|c| c.key_usages.clear()), &citizens), 5, "wrong kind"),
+            (
+                "for servers",
+                issue(
+                    &with(|c| c.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+                    &citizens,
+                ),
+                5,
+                "wrong kind",
+            ),
+            (
+                "a CA's",
+                issue(&with(|c| c.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)), &citizens),
+                5,
+                "wrong kind",
+            ),
+            (
+                "without the digits where they are required",
+                issue(&with(|c| c.custom_extensions.clear()), &citizens),
+                5,
+                "wrong kind",
+            ),
+            (
+                "three digits",
+                issue(
+                    &with(|c| {
+                        c.custom_extensions = vec![directory_attributes(&[2, 16, 886, 1, 100, 2, 51], b"678")]
+                    }),
+                    &citizens,
+                ),
+                5,
+                "wrong kind",
+            ),
+            (
+                "damaged attributes",
+                issue(
+                    &with(|c| {
+                        c.custom_extensions =
+                            vec![CustomExtension::from_oid_content(&[2, 5, 29, 9], vec![0x30, 0x05, 1])]
+                    }),
+                    &citizens,
+                ),
+                5,
+                "wrong kind",
+            ),
+            (
+                "rubbish",
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+                5,
+                "malformed",
+            ),
+            ("no PEM", "王大明".to_owned(), 5, "malformed"),
+            ("too long", "A".repeat(MAX_PEM + 1), 5, "malformed"),
+            ("nothing", String::new(), 5, "missing"),
+        ];
+        for (what, pem, day, expected) in rows {
+            let verdict = truststore.check(&pem, at(day));
+            let name = match &verdict {
+                Ok(_) => "accepted",
+                Err(Refusal::Missing) => "missing",
+                Err(Refusal::Malformed(_)) => "malformed",
+                Err(Refusal::Untrusted(_)) => "untrusted",
+                Err(Refusal::WeakKey(_)) => "weak key",
+                Err(Refusal::Expired { .. }) => "expired",
+                Err(Refusal::NotYetValid { .. }) => "not yet valid",
+                Err(Refusal::WrongKind(_)) => "wrong kind",
+            };
+            assert_eq!(name, expected, "{what}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_revoked_or_unknown_is_refused() {
+        let (pem, issuer) = authority("內政部憑證管理中心");
+        let issuers = vec![pin(&pem, Kind::Citizen, true)];
+        let truststore = Truststore::new(pem.as_bytes(), IssuerProfiles { issuers }).unwrap();
+        let checked = truststore.check(&issue(&citizen_card(), &issuer), at(5)).unwrap();
+        let list = |day| Some(Freshness { next_update: at(day) });
+        let entry = || {
+            Some(RevokedCertificate { serial: checked.certificate().serial.clone(), since: at(1), reason: 1 })
+        };
+        let day = SignedDuration::from_hours(24);
+        let rows = [
+            ("on no list", list(6), None, SignedDuration::ZERO, true),
+            ("on the list", list(6), entry(), SignedDuration::ZERO, false),
+            ("on a stale list", list(1), entry(), SignedDuration::ZERO, false),
+            ("no list", None, None, SignedDuration::ZERO, false),
+            ("a stale list", list(4), None, SignedDuration::ZERO, false),
+            ("a stale list within the grace", list(4), None, day, true),
+        ];
+        for (what, list, entry, grace, good) in rows {
+            let status = Status { list, entry };
+            assert_eq!(checked.clone().not_revoked(&status, at(5), grace).is_ok(), good, "{what}");
+        }
+    }
+
+    #[test]
+    fn serials_are_written_without_leading_zeros() {
+        for (raw, hex) in [(&[0, 0x0a, 0xff][..], "aff"), (&[0][..], "0"), (&[0x10][..], "10")] {
+            assert_eq!(serial_hex(raw), hex);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            use base64::Engine as _;
+            let (pem, _) = authority("x");
+            let issuers = vec![pin(&pem, Kind::Citizen, false)];
+            let truststore = Truststore::new(pem.as_bytes(), IssuerProfiles { issuers }).unwrap();
+            let body = base64::engine::general_purpose::STANDARD.encode(&bytes);
+            let text = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+            prop_assert!(truststore.check(&text, at(5)).is_err());
+            prop_assert!(truststore.check(&String::from_utf8_lossy(&bytes), at(5)).is_err());
+        }
+    }
+}
