@@ -226,26 +226,18 @@ impl Door {
         telemetry::note_actor(&presented.subject);
         let required = |reason: &str| Problem::new(Code::SessionRequired).because(reason);
         let (session, caller, generation, people) = match &presented.subject {
-            Subject::Person(id) if others.is_empty() => {
-                let (session, person) = futures_util::future::try_join(
-                    self.sessions.get(&presented.subject, &presented.id),
-                    self.accounts.person(id),
-                )
-                .await?;
-                let person = person.ok_or_else(|| required("nobody"))?;
-                let generation = person.generation;
-                (
-                    session,
-                    person.in_service().ok().map(|p| Caller::Person(Box::new(p))),
-                    generation,
-                    HashMap::new(),
-                )
-            }
             Subject::Person(id) => {
-                let ids: Vec<&PersonId> = std::iter::once(id).chain(others.iter().copied()).collect();
-                let (session, people) = futures_util::future::try_join(
+                let people = async {
+                    if others.is_empty() {
+                        let person = self.accounts.person(id).await?;
+                        return Ok(person.map(|person| (id.clone(), person)).into_iter().collect());
+                    }
+                    let ids: Vec<&PersonId> = std::iter::once(id).chain(others.iter().copied()).collect();
+                    self.accounts.people(&ids).await
+                };
+                let (session, people): (_, HashMap<PersonId, Person>) = futures_util::future::try_join(
                     self.sessions.get(&presented.subject, &presented.id),
-                    self.accounts.people(&ids),
+                    people,
                 )
                 .await?;
                 let person = people.get(id).cloned().ok_or_else(|| required("nobody"))?;
