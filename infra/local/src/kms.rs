@@ -15,7 +15,7 @@ use aws_lc_rs::{digest, hmac, rand};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::files;
 use crate::permissions::{Call, calls};
 use crate::template::Physical;
-use crate::traffic::{Service, Traffic};
+use crate::traffic::{Service, Traffic, service_answer};
 
 /// What kind of key the template asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -694,17 +694,7 @@ async fn answer(State(kms): State<Kms>, headers: HeaderMap, body: Bytes) -> Resp
         }
     };
     tracing::debug!(service = "kms", operation, status = status.as_u16(), code, "aws call");
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    if let Some(code) = code {
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
-    }
-    response
+    service_answer(status, "application/x-amz-json-1.1", body, code)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::files;
 use crate::permissions::{Call, calls};
 use crate::stack::ACCOUNT;
-use crate::traffic::{Service, Traffic};
+use crate::traffic::{Service, Traffic, service_answer};
 
 /// SES with its outbox folder. Clones are the same service.
 #[derive(Debug, Clone)]
@@ -237,17 +237,7 @@ async fn answer(State(ses): State<Ses>, headers: HeaderMap, body: Bytes) -> Resp
         Err(refusal) => (refusal.status, Some(refusal.code), json!({ "message": refusal.message })),
     };
     tracing::debug!(service = "ses", operation = "SendEmail", status = status.as_u16(), code, "aws call");
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    if let Some(code) = code {
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
-    }
-    response
+    service_answer(status, "application/json", body.to_string(), code)
 }
 
 #[cfg(test)]

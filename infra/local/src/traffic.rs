@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::permissions::{Call, Denial, Permissions, access_key};
 
@@ -145,6 +146,26 @@ impl Traffic {
         }
         Some(response)
     }
+}
+
+/// An answer as AWS's services give it: with a request id, and with the error's code where it is one.
+pub(crate) fn service_answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+    code: Option<&'static str>,
+) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(code) = code {
+        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+    }
+    response
 }
 
 #[cfg(test)]
