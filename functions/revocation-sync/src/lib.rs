@@ -1,0 +1,1 @@
+//! Brings the revocations table to the issuers' lists, on a schedule.
