@@ -20,6 +20,42 @@ impl Verified {
     }
 }
 
+/// Which of an issuer's certificates a list speaks for: all of them, or those that name one distribution point.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Scope(String);
+
+impl Scope {
+    /// All certificates of the issuer.
+    pub fn full() -> Self {
+        Self("full".to_owned())
+    }
+
+    /// Those that name this distribution point: 32 hexadecimal digits of SHA-256 over its GeneralName, DER.
+    pub fn of_point(general_name: &[u8]) -> Self {
+        let digest = digest::digest(&digest::SHA256, general_name);
+        Self(digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// `full`, or the 32 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One certificate of a path below the trust anchor, as far as revocation is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The key that issued it.
+    pub issuer: IssuerId,
+    /// Its serial number, as [`serial_hex`] writes it.
+    pub serial: String,
+    /// The lists that may speak for it: the full one, then those of the distribution points that it names, at most 8.
+    pub scopes: Vec<Scope>,
+    /// Whether it is a CA's certificate.
+    pub is_ca: bool,
+}
+
 /// An issuer's list as far as a sign-in needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {

@@ -162,7 +162,7 @@ enum RevocationsCommand {
     Import {
         /// The list, PEM or DER, as the issuer publishes it.
         file: PathBuf,
-        /// The folder with truststore.pem and issuers.json.
+        /// The folder with truststore.pem and issuers.toml.
         #[arg(long, value_name = "DIR", default_value = "infra/truststore")]
         truststore: PathBuf,
     },

@@ -19,7 +19,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use shared::certificate::{IssuerProfile, IssuerProfiles, Kind};
+use shared::certificate::Kind;
 use time::OffsetDateTime;
 
 use crate::files::{self, FileError};
@@ -138,7 +138,7 @@ impl Pki {
         self.data.join("pki/server/ca.pem")
     }
 
-    /// The folder with `truststore.pem` and `issuers.json`.
+    /// The folder with `truststore.pem` and `issuers.toml`.
     #[must_use]
     pub fn truststore_folder(&self) -> PathBuf {
         self.data.join("truststore")
@@ -175,25 +175,27 @@ impl Pki {
 
     fn write_truststore(&self) -> Result<(), PkiError> {
         let mut bundle = String::new();
-        let mut issuers = Vec::new();
+        let mut issuers = String::new();
         for kind in KINDS {
             let folder = self.folder(kind);
             for name in ["root.pem", "issuing.pem"] {
                 bundle.push_str(&files::read_text(&folder.join(name))?);
             }
             let issuing = self.issuing(kind)?;
-            issuers.push(IssuerProfile {
-                certificate_sha256: hex::encode(digest::digest(&digest::SHA256, &issuing.certificate)),
-                kind,
-                name: format!("{} (test)", place(kind).1),
-                directory_attributes_required: false,
-            });
+            let fingerprint = hex::encode(digest::digest(&digest::SHA256, &issuing.certificate));
+            let (word, name, _) = place(kind);
+            let list = self.revocation_list(kind);
+            // Relative to the truststore's folder, which lies beside the CAs'.
+            let list = Path::new("..").join(list.strip_prefix(&self.data).unwrap_or(&list));
+            issuers.push_str(&format!(
+                "[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\nname = \"{name} (test)\"\nkind = \"{word}\"\n\
+                 crl = [{:?}]\n\n",
+                list.to_string_lossy(),
+            ));
         }
         let folder = self.truststore_folder();
         files::write(&folder.join("truststore.pem"), bundle.as_bytes())?;
-        let issuers = serde_json::to_vec_pretty(&IssuerProfiles { issuers })
-            .map_err(|_| PkiError::Damaged { path: folder.join("issuers.json") })?;
-        Ok(files::write(&folder.join("issuers.json"), &issuers)?)
+        Ok(files::write(&folder.join("issuers.toml"), issuers.as_bytes())?)
     }
 
     /// A server certificate for one of the [`HOSTS`]; it also names `localhost` and `127.0.0.1`.
