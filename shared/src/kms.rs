@@ -130,6 +130,26 @@ impl Kms {
         data_key
     }
 
+    /// Unwraps the data key of a sealed email ([`DataKey::wrapped_in`]).
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn unwrap_email_key(&self, key: &str, wrapped: Vec<u8>) -> Result<DataKey, KmsError> {
+        let answer = self
+            .client
+            .decrypt()
+            .key_id(key)
+            .ciphertext_blob(Blob::new(wrapped.clone()))
+            .encryption_context("purpose", PURPOSE_ACCOUNT_EMAIL)
+            .send()
+            .await
+            .map_err(KmsError::of)?;
+        let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
+        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError(error.to_string()));
+        plaintext.zeroize();
+        data_key
+    }
+
     /// Encrypts an initial password and where to mail it, for one reset.
     ///
     /// # Errors

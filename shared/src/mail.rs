@@ -1,9 +1,11 @@
-//! What the mails say. Bilingual, as text and as HTML, without remote content and without personal data but the
-//! password that the mail is for.
+//! What the mails say. Bilingual, as text and as HTML, without remote content and without personal data but what the mail
+//! is for: an initial password, or which card a notice is about.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use crate::language::Language;
+use crate::notice::{Notice, RevocationReason};
 use crate::password::Password;
 
 /// A mail's content.
@@ -17,7 +19,7 @@ pub struct Content {
     pub html: String,
 }
 
-/// What the mail with an initial password says of its surroundings.
+/// What a mail says of its surroundings.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// The portal host's origin.
@@ -26,28 +28,39 @@ pub struct Surroundings {
     pub helpdesk_contact: Option<String>,
 }
 
-/// The mail that brings an initial password (貳、2、(1)): what it is, until when, what to do, and that nobody asks for it.
-/// In the text part the password stands alone on its line, so that it can be copied.
-pub fn initial_password(password: &Password, expires_at: Timestamp, around: &Surroundings) -> Content {
-    let password = password.reveal();
-    let url = &around.portal_origin;
+impl Surroundings {
+    /// How to reach the helpdesk.
+    fn help(&self, language: Language) -> String {
+        match (language, &self.helpdesk_contact) {
+            (Language::ZhTw, Some(contact)) => format!("客服人員：{contact}"),
+            (Language::En, Some(contact)) => format!("Helpdesk: {contact}"),
+            (Language::ZhTw, None) => "如有疑問，請洽貴機關人事人員或客服人員。".to_owned(),
+            (Language::En, None) => "Questions? Ask your HR or the helpdesk.".to_owned(),
+        }
+    }
+}
+
+/// A time as people in Taiwan read it, to the minute.
+fn in_taiwan(time: Timestamp) -> String {
     // Taiwan has had one offset without daylight saving since 1980.
-    let local = Offset::constant(8).to_datetime(expires_at);
-    let until = format!(
+    let local = Offset::constant(8).to_datetime(time);
+    format!(
         "{:04}-{:02}-{:02} {:02}:{:02}",
         local.year(),
         local.month(),
         local.day(),
         local.hour(),
         local.minute()
-    );
-    let (help_zh, help_en) = match &around.helpdesk_contact {
-        Some(contact) => (format!("客服人員：{contact}"), format!("Helpdesk: {contact}")),
-        None => (
-            "如有疑問，請洽貴機關人事人員或客服人員。".to_owned(),
-            "Questions? Ask your HR or the helpdesk.".to_owned(),
-        ),
-    };
+    )
+}
+
+/// The mail that brings an initial password (貳、2、(1)): what it is, until when, what to do, and that nobody asks for it.
+/// In the text part the password stands alone on its line, so that it can be copied.
+pub fn initial_password(password: &Password, expires_at: Timestamp, around: &Surroundings) -> Content {
+    let password = password.reveal();
+    let url = &around.portal_origin;
+    let until = in_taiwan(expires_at);
+    let (help_zh, help_en) = (around.help(Language::ZhTw), around.help(Language::En));
     let text = format!(
         "您的密碼已由人事人員或客服人員重設。這是您的初始密碼：\n\
          Your password was reset by HR or the helpdesk. This is your initial password:\n\
@@ -119,6 +132,298 @@ pub fn initial_password(password: &Password, expires_at: Timestamp, around: &Sur
         text,
         html,
     }
+}
+
+/// The mail of a notice: what happened to which card, when, why, what that ended, and what to do. It asks for nothing, and
+/// no link waits to be clicked, so that nobody learns to follow a mail like it.
+pub fn notice(notice: &Notice, queued_at: Timestamp, around: &Surroundings) -> Content {
+    let [zh, en] = [Language::ZhTw, Language::En].map(|language| match notice {
+        Notice::CardRevoked { issuer_name, number_tail, since, reason } => {
+            let card = Card { issuer_name, number_tail };
+            if *reason == RevocationReason::CertificateHold {
+                card_on_hold(language, &card, *since, around)
+            } else {
+                card_revoked(language, &card, *since, *reason, around)
+            }
+        }
+        Notice::CardUnbound { issuer_name, number_tail } => {
+            card_unbound(language, &Card { issuer_name, number_tail }, queued_at, around)
+        }
+    });
+    let text = format!(
+        "{}\n----------------------------------------\n\n{}",
+        zh.text(Language::ZhTw, around),
+        en.text(Language::En, around)
+    );
+    let html = format!(
+        r#"<!DOCTYPE html>
+<html lang="zh-TW">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>{title}</title></head>
+<body style="margin:0;padding:16px;font-family:'Noto Sans TC','Microsoft JhengHei','PingFang TC',sans-serif;line-height:1.6">
+<table role="presentation" width="100%" style="max-width:600px;margin:0 auto;border-collapse:collapse">
+<tr><td lang="zh-TW">
+{zh_html}</td></tr>
+<tr><td lang="en" style="border-top:1px solid #888888">
+{en_html}</td></tr>
+</table>
+</body>
+</html>
+"#,
+        title = escape(&format!("{} {}", zh.title, en.title)),
+        zh_html = zh.html(Language::ZhTw, around),
+        en_html = en.html(Language::En, around),
+    );
+    Content {
+        subject: format!("公務人員登入服務：{} | Civil Service Sign-in: {}", zh.title, en.title),
+        text,
+        html,
+    }
+}
+
+/// A card as its holder knows it.
+struct Card<'a> {
+    issuer_name: &'a str,
+    number_tail: &'a str,
+}
+
+impl Card<'_> {
+    fn fact(&self, language: Language) -> (&'static str, String) {
+        let Self { issuer_name, number_tail } = self;
+        match language {
+            Language::ZhTw => ("卡片", format!("{issuer_name}，卡號末四碼 {number_tail}")),
+            Language::En => ("Card", format!("{issuer_name}, number ending in {number_tail}")),
+        }
+    }
+}
+
+/// A notice in one language.
+struct Told {
+    /// What happened, in a few words: heading and part of the subject.
+    title: &'static str,
+    /// What happened, and what it ended.
+    opening: &'static str,
+    /// Which card, when, why.
+    facts: Vec<(&'static str, String)>,
+    /// What to do.
+    steps: Vec<String>,
+}
+
+impl Told {
+    /// "What to do", and what nobody asks for.
+    fn fixed(language: Language) -> (&'static str, &'static str) {
+        match language {
+            Language::ZhTw => (
+                "接下來",
+                "這封信只是通知。任何人（包括人事人員及客服人員）都不會向您索取密碼或憑證密碼（PIN 碼）。",
+            ),
+            Language::En => (
+                "What to do",
+                "This mail only tells you. Nobody, HR and helpdesk included, will ever ask you for your password or your \
+                 card's PIN.",
+            ),
+        }
+    }
+
+    fn text(&self, language: Language, around: &Surroundings) -> String {
+        let colon = match language {
+            Language::ZhTw => "：",
+            Language::En => ": ",
+        };
+        let (next, caution) = Self::fixed(language);
+        let facts: String =
+            self.facts.iter().map(|(name, value)| format!("{name}{colon}{value}\n")).collect();
+        let steps: String =
+            self.steps.iter().zip(1..).map(|(step, number)| format!("{number}. {step}\n")).collect();
+        let help = around.help(language);
+        let heading = colon.trim_end();
+        format!("{}\n\n{facts}\n{next}{heading}\n{steps}\n{caution}\n\n{help}\n", self.opening)
+    }
+
+    fn html(&self, language: Language, around: &Surroundings) -> String {
+        let (next, caution) = Self::fixed(language);
+        let facts: String = self
+            .facts
+            .iter()
+            .map(|(name, value)| {
+                format!(
+                    "<tr><th scope=\"row\" style=\"text-align:left;vertical-align:top;padding:2px 16px 2px 0;\
+                     white-space:nowrap;font-weight:normal\">{}</th><td style=\"padding:2px 0\"><strong>{}</strong></td></tr>\n",
+                    escape(name),
+                    escape(value)
+                )
+            })
+            .collect();
+        let steps: String = self.steps.iter().map(|step| format!("<li>{}</li>\n", escape(step))).collect();
+        format!(
+            "<h1 style=\"font-size:20px\">{}</h1>\n<p>{}</p>\n<table style=\"border-collapse:collapse\">\n{facts}</table>\n\
+             <h2 style=\"font-size:18px\">{next}</h2>\n<ol>\n{steps}</ol>\n<p>{caution}</p>\n<p>{}</p>\n",
+            escape(self.title),
+            escape(self.opening),
+            escape(&around.help(language))
+        )
+    }
+}
+
+fn card_revoked(
+    language: Language,
+    card: &Card<'_>,
+    since: Timestamp,
+    reason: RevocationReason,
+    around: &Surroundings,
+) -> Told {
+    let since = in_taiwan(since);
+    let fact = card.fact(language);
+    let why = reason_in_words(reason, language).map(str::to_owned);
+    match language {
+        Language::ZhTw => Told {
+            title: "您的卡片已廢止",
+            opening: "發卡單位已廢止您的憑證 IC 卡，這張卡不能再用來登入；以這張卡開啟的登入都已結束。",
+            facts: [fact, ("廢止時間", format!("{since}（臺灣時間）"))]
+                .into_iter()
+                .chain(why.map(|why| ("廢止原因", why)))
+                .collect(),
+            steps: vec![
+                "若是您自己申請廢止或換發：不必再做什麼。".to_owned(),
+                "若您沒有申請：請立即通知客服人員，並請發卡單位查明。".to_owned(),
+                "需要新卡時，自然人憑證請向 MOICA 內政部憑證管理中心申請，機關憑證請向 GCA 政府憑證管理中心申請。\
+                 卡號不變的新卡可以直接登入；卡號不同的新卡第一次登入時，會請您再輸入自訂帳號或身分證字號。"
+                    .to_owned(),
+                meanwhile(language, around),
+            ],
+        },
+        Language::En => Told {
+            title: "your card was revoked",
+            opening: "Its issuer has revoked your card. It can no longer sign in, and every session that was opened with it \
+                      has ended.",
+            facts: [fact, ("Revoked", format!("{since} (Taiwan time)"))]
+                .into_iter()
+                .chain(why.map(|why| ("Reason", why)))
+                .collect(),
+            steps: vec![
+                "If you asked for this, or for a new card: there is nothing more to do.".to_owned(),
+                "If you did not: tell the helpdesk at once, and ask the issuer why.".to_owned(),
+                "For a new card, ask MOICA (citizen certificates) or GCA (organization certificates). A new card with the \
+                 same number signs in right away; one with another number asks for your custom account or national ID \
+                 the first time."
+                    .to_owned(),
+                meanwhile(language, around),
+            ],
+        },
+    }
+}
+
+fn card_on_hold(language: Language, card: &Card<'_>, since: Timestamp, around: &Surroundings) -> Told {
+    let since = in_taiwan(since);
+    let fact = card.fact(language);
+    match language {
+        Language::ZhTw => Told {
+            title: "您的卡片已暫停使用",
+            opening: "發卡單位已暫停（停用）您的憑證 IC 卡，目前不能用來登入；以這張卡開啟的登入都已結束。",
+            facts: vec![fact, ("暫停時間", format!("{since}（臺灣時間）"))],
+            steps: vec![
+                "若是您自己申請停用：不必再做什麼。向發卡單位申請恢復使用（復用）之後，這張卡即可再登入。".to_owned(),
+                "若您沒有申請：請立即通知客服人員，並請發卡單位查明（自然人憑證為 MOICA 內政部憑證管理中心，\
+                 機關憑證為 GCA 政府憑證管理中心）。"
+                    .to_owned(),
+                meanwhile(language, around),
+            ],
+        },
+        Language::En => Told {
+            title: "your card was put on hold",
+            opening: "Its issuer has put your card on hold. For now it cannot sign in, and every session that was opened \
+                      with it has ended.",
+            facts: vec![fact, ("On hold since", format!("{since} (Taiwan time)"))],
+            steps: vec![
+                "If you asked for this: there is nothing more to do. Once the issuer lifts the hold at your request, the \
+                 card signs in again."
+                    .to_owned(),
+                "If you did not: tell the helpdesk at once, and ask the issuer why (MOICA for citizen certificates, GCA \
+                 for organization certificates)."
+                    .to_owned(),
+                meanwhile(language, around),
+            ],
+        },
+    }
+}
+
+fn card_unbound(language: Language, card: &Card<'_>, at: Timestamp, around: &Surroundings) -> Told {
+    let at = in_taiwan(at);
+    let fact = card.fact(language);
+    let url = &around.portal_origin;
+    match language {
+        Language::ZhTw => Told {
+            title: "您的帳號已解除一張卡片的綁定",
+            opening: "您自己或客服人員已解除這張憑證 IC 卡與您帳號的綁定，這張卡不能再直接登入您的帳號；\
+                      您在其他裝置上的登入也已結束。",
+            facts: vec![fact, ("解除時間", format!("{at}（臺灣時間）"))],
+            steps: vec![
+                "若是您自己解除，或您請客服人員解除：不必再做什麼。".to_owned(),
+                format!(
+                    "若不是：請立即自行在瀏覽器輸入網址 {url}，以自訂帳號與密碼登入並變更密碼，再通知客服人員。"
+                ),
+                "要再使用這張卡：以這張卡登入，再輸入自訂帳號或身分證字號，即重新綁定。".to_owned(),
+            ],
+        },
+        Language::En => Told {
+            title: "a card was unbound from your account",
+            opening: "You or the helpdesk have unbound this card from your account. It no longer signs in to it by itself, \
+                      and your sessions on other devices have ended.",
+            facts: vec![fact, ("Unbound", format!("{at} (Taiwan time)"))],
+            steps: vec![
+                "If you did this, or asked the helpdesk to: there is nothing more to do.".to_owned(),
+                format!(
+                    "If not: type {url} into your browser at once, sign in with your custom account and password, change \
+                     the password, and tell the helpdesk."
+                ),
+                "To use the card again: sign in with it and enter your custom account or national ID, which binds it \
+                 again."
+                    .to_owned(),
+            ],
+        },
+    }
+}
+
+/// How to sign in without the card.
+fn meanwhile(language: Language, around: &Surroundings) -> String {
+    let url = &around.portal_origin;
+    match language {
+        Language::ZhTw => format!("在這之前，請自行在瀏覽器輸入網址 {url}，以自訂帳號與密碼登入。"),
+        Language::En => {
+            format!(
+                "Until then, type {url} into your browser and sign in with your custom account and password."
+            )
+        }
+    }
+}
+
+/// A reason code (RFC 5280 section 5.3.1) as somebody without knowledge of certificates reads it; nothing for codes that say
+/// nothing.
+fn reason_in_words(reason: RevocationReason, language: Language) -> Option<&'static str> {
+    let (zh, en) = match reason {
+        RevocationReason::Unspecified
+        | RevocationReason::CertificateHold
+        | RevocationReason::RemoveFromCrl => return None,
+        RevocationReason::KeyCompromise => (
+            "卡片可能遺失，或卡片內的金鑰可能已被他人取得。",
+            "The card may be lost, or somebody else may have got hold of its key.",
+        ),
+        RevocationReason::CaCompromise | RevocationReason::AaCompromise => {
+            ("發卡單位的金鑰可能已被他人取得。", "Somebody else may have got hold of the issuer's key.")
+        }
+        RevocationReason::AffiliationChanged => (
+            "卡片上的資料（例如姓名或所屬單位）已變更。",
+            "What the card says of you, such as your name or organization, has changed.",
+        ),
+        RevocationReason::Superseded => ("已有新的憑證取代。", "A new certificate has replaced it."),
+        RevocationReason::CessationOfOperation => ("這張卡不再使用。", "The card is no longer in use."),
+        RevocationReason::PrivilegeWithdrawn => {
+            ("發卡單位已取消這張卡的使用資格。", "The issuer has withdrawn the right to use the card.")
+        }
+    };
+    Some(match language {
+        Language::ZhTw => zh,
+        Language::En => en,
+    })
 }
 
 /// Text for HTML.

@@ -1,13 +1,15 @@
-//! Sends the outbox: started by the stream of the mail table, one record for each reset.
+//! Sends the outbox: started by the stream of the mail table, one record for each reset and each notice.
 //!
-//! Each mail is leased (so that of two dispatchers one sends), decrypted in memory, sent, and noted as sent, when its
+//! Each mail is leased (so that of two dispatchers one sends), composed in memory, sent, and noted as sent, when a
 //! ciphertext goes. What fails and may pass is reported back, and the stream delivers it again, with backoff, and in the end
 //! to the dead-letter queue. A crash at any point loses nothing: a lease runs out, and the stream delivers again. A duplicate
 //! is possible only between SES's acceptance and the note of it, and has the same `Message-ID`.
 //!
-//! This function can read no account: all that it knows of a person is in the mail's ciphertext.
+//! All that a reset's mail needs is in its ciphertext. A notice names a person, of whose account this function reads where
+//! they are reached, and nothing else. [`handler`] is the edge, `message` what is sent.
 
 pub mod handler;
+mod message;
 
 use shared::clock::Clock;
 use shared::environment::{Environment, StartError};
@@ -15,12 +17,14 @@ use shared::kms::Kms;
 use shared::lambda::Function;
 use shared::mail::Surroundings;
 use shared::ses::Mailer;
+use shared::store::accounts::Accounts;
 use shared::store::outbox::Outbox;
 use shared::{aws, store};
 
 /// The step.
 pub struct EmailDispatch {
     outbox: Outbox,
+    accounts: Accounts,
     kms: Kms,
     secrets_key: String,
     mailer: Mailer,
@@ -45,6 +49,7 @@ impl EmailDispatch {
     pub async fn start(environment: &Environment) -> Result<Self, StartError> {
         let mut settings = environment.settings();
         let mail = settings.required("MAIL_TABLE");
+        let accounts = settings.required("ACCOUNTS_TABLE");
         let secrets_key = settings.required("SECRETS_KEY");
         let from = settings.required("MAIL_FROM");
         let name = settings.optional("MAIL_FROM_NAME");
@@ -59,7 +64,8 @@ impl EmailDispatch {
         let client = store::client(environment, &config);
         store::connect(&client, &mail, false).await?;
         Ok(Self {
-            outbox: Outbox::new(client, mail),
+            outbox: Outbox::new(client.clone(), mail),
+            accounts: Accounts::new(client, accounts),
             kms: Kms::new(environment, &config),
             secrets_key,
             mailer,

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Item, StoreError, from_item, number, pk, text};
 use crate::custom_account::CustomAccount;
+use crate::notice::Contact;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential, Person, Role, Service};
 use crate::pseudonym::{CardId, PersonId, TailDigest};
@@ -165,6 +166,28 @@ impl Accounts {
     /// [`StoreError`].
     pub async fn person(&self, id: &PersonId) -> Result<Option<Person>, StoreError> {
         self.get(person_key(id)).await?.map(person_from).transpose()
+    }
+
+    /// Where a person is reached: of all that is known of them, this alone is read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn contact(&self, id: &PersonId) -> Result<Option<Contact>, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", text(person_key(id)))
+            .projection_expression("service, email_sealed")
+            .consistent_read(true);
+        let Some(mut item) = read.send().await?.item else { return Ok(None) };
+        let email_sealed = match item.remove("email_sealed") {
+            Some(AttributeValue::B(sealed)) => Some(sealed.into_inner()),
+            _ => None,
+        };
+        let service = item.remove("service").unwrap_or(AttributeValue::Null(true));
+        let service = serde_dynamo::from_attribute_value(service).map_err(unreadable)?;
+        Ok(Some(Contact { service, email_sealed }))
     }
 
     /// Several people, in one read.

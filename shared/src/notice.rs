@@ -1,0 +1,119 @@
+//! Notices: mails that tell a person of something that happened to the account. A notice carries no secret, no address and
+//! no name: the outbox keeps it in clear, and [`crate::mail`] puts it into words when it is sent.
+//!
+//! # Adding a notice
+//! 1. A variant of [`Notice`], its fields what the person needs to recognize what happened, and no more.
+//! 2. Its words in [`crate::mail`], in both languages, with a snapshot of the whole mail.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::person::Service;
+
+/// How long a notice may wait to be sent. Later it would tell of something that the person has long met otherwise, and
+/// frighten more than it helps.
+const LIFE: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// What a person is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// A card of theirs was revoked, or put on hold, by its issuer; the sessions that were opened with it have ended.
+    CardRevoked {
+        /// The issuing CA's name, as `issuers.toml` has it.
+        issuer_name: String,
+        /// The last four digits of the card's number (subject serial number).
+        number_tail: String,
+        /// Since when, by the issuer's list.
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        since: Timestamp,
+        /// Why, by the issuer's list (RFC 5280 section 5.3.1).
+        reason: RevocationReason,
+    },
+    /// A card of theirs was unbound from the account, by themselves or by the helpdesk.
+    CardUnbound {
+        /// The issuing CA's name, as `issuers.toml` has it.
+        issuer_name: String,
+        /// The last four digits of the card's number (subject serial number).
+        number_tail: String,
+    },
+}
+
+/// Why a certificate was revoked (RFC 5280 section 5.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReason {
+    /// None given.
+    #[default]
+    Unspecified,
+    /// The holder's key is, or may be, in other hands.
+    KeyCompromise,
+    /// The issuer's key is, or may be, in other hands.
+    CaCompromise,
+    /// The holder's name or affiliation has changed.
+    AffiliationChanged,
+    /// Another certificate takes its place.
+    Superseded,
+    /// It is not needed any more.
+    CessationOfOperation,
+    /// On hold; may come back.
+    CertificateHold,
+    /// Taken off the list.
+    RemoveFromCrl,
+    /// A privilege in it was withdrawn.
+    PrivilegeWithdrawn,
+    /// The key of the authority for its attributes is, or may be, in other hands.
+    AaCompromise,
+}
+
+/// Why a mail will never be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Undeliverable {
+    /// SES refuses it for good.
+    #[error("SES refuses this mail")]
+    Refused,
+    /// It was tried as often as the stream delivers it.
+    #[error("tried too often")]
+    GivenUp,
+    /// A notice that nobody could send for [`LIFE`].
+    #[error("a notice that is too old")]
+    TooOld,
+    /// The person has never activated, and so has given no address.
+    #[error("the person has no email address")]
+    NoAddress,
+    /// The person is in the personnel directory no more, or has departed.
+    #[error("the person is gone")]
+    PersonGone,
+    /// The address does not open: it was sealed for another record, or is damaged.
+    #[error("the address cannot be opened")]
+    AddressUnreadable,
+}
+
+/// Where a person is reached, as their item has it: the address is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// In service or departed.
+    pub service: Service,
+    /// The address of the activation, sealed under the person's record name.
+    pub email_sealed: Option<Vec<u8>>,
+}
+
+/// The sealed address that a notice goes to.
+///
+/// # Errors
+/// [`Undeliverable`]: too old, nobody there any more, no address.
+pub fn deliverable(
+    contact: Option<Contact>,
+    queued_at: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<u8>, Undeliverable> {
+    if now.duration_since(queued_at) > LIFE {
+        return Err(Undeliverable::TooOld);
+    }
+    match contact {
+        None | Some(Contact { service: Service::Departed, .. }) => Err(Undeliverable::PersonGone),
+        Some(Contact { email_sealed: None, .. }) => Err(Undeliverable::NoAddress),
+        Some(Contact { email_sealed: Some(sealed), .. }) => Ok(sealed),
+    }
+}
