@@ -4,7 +4,7 @@
 //! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`] and [`ses`] the services behind the
 //! functions. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
 //! scheduled functions fill, and [`mailbox`] shows the mails. [`client`]
-//! makes browsers for tests.
+//! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed.
 //!
 //! What the functions decide is not here: the stand-in knows no rule of the manual.
 //!
@@ -32,4 +32,5 @@ pub mod stack;
 pub mod stream;
 pub mod template;
 pub mod traffic;
+pub mod truststore;
 pub mod walkthrough;

@@ -199,7 +199,8 @@ fn client_certificate(der: &[u8]) -> Option<Value> {
     }))
 }
 
-fn pem(der: &[u8]) -> String {
+/// A certificate in PEM, without a line break at its end.
+pub(crate) fn pem(der: &[u8]) -> String {
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
     for line in BASE64.encode(der).as_bytes().chunks(64) {
         text.push_str(&String::from_utf8_lossy(line));

@@ -1,0 +1,81 @@
+//! The command line, a module a command. A new one gets a module here, a variant of [`Command`] and a line in [`run`].
+
+mod card;
+mod revocations;
+mod roster;
+mod serve;
+mod truststore;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use local::walkthrough;
+
+use self::card::Card;
+use self::revocations::Revocations;
+use self::roster::Roster;
+use self::serve::Serve;
+use self::truststore::Truststore;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A file cannot be read.
+const UNREADABLE: u8 = 2;
+
+/// First sign-in and account activation, on this machine: the local stand-in for AWS.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings everything up on loopback (the default).
+    Serve(Serve),
+    /// Issues and revokes test cards.
+    #[command(subcommand)]
+    Card(Card),
+    /// Loads the personnel directory.
+    #[command(subcommand)]
+    Roster(Roster),
+    /// Loads revocation lists.
+    #[command(subcommand)]
+    Revocations(Revocations),
+    /// Makes the bundle of CAs that cards may chain to.
+    #[command(subcommand)]
+    Truststore(Truststore),
+    /// Performs the manual's steps against a stand-in of its own; fails when one deviates.
+    Walkthrough,
+}
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        None => wait(serve::serve(cli.serve)),
+        Some(Command::Serve(options)) => wait(serve::serve(options)),
+        Some(Command::Card(command)) => card::run(command),
+        Some(Command::Roster(command)) => wait(roster::run(command)),
+        Some(Command::Revocations(command)) => wait(revocations::run(command)),
+        Some(Command::Truststore(command)) => truststore::run(&command),
+        Some(Command::Walkthrough) => wait(walkthrough()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Waits for a command that does more than one thing at once.
+fn wait(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Runtime::new()?.block_on(command)
+}
+
+async fn walkthrough() -> Result<ExitCode, Failure> {
+    let steps = walkthrough::perform(|line| println!("{line}")).await?;
+    println!("{} steps, {} deviate", steps.performed, steps.deviating);
+    Ok(if steps.deviating == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,124 @@
+//! `serve`: the stand-in, until it is told to stop.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use local::log;
+use local::pki::card::PIN;
+use local::stack::{Options, Running, Stack};
+use serde_json::json;
+use shared::clock::Clock;
+
+use super::{Failure, roster};
+
+/// What to bring up.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The directory for database, keys, PKI, cards, mail and logs.
+    #[arg(long, value_name = "DIR", default_value = ".local")]
+    data: PathBuf,
+    /// Keeps the database in memory.
+    #[arg(long)]
+    memory: bool,
+    /// The portal host's address; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    portal: SocketAddr,
+    /// The card host's address.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8444")]
+    card: SocketAddr,
+    /// The mailbox's address.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8025")]
+    mailbox: SocketAddr,
+    /// A roster to load at the start, in place of the sample.
+    #[arg(long, value_name = "FILE")]
+    roster: Option<PathBuf>,
+    /// Calls the functions through `cargo lambda watch` at this URL.
+    #[arg(long, value_name = "URL")]
+    functions: Option<String>,
+    /// Prints one line of JSON when ready: URLs and absolute paths.
+    #[arg(long)]
+    ready_json: bool,
+}
+
+/// Serves.
+pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
+    log::start(&options.data.join("log"), Clock::system().now());
+    let roster = options.roster.clone();
+    let running = Stack::start(Options {
+        memory: options.memory,
+        portal: options.portal,
+        card: options.card,
+        mailbox: options.mailbox,
+        roster: options.roster,
+        functions: options.functions,
+        ..Options::new(options.data)
+    })
+    .await?;
+    if let (Some(path), Some(imported)) = (&roster, &running.imported) {
+        roster::tell_refused(path, imported);
+    }
+    let text = if options.ready_json { ready_line(&running) } else { summary(&running) };
+    let mut stdout = std::io::stdout().lock();
+    // Nobody may be reading; that is no reason to end.
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    drop(stdout);
+    until_told_to_stop().await?;
+    running.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ready_line(running: &Running) -> String {
+    let ready = json!({
+        "portal_url": running.portal_url,
+        "card_url": running.card_url,
+        "mailbox_url": running.mailbox_url,
+        "server_ca": running.paths.server_ca,
+        "truststore": running.paths.truststore,
+        "cards_dir": running.paths.cards,
+    });
+    ready.to_string()
+}
+
+fn summary(running: &Running) -> String {
+    let Running { portal_url, card_url, mailbox_url, paths, .. } = running;
+    let (cards, ca, data) = (paths.cards.display(), paths.server_ca.display(), paths.data.display());
+    format!(
+        "
+  portal    {portal_url}
+  cards     {card_url}  (asks for a client certificate)
+  mailbox   {mailbox_url}
+  data      {data}
+
+  Let your browser trust {ca}
+  and import a card of {cards} (card.p12, PIN {PIN}):
+
+    wang-xiaoming   王小明  A123456789   first sign-in by card
+    hr-head         李人事  B210950397   may reset the employees of A02
+    hr-staff        陳助理  D111086163   may reset in A02 and A04
+    helpdesk        客示範  A210271541   may reset everyone
+    agency-a02      範例市政府            signs in as the agency
+
+  All cards: {cards}/README.txt
+  With curl: curl --cacert {ca} --cert {cards}/wang-xiaoming/certificate.pem \\
+               --key {cards}/wang-xiaoming/key.pem -H 'Accept: application/json' \\
+               '{card_url}/v1/login/certificate?challenge=…'
+
+  Ctrl-C ends it."
+    )
+}
+
+async fn until_told_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
