@@ -21,6 +21,10 @@ pub enum Action {
     PasswordChange,
     /// A sign-out.
     SignOut,
+    /// A bound card that came with a new certificate.
+    CardRenewal,
+    /// A card unbound from a person.
+    CardUnbinding,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

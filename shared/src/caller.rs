@@ -17,7 +17,7 @@ use crate::roster::Agency;
 use crate::scope::Actor;
 use crate::secret::Secret;
 use crate::session::{Carrier, Session, SessionPolicy, Subject};
-use crate::store::accounts::Accounts;
+use crate::store::accounts::{Accounts, KnownAgency};
 use crate::store::sessions::Sessions;
 use crate::telemetry;
 use crate::token::{PublicKey, Verifier};
@@ -216,7 +216,7 @@ impl Door {
     /// Lets in who presents a live session: session and person are read side by side, with `others` in the same read.
     ///
     /// # Errors
-    /// `session_required` when the session is not there, has ended, or its person departed.
+    /// `session_required` when the session is not there, has ended, its certificate was revoked, or its person departed.
     pub async fn admit(
         &self,
         presented: Presented,
@@ -225,7 +225,7 @@ impl Door {
     ) -> Result<Admitted, Problem> {
         telemetry::note_actor(&presented.subject);
         let required = |reason: &str| Problem::new(Code::SessionRequired).because(reason);
-        let (session, caller, generation, people) = match &presented.subject {
+        let (session, caller, generation, ended, people) = match &presented.subject {
             Subject::Person(id) => {
                 let people = async {
                     if others.is_empty() {
@@ -241,8 +241,9 @@ impl Door {
                 )
                 .await?;
                 let person = people.get(id).cloned().ok_or_else(|| required("nobody"))?;
-                let generation = person.generation;
-                (session, person.in_service().ok().map(|p| Caller::Person(Box::new(p))), generation, people)
+                let (generation, ended) = (person.generation, person.account.ended_certificates.clone());
+                let caller = person.in_service().ok().map(|p| Caller::Person(Box::new(p)));
+                (session, caller, generation, ended, people)
             }
             Subject::Agency(oid) => {
                 let people = async {
@@ -254,14 +255,16 @@ impl Door {
                     people,
                 )
                 .await?;
-                (session, agency.map(Caller::Agency), 0, people)
+                let KnownAgency { agency, ended_certificates } =
+                    agency.ok_or_else(|| required("no such agency"))?;
+                (session, Some(Caller::Agency(agency)), 0, ended_certificates, people)
             }
         };
         let session = session.ok_or_else(|| required("no such session"))?;
         if session.carrier != presented.carrier {
             return Err(required("presented in another way than it was given"));
         }
-        session.check(generation, now, &self.policy)?;
+        session.check(generation, &ended, now, &self.policy)?;
         let caller = caller.ok_or_else(|| required("departed"))?;
         let mut session = session;
         if session.needs_touch(now) {

@@ -3,8 +3,8 @@
 //!
 //! # What lives here
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
-//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`revocation`], [`identity`], [`scope`], [`ticket`], [`session`],
-//! [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
+//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`identity`], [`scope`], [`ticket`],
+//! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); and the rooms around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
 //!
@@ -21,6 +21,7 @@ pub mod audit;
 pub mod aws;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod caller;
+pub mod card;
 pub mod certificate;
 pub mod chance;
 pub mod clock;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::card::EndedCertificates;
 use crate::custom_account::CustomAccount;
 use crate::password::StoredHash;
-use crate::pseudonym::{PersonId, TailDigest};
+use crate::pseudonym::{CardId, PersonId, TailDigest};
 
 /// What a person may do beyond signing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,6 +80,10 @@ pub struct Account {
     pub email_masked: Option<String>,
     /// Hashes of earlier passwords, newest first.
     pub history: Vec<StoredHash>,
+    /// The cards that are bound to the person.
+    pub cards: BTreeSet<CardId>,
+    /// What ended with certificates of the person that were revoked.
+    pub ended_certificates: EndedCertificates,
 }
 
 /// A password, or what stands for one.

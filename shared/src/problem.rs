@@ -305,6 +305,7 @@ impl From<ticket::Refusal> for Problem {
         Self::new(match refusal {
             ticket::Refusal::Invalid => Code::TicketInvalid,
             ticket::Refusal::Expired => Code::TicketExpired,
+            ticket::Refusal::Revoked => Code::CertificateRevoked,
         })
         .because(refusal)
     }
@@ -329,7 +330,10 @@ impl From<revocation::Refusal> for Problem {
     fn from(refusal: revocation::Refusal) -> Self {
         Self::new(match refusal {
             revocation::Refusal::Revoked { .. } => Code::CertificateRevoked,
-            revocation::Refusal::NoList(_) | revocation::Refusal::Stale { .. } => Code::RevocationUnknown,
+            revocation::Refusal::NoList(_)
+            | revocation::Refusal::Stale { .. }
+            | revocation::Refusal::Unknown(_)
+            | revocation::Refusal::Silent(_) => Code::RevocationUnknown,
         })
         .because(refusal)
     }

@@ -47,7 +47,7 @@ pseudonym!(
     PersonId
 );
 pseudonym!(
-    /// A card's holder as its issuer knows them: (issuer, subject serial number).
+    /// A card: its holder as the issuer's family knows them, whatever certificate it has at the time.
     CardId
 );
 pseudonym!(
@@ -85,9 +85,11 @@ impl Pseudonymizer {
         TailDigest(self.digest("tail", &[person.as_str(), last_four]))
     }
 
-    /// The holder whom an issuing key calls `subject_serial_number`.
-    pub fn card(&self, issuer: &str, subject_serial_number: &str) -> CardId {
-        CardId(self.digest("card", &[issuer, subject_serial_number]))
+    /// The card of the holder whom the CAs of a family call `subject_serial_number`. A renewal keeps the number, and may come
+    /// of another generation of the CA, with another key: so not the key, but the family is part of it. An operator who
+    /// renames a family unbinds its cards.
+    pub fn card(&self, family: &str, subject_serial_number: &str) -> CardId {
+        CardId(self.digest("card", &[family, subject_serial_number]))
     }
 
     /// A typed identifier. Spellings of one identifier are one.

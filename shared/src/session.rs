@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::card::{EndedCertificates, Seen};
 use crate::pseudonym::PersonId;
 
 /// Who is signed in.
@@ -57,6 +58,39 @@ impl Method {
     }
 }
 
+/// What somebody has proved themselves with. Of a card it keeps which certificate it was and when the card host saw it: a
+/// revocation ends what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A smart card.
+    Card(Seen),
+    /// A password.
+    Password,
+}
+
+impl Proof {
+    /// The method's name.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Card(_) => Method::Card,
+            Self::Password => Method::Password,
+        }
+    }
+
+    /// The card's certificate.
+    pub fn seen(&self) -> Option<&Seen> {
+        match self {
+            Self::Card(seen) => Some(seen),
+            Self::Password => None,
+        }
+    }
+
+    /// Whether it was a certificate that was revoked since.
+    pub fn has_ended(&self, ended: &EndedCertificates) -> bool {
+        self.seen().is_some_and(|seen| ended.end(seen))
+    }
+}
+
 /// How the client presents the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,7 +127,7 @@ pub struct Session {
     /// How the client presents it.
     pub carrier: Carrier,
     /// What the sign-in was made with.
-    pub method: Method,
+    pub proof: Proof,
     /// When the sign-in was.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
@@ -102,21 +136,24 @@ pub struct Session {
     pub generation: u64,
 }
 
-/// The session has ended: by time, by a reset, by a departure.
+/// The session has ended: by time, by a reset, by a departure, by a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
     /// Not used for too long, or too old.
     #[error("its time is over")]
     Expired,
-    /// A reset, a password change or a departure ended it.
-    #[error("ended by a reset, a password change or a departure")]
+    /// A reset, a password change, a departure or an unbound card ended it.
+    #[error("ended by a reset, a password change, a departure or an unbound card")]
     Revoked,
+    /// The certificate that it was opened with was revoked.
+    #[error("its certificate was revoked")]
+    CertificateRevoked,
 }
 
 impl Session {
     /// A new session.
-    pub fn open(subject: Subject, carrier: Carrier, method: Method, generation: u64, now: Timestamp) -> Self {
-        Self { subject, carrier, method, created_at: now, last_used_at: now, generation }
+    pub fn open(subject: Subject, carrier: Carrier, proof: Proof, generation: u64, now: Timestamp) -> Self {
+        Self { subject, carrier, proof, created_at: now, last_used_at: now, generation }
     }
 
     /// When it ends unless it is used.
@@ -130,13 +167,22 @@ impl Session {
         self.created_at.checked_add(policy.absolute).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether it is live, the subject being of `generation` now.
+    /// Whether it is live, the subject being of `generation` now, and their certificates having `ended`.
     ///
     /// # Errors
     /// [`Ended`].
-    pub fn check(&self, generation: u64, now: Timestamp, policy: &SessionPolicy) -> Result<(), Ended> {
+    pub fn check(
+        &self,
+        generation: u64,
+        ended: &EndedCertificates,
+        now: Timestamp,
+        policy: &SessionPolicy,
+    ) -> Result<(), Ended> {
         if self.generation != generation {
             return Err(Ended::Revoked);
+        }
+        if self.proof.has_ended(ended) {
+            return Err(Ended::CertificateRevoked);
         }
         if now >= self.expires_at(policy) { Err(Ended::Expired) } else { Ok(()) }
     }
@@ -148,22 +194,31 @@ impl Session {
 
     /// Whether it was opened by a card within the last `window`: fresh enough to set a forgotten password.
     pub fn is_fresh_card(&self, now: Timestamp, window: SignedDuration) -> bool {
-        self.method == Method::Card && now.duration_since(self.created_at) < window
+        self.proof.method() == Method::Card && now.duration_since(self.created_at) < window
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::End;
+
+    fn start() -> Timestamp {
+        "2026-08-03T00:00:00Z".parse().unwrap()
+    }
+
+    fn seen(serial: &str) -> Seen {
+        Seen { certificate: format!("{}#{serial}", "a".repeat(64)).parse().unwrap(), at: start() }
+    }
+
+    fn opened(proof: Proof) -> Session {
+        Session::open(Subject::Agency("1.2.3".to_owned()), Carrier::Cookie, proof, 7, start())
+    }
 
     #[test]
     fn lifetimes() {
-        let start: Timestamp = "2026-08-03T00:00:00Z".parse().unwrap();
-        let at = |minutes| start + SignedDuration::from_mins(minutes);
-        let session = |last_used| Session {
-            last_used_at: at(last_used),
-            ..Session::open(Subject::Agency("1.2.3".to_owned()), Carrier::Cookie, Method::Card, 7, start)
-        };
+        let at = |minutes| start() + SignedDuration::from_mins(minutes);
+        let session = |last_used| Session { last_used_at: at(last_used), ..opened(Proof::Card(seen("1f"))) };
         let rows = [
             ("at once", session(0), 7, at(0), Ok(())),
             ("14 minutes idle", session(0), 7, at(14), Ok(())),
@@ -173,10 +228,31 @@ mod tests {
             ("after a reset", session(0), 8, at(0), Err(Ended::Revoked)),
         ];
         for (what, session, generation, now, expected) in rows {
-            assert_eq!(session.check(generation, now, &SessionPolicy::default()), expected, "{what}");
+            let none = EndedCertificates::default();
+            assert_eq!(session.check(generation, &none, now, &SessionPolicy::default()), expected, "{what}");
         }
         assert!(session(0).is_fresh_card(at(4), SignedDuration::from_mins(5)));
         assert!(!session(4).is_fresh_card(at(5), SignedDuration::from_mins(5)), "use does not make it fresh");
+        assert!(!opened(Proof::Password).is_fresh_card(at(0), SignedDuration::from_mins(5)));
+    }
+
+    #[test]
+    fn a_revocation_ends_the_sessions_of_its_certificate() {
+        let end = |seconds| {
+            let end = start() + SignedDuration::from_secs(seconds);
+            [(seen("1f").certificate, End { ended_at: end, revoked_at: start() })].into_iter().collect()
+        };
+        let rows = [
+            ("revoked after the sign-in", Proof::Card(seen("1f")), end(1), Err(Ended::CertificateRevoked)),
+            ("in the same moment", Proof::Card(seen("1f")), end(0), Err(Ended::CertificateRevoked)),
+            ("signed in after the suspension was lifted", Proof::Card(seen("1f")), end(-1), Ok(())),
+            ("another card of the same person", Proof::Card(seen("2f")), end(1), Ok(())),
+            ("their password", Proof::Password, end(1), Ok(())),
+        ];
+        for (what, proof, ended, expected) in rows {
+            let checked = opened(proof).check(7, &ended, start(), &SessionPolicy::default());
+            assert_eq!(checked, expected, "{what}");
+        }
     }
 
     #[test]

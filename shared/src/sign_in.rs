@@ -12,7 +12,7 @@ use crate::kms::Kms;
 use crate::problem::Problem;
 use crate::pseudonym::PersonId;
 use crate::secret::Secret;
-use crate::session::{Carrier, Method, Session, SessionPolicy, Subject};
+use crate::session::{Carrier, Proof, Session, SessionPolicy, Subject};
 use crate::store::audit::AuditTrail;
 use crate::store::sessions::Sessions;
 use crate::store::tickets::Tickets;
@@ -129,7 +129,7 @@ impl Tokens {
             sub: session.subject.to_string(),
             sid: id.reveal().to_owned(),
             jti: Secret::random(&mut chance::system()).reveal().to_owned(),
-            amr: vec![session.method.amr().to_owned()],
+            amr: vec![session.proof.method().amr().to_owned()],
             iat: now.as_second(),
             exp: end.as_second(),
         };
@@ -198,12 +198,12 @@ impl SignIn {
     pub fn opening(
         subject: Subject,
         carrier: Carrier,
-        method: Method,
+        proof: Proof,
         generation: u64,
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Opening {
-        Opening { session: Session::open(subject, carrier, method, generation, now), id: Secret::random(rng) }
+        Opening { session: Session::open(subject, carrier, proof, generation, now), id: Secret::random(rng) }
     }
 
     /// Opens the session in `transaction`. A token is signed beside the write; it is worth nothing unless the write
@@ -247,13 +247,13 @@ impl SignIn {
         transaction: Transaction,
         person: &PersonId,
         generation: u64,
-        method: Method,
+        proof: Proof,
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, CommitError> {
         let expires_at = self.ticket_end(now);
         let secret = Secret::random(rng);
-        let content = ActivationTicket { person: person.clone(), generation, method, expires_at };
+        let content = ActivationTicket { person: person.clone(), generation, proof, expires_at };
         let put = self.tickets.issue_activation(&secret, &content)?;
         transaction.with(Guard::New, put).commit(&self.client).await?;
         Ok(Outcome::ActivationRequired { ticket: activation_ticket(&secret, person), expires_at })

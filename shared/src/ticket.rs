@@ -7,9 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::card::{Card, EndedCertificates, Seen};
 use crate::certificate::Citizen;
-use crate::pseudonym::{CardId, PersonId};
-use crate::session::Method;
+use crate::pseudonym::PersonId;
+use crate::revocation::Scope;
+use crate::session::Proof;
 
 /// Tries that an identity ticket allows in all.
 pub const IDENTITY_TRIES: u32 = 5;
@@ -50,12 +52,14 @@ pub enum CardHolder {
         /// The person's generation as the binding last knew it: a guess that the sign-in checks.
         generation: u64,
         /// The card.
-        card: CardId,
+        card: Card,
+        /// Whether the certificate was never seen of it before: the card was renewed.
+        renewed: bool,
     },
     /// A citizen card seen for the first time.
     Unbound {
         /// The card.
-        card: CardId,
+        card: Card,
         /// Its holder, in the card's words.
         citizen: Citizen,
     },
@@ -73,6 +77,10 @@ pub struct Code {
     pub challenge: Challenge,
     /// Whom the card host has seen.
     pub holder: CardHolder,
+    /// By which certificate.
+    pub seen: Seen,
+    /// The lists that may speak for the certificate: whoever first notes it as in use asks them once more.
+    pub scopes: Vec<Scope>,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -81,9 +89,13 @@ pub struct Code {
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityTicket {
     /// The card.
-    pub card: CardId,
+    pub card: Card,
     /// Its holder, in the card's words.
     pub citizen: Citizen,
+    /// The certificate that showed it.
+    pub seen: Seen,
+    /// The lists that may speak for the certificate.
+    pub scopes: Vec<Scope>,
     /// Wrong identifiers so far.
     pub tries: u32,
     /// When it ends.
@@ -98,7 +110,7 @@ pub struct ActivationTicket {
     /// The person's generation: a reset or a departure makes another, and the ticket void.
     pub generation: u64,
     /// What they proved themselves with.
-    pub method: Method,
+    pub proof: Proof,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -112,6 +124,9 @@ pub enum Refusal {
     /// Its time is over.
     #[error("its time is over")]
     Expired,
+    /// The certificate that it came of was revoked.
+    #[error("its certificate was revoked")]
+    Revoked,
 }
 
 impl Code {
@@ -141,13 +156,16 @@ impl IdentityTicket {
 }
 
 impl ActivationTicket {
-    /// Whether the person may activate, being of `generation` now.
+    /// Whether the person may activate, being of `generation` now, and their certificates having `ended`.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn check(&self, generation: u64, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check(&self, generation: u64, ended: &EndedCertificates, now: Timestamp) -> Result<(), Refusal> {
         if self.generation != generation {
             return Err(Refusal::Invalid);
+        }
+        if self.proof.has_ended(ended) {
+            return Err(Refusal::Revoked);
         }
         if now >= self.expires_at { Err(Refusal::Expired) } else { Ok(()) }
     }
@@ -158,9 +176,15 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::card::End;
+    use crate::pseudonym::CardId;
 
     fn now() -> Timestamp {
         "2026-08-03T00:00:00Z".parse().unwrap()
+    }
+
+    fn seen() -> Seen {
+        Seen { certificate: format!("{}#1f", "a".repeat(64)).parse().unwrap(), at: now() }
     }
 
     #[test]
@@ -178,6 +202,8 @@ mod tests {
         let code = Code {
             challenge: verifier("a"),
             holder: CardHolder::Agency { oid: "2.16.886.101".to_owned() },
+            seen: seen(),
+            scopes: vec![Scope::Full],
             expires_at: now() + SignedDuration::from_secs(60),
         };
         let late = now() + SignedDuration::from_secs(60);
@@ -196,9 +222,17 @@ mod tests {
     fn an_identity_ticket_allows_five_tries() {
         let citizen = Citizen { name: "王大明".to_owned(), serial_number: "1".to_owned(), id_tail: None };
         let expires_at = now() + SignedDuration::from_secs(60);
+        let card = Card {
+            id: CardId::from_stored("c"),
+            issuer_name: "MOICA".to_owned(),
+            family: "MOICA".to_owned(),
+            number_tail: "1".to_owned(),
+        };
         let ticket = |tries| IdentityTicket {
-            card: CardId::from_stored("c"),
+            card: card.clone(),
             citizen: citizen.clone(),
+            seen: seen(),
+            scopes: vec![Scope::Full],
             tries,
             expires_at,
         };
@@ -208,12 +242,23 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_voids_an_activation_ticket() {
+    fn a_reset_or_a_revocation_voids_an_activation_ticket() {
         let expires_at = now() + SignedDuration::from_secs(60);
-        let person = PersonId::from_stored("p");
-        let ticket = ActivationTicket { person, generation: 3, method: Method::Password, expires_at };
-        assert_eq!(ticket.check(3, now()), Ok(()));
-        assert_eq!(ticket.check(4, now()), Err(Refusal::Invalid));
-        assert_eq!(ticket.check(3, expires_at), Err(Refusal::Expired));
+        let ticket =
+            |proof| ActivationTicket { person: PersonId::from_stored("p"), generation: 3, proof, expires_at };
+        let (card, password) = (ticket(Proof::Card(seen())), ticket(Proof::Password));
+        let none = EndedCertificates::default();
+        let end = End { ended_at: now(), revoked_at: now() };
+        let ended: EndedCertificates = [(seen().certificate, end)].into_iter().collect();
+        let rows = [
+            ("in time", &card, 3, &none, now(), Ok(())),
+            ("after a reset", &password, 4, &none, now(), Err(Refusal::Invalid)),
+            ("too late", &card, 3, &none, expires_at, Err(Refusal::Expired)),
+            ("of a certificate that was revoked", &card, 3, &ended, now(), Err(Refusal::Revoked)),
+            ("of a password, the card revoked", &password, 3, &ended, now(), Ok(())),
+        ];
+        for (what, ticket, generation, ended, at, expected) in rows {
+            assert_eq!(ticket.check(generation, ended, at), expected, "{what}");
+        }
     }
 }

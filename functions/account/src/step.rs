@@ -100,9 +100,9 @@ impl AccountStep {
         let hash = StoredHash::of(password.password(), rng)?;
         let entry = origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS);
         let clear = attempts.map(|read| self.tickets.clear_failures(&counted_for, &read)).transpose()?;
-        let Session { subject, generation, .. } = &session;
+        let Session { subject, generation, proof, .. } = &session;
         Transaction::new()
-            .with(Guard::Person, self.door.accounts().change_password(person, &hash)?)
+            .with(Guard::Person, self.door.accounts().change_password(person, &hash, proof.seen())?)
             .with(Guard::Person, self.door.sessions().keep(subject, &id, generation.saturating_add(1))?)
             .with_some(Guard::Attempts, clear)
             .with(Guard::New, self.audit.append(entry)?)

@@ -12,6 +12,7 @@ use shared::store::accounts::{self, Accounts, person_from};
 use shared::store::audit::AuditTrail;
 use shared::store::tickets::Tickets;
 use shared::store::{self, CommitError, Guard, Transaction};
+use shared::ticket::{self, ActivationTicket};
 use shared::{aws, kms, telemetry};
 
 use crate::handler::Choice;
@@ -68,8 +69,8 @@ impl ActivationStep {
     /// Activates.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `person_departed`, `account_taken`, `password_rejected` for a password that was
-    /// used before, `conflict`, `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`, `account_taken`, `password_rejected`
+    /// for a password that was used before, `conflict`, `unavailable`.
     pub async fn activate(
         &self,
         choice: Choice,
@@ -84,7 +85,7 @@ impl ActivationStep {
         let person = read.person.filter(|person| person.id == ticket.person).ok_or_else(invalid)?;
         let subject = Subject::Person(person.id.clone());
         telemetry::note_subject(&subject);
-        ticket.check(person.generation, origin.at)?;
+        ticket.check(person.generation, &person.account.ended_certificates, origin.at)?;
         let person = person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
         if choice.password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
@@ -106,6 +107,7 @@ impl ActivationStep {
             hash: &hash,
             email_masked: choice.email.masked(),
             email_sealed: sealed,
+            seen: ticket.proof.seen(),
             now: origin.at,
         };
         let entry = origin.entry(Action::Activation, &subject, &subject, SUCCESS);
@@ -117,20 +119,23 @@ impl ActivationStep {
             .with(Guard::New, self.audit.append(entry)?)
             .commit(&self.client)
             .await;
-        written.or_else(refusal)
+        written.or_else(|error| refusal(error, &ticket))
     }
 }
 
 /// Why the transaction was refused: the ticket first, because who lost it need not hear more.
-fn refusal(error: CommitError) -> Result<(), Problem> {
+fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem> {
     if error.refused(Guard::Ticket).is_some() {
         return Err(Code::TicketInvalid.into());
     }
     if let Some(refused) = error.refused(Guard::Person) {
-        let departed = refused.item.clone().and_then(|item| person_from(item).ok()).map(Person::in_service);
-        return Err(match departed {
+        let person = refused.item.clone().and_then(|item| person_from(item).ok());
+        let revoked =
+            person.as_ref().is_some_and(|person| ticket.proof.has_ended(&person.account.ended_certificates));
+        return Err(match person.map(Person::in_service) {
             Some(Err(_)) => Code::PersonDeparted.into(),
-            _ => Code::TicketInvalid.into(),
+            Some(Ok(_)) if revoked => ticket::Refusal::Revoked.into(),
+            Some(Ok(_)) | None => Code::TicketInvalid.into(),
         });
     }
     if error.refused(Guard::Account).is_some() {

@@ -1,28 +1,30 @@
 //! The identity: the first time, a card's holder says who they are, and the card is bound to them (貳、1、(3)).
 
 use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
+use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::identifier::Identifier;
 use shared::identity;
 use shared::person::InService;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
 use shared::secret::Secret;
-use shared::session::{Carrier, Method, Subject};
+use shared::session::{Carrier, Proof, Subject};
 use shared::sign_in::{Outcome, SignIn};
+use shared::store::accounts::{CertificateUse, person_from};
 use shared::store::{CommitError, Guard, StoreError, Transaction};
 use shared::telemetry;
 use shared::ticket::{IDENTITY_TRIES, IdentityTicket};
 
 use crate::CertificateLogin;
+use crate::exchange::{ACTIVATION_REQUIRED, revoked_since};
 
 impl CertificateLogin {
     /// Binds the ticket's card to the person whom the identifier names, and signs them in; or, if they have not activated,
     /// lets them. A wrong identifier leaves the ticket good (上一步), five tries in all.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `person_unknown`, `person_departed`, `identity_mismatch`, `conflict`,
-    /// `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_unknown`, `person_departed`,
+    /// `identity_mismatch`, `conflict`, `unavailable`.
     pub async fn bind_card(
         &self,
         ticket: &Secret,
@@ -45,8 +47,8 @@ impl CertificateLogin {
         match identity::holder_is(&content.citizen, person, &self.pseudonyms) {
             Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
             Err(refusal) => {
-                let subject =
-                    person_id.map_or_else(|| format!("card#{}", content.card), |id| format!("person#{id}"));
+                let subject = person_id
+                    .map_or_else(|| format!("card#{}", content.card.id), |id| format!("person#{id}"));
                 telemetry::note_subject(&subject);
                 Err(self.refuse(ticket, &content, subject, refusal.into(), origin).await?)
             }
@@ -70,7 +72,7 @@ impl CertificateLogin {
         problem: Problem,
         origin: &Origin,
     ) -> Result<Problem, Problem> {
-        let actor = format!("card#{}", content.card);
+        let actor = format!("card#{}", content.card.id);
         let entry = origin.entry(Action::CardBinding, actor, subject, problem.code.name());
         let counted = Transaction::new()
             .with(Guard::Ticket, self.sign_in.tickets().count_try(ticket, IDENTITY_TRIES)?)
@@ -97,25 +99,35 @@ impl CertificateLogin {
         let person = person.person();
         let subject = Subject::Person(person.id.clone());
         telemetry::note_subject(&subject);
-        let outcome = if activated { SUCCESS } else { "activation_required" };
-        let binding = origin.entry(Action::CardBinding, &subject, &subject, SUCCESS);
+        let outcome = if activated { SUCCESS } else { ACTIVATION_REQUIRED };
+        let IdentityTicket { card, seen, scopes, .. } = content;
+        let binding = Entry {
+            note: Some(format!("card#{} certificate#{}", card.id, seen.certificate)),
+            ..origin.entry(Action::CardBinding, &subject, &subject, SUCCESS)
+        };
         let sign_in = origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
+        let used = CertificateUse {
+            reference: seen.certificate.clone(),
+            subject: subject.clone(),
+            card: Some(card.clone()),
+        };
         let transaction = Transaction::new()
             .with(Guard::Ticket, self.sign_in.tickets().redeem_identity(ticket, IDENTITY_TRIES)?)
-            .with(Guard::Card, self.accounts.bind(&content.card, person, origin.at)?)
-            .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
+            .with(Guard::Card, self.accounts.bind(card, person, seen, origin.at)?)
+            .with(Guard::Person, self.accounts.note_card(&card.id, person, seen)?)
             .with(Guard::New, self.sign_in.audit().append(binding)?)
             .with(Guard::New, self.sign_in.audit().append(sign_in)?);
-        let (generation, now) = (person.generation, origin.at);
+        let transaction = self.first_use(transaction, &used, scopes)?;
+        let (generation, now, proof) = (person.generation, origin.at, Proof::Card(seen.clone()));
         let written = if activated {
-            let opening = SignIn::opening(subject.clone(), carrier, Method::Card, generation, now, rng);
+            let opening = SignIn::opening(subject.clone(), carrier, proof, generation, now, rng);
             match self.sign_in.open(transaction, &opening, now).await {
                 Ok(outcome) => return outcome,
                 Err(error) => error,
             }
         } else {
             let issued =
-                self.sign_in.require_activation(transaction, &person.id, generation, Method::Card, now, rng);
+                self.sign_in.require_activation(transaction, &person.id, generation, proof, now, rng);
             match issued.await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
@@ -134,6 +146,14 @@ impl CertificateLogin {
     ) -> Result<Outcome, Problem> {
         if error.refused(Guard::Ticket).is_some() {
             return Err(Code::TicketInvalid.into());
+        }
+        let person = error.refused(Guard::Person).and_then(|refused| refused.item.clone());
+        let ended = match person.map(person_from).transpose()? {
+            Some(person) => person.account.ended_certificates.end(&content.seen),
+            None => false,
+        };
+        if ended || error.refused(Guard::Revocation).is_some() {
+            return Err(self.refuse(ticket, content, subject.to_string(), revoked_since(), origin).await?);
         }
         if error.refused(Guard::Card).is_some() {
             let problem = Problem::new(Code::IdentityMismatch).because("the card is bound to somebody else");

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rand::CryptoRng;
 use shared::audit::{Action, Origin};
+use shared::card::{Card, Seen};
 use shared::certificate::{Certificate, Holder};
 use shared::problem::{Code, Problem};
 use shared::secret::Secret;
@@ -27,6 +28,7 @@ impl CertificateLogin {
     ) -> Result<(Secret, Timestamp), Problem> {
         let checked = self.truststore.check(pem, origin.at)?;
         let certificate = checked.certificate().clone();
+        let scopes = checked.links().first().map(|leaf| leaf.scopes.clone()).unwrap_or_default();
         telemetry::note_subject(audit_subject(&certificate));
         let (holder, status) =
             futures_util::future::try_join(self.holder(&certificate), self.revocations.status(&certificate))
@@ -46,7 +48,9 @@ impl CertificateLogin {
         };
         let code = Secret::random(rng);
         let expires_at = origin.at.checked_add(self.code_life).unwrap_or(Timestamp::MAX);
-        self.sign_in.tickets().issue_code(&code, &ticket::Code { challenge, holder, expires_at }).await?;
+        let seen = Seen { certificate: certificate.reference(), at: origin.at };
+        let content = ticket::Code { challenge, holder, seen, scopes, expires_at };
+        self.sign_in.tickets().issue_code(&code, &content).await?;
         Ok((code, expires_at))
     }
 
@@ -54,16 +58,20 @@ impl CertificateLogin {
     async fn holder(&self, certificate: &Certificate) -> Result<Option<CardHolder>, StoreError> {
         match &certificate.holder {
             Holder::Citizen(citizen) => {
-                let card = self.pseudonyms.card(certificate.issuer.as_str(), &citizen.serial_number);
-                Ok(Some(match self.accounts.binding(&card).await? {
-                    Some(binding) => {
-                        CardHolder::Bound { person: binding.person, generation: binding.generation, card }
-                    }
+                let card = Card::of(certificate, citizen, &self.pseudonyms);
+                Ok(Some(match self.accounts.binding(&card.id).await? {
+                    Some(binding) => CardHolder::Bound {
+                        renewed: !binding.certificates.contains(&certificate.reference()),
+                        person: binding.person,
+                        generation: binding.generation,
+                        card,
+                    },
                     None => CardHolder::Unbound { card, citizen: citizen.clone() },
                 }))
             }
             Holder::Organization { oid } => {
-                Ok(self.accounts.agency(oid).await?.map(|agency| CardHolder::Agency { oid: agency.oid }))
+                let known = self.accounts.agency(oid).await?;
+                Ok(known.map(|known| CardHolder::Agency { oid: known.agency.oid }))
             }
         }
     }
@@ -71,5 +79,5 @@ impl CertificateLogin {
 
 /// A certificate in audit and log: issuer and serial number, no name.
 fn audit_subject(certificate: &Certificate) -> String {
-    format!("certificate#{}#{}", certificate.issuer, certificate.serial)
+    format!("certificate#{}", certificate.reference())
 }

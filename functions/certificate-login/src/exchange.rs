@@ -1,30 +1,48 @@
 //! The exchange: a one-time code becomes a session, or the ticket for what is still to do.
 
 use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
-use shared::person::{InService, Person};
+use shared::audit::{Action, Entry, Origin, SUCCESS};
+use shared::card::{Card, Seen};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::{CardId, PersonId};
+use shared::pseudonym::PersonId;
+use shared::revocation::Scope;
 use shared::secret::Secret;
-use shared::session::{Carrier, Method, Subject};
+use shared::session::{Carrier, Proof, Subject};
 use shared::sign_in::{Outcome, SignIn};
-use shared::store::accounts::person_from;
+use shared::store::accounts::{CertificateUse, binding_from, person_from};
 use shared::store::tickets::Rate;
-use shared::store::{CommitError, Guard, Transaction};
+use shared::store::{CommitError, Guard, StoreError, Transaction};
 use shared::telemetry;
 use shared::ticket::{CardHolder, Challenge, IdentityTicket};
 
 use crate::CertificateLogin;
 
-/// How often a sign-in is decided anew because the person changed beside it.
-const TRIES: u32 = 4;
+/// How often a sign-in is decided anew because the person or the card changed beside it.
+const TRIES: u32 = 5;
+
+/// A bound card that is about to sign its person in.
+struct Arrival<'a> {
+    person: PersonId,
+    card: Card,
+    seen: Seen,
+    scopes: Vec<Scope>,
+    carrier: Carrier,
+    origin: &'a Origin,
+}
+
+/// What a sign-in assumes of person and card without reading them: the conditions of its writes tell.
+struct Assumed {
+    generation: u64,
+    activated: bool,
+    renewed: bool,
+}
 
 impl CertificateLogin {
     /// Exchanges a code.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `person_departed`, `person_unknown`, `too_many_requests`, `conflict`,
-    /// `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`, `person_unknown`,
+    /// `too_many_requests`, `conflict`, `unavailable`.
     pub async fn exchange(
         &self,
         code: &Secret,
@@ -33,15 +51,18 @@ impl CertificateLogin {
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
-        match self.sign_in.tickets().exchange_code(code, challenge, origin.at).await?? {
-            CardHolder::Bound { person, generation, card } => {
+        let code = self.sign_in.tickets().exchange_code(code, challenge, origin.at).await??;
+        let (seen, scopes) = (code.seen, code.scopes);
+        match code.holder {
+            CardHolder::Bound { person, generation, card, renewed } => {
                 telemetry::note_subject(Subject::Person(person.clone()));
-                self.open_for_card(&person, generation, &card, carrier, origin, rng).await
+                let assumed = Assumed { generation, activated: true, renewed };
+                self.admit_card(Arrival { person, card, seen, scopes, carrier, origin }, assumed, rng).await
             }
             CardHolder::Unbound { card, citizen } => {
                 let expires_at = self.sign_in.ticket_end(origin.at);
                 let ticket = Secret::random(rng);
-                let content = IdentityTicket { card, citizen, tries: 0, expires_at };
+                let content = IdentityTicket { card, citizen, seen, scopes, tries: 0, expires_at };
                 let put = self.sign_in.tickets().issue_identity(&ticket, &content)?;
                 let rate = self.rate(origin);
                 Transaction::new()
@@ -49,104 +70,213 @@ impl CertificateLogin {
                     .with(Guard::New, put)
                     .commit(self.sign_in.client())
                     .await
-                    .map_err(|error| refusal(error, &rate))?;
+                    .map_err(|error| too_many(&error, &rate).unwrap_or_else(|| error.into()))?;
                 Ok(Outcome::IdentityRequired { ticket: ticket.reveal().to_owned(), expires_at })
             }
-            CardHolder::Agency { oid } => {
-                let subject = Subject::Agency(oid);
-                telemetry::note_subject(&subject);
-                let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, SUCCESS);
-                let rate = self.rate(origin);
-                let transaction = Transaction::new()
-                    .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
-                    .with(Guard::New, self.sign_in.audit().append(entry)?);
-                let opening = SignIn::opening(subject, carrier, Method::Card, 0, origin.at, rng);
-                self.sign_in
-                    .open(transaction, &opening, origin.at)
-                    .await
-                    .map_err(|error| refusal(error, &rate))?
-            }
+            CardHolder::Agency { oid } => self.admit_agency(oid, seen, &scopes, carrier, origin, rng).await,
         }
     }
 
     /// Signs in the person of a bound card without reading them: the write goes through if they are in service, have
-    /// activated, and are of the generation that the binding last knew. If not, the refused condition brings the person
-    /// along, and the decision is made on that.
-    async fn open_for_card(
+    /// activated, and are of the generation that the binding last knew; if the card is still theirs, and its certificate
+    /// was seen of it before, or was not, as was assumed; and if it was not revoked since. If not, the refused conditions
+    /// bring person and card along, and the decision is made on that. A person who has not activated gets a ticket instead.
+    ///
+    /// A certificate that was never seen of the card before is a renewal: it is audited, and noted as in use. Afterwards
+    /// the old and the new one may alternate as long as both are valid.
+    async fn admit_card(
         &self,
-        id: &PersonId,
-        mut generation: u64,
-        card: &CardId,
-        carrier: Carrier,
-        origin: &Origin,
+        arrival: Arrival<'_>,
+        mut assumed: Assumed,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
-        let subject = Subject::Person(id.clone());
-        let entry = |outcome: &str| origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
-        let rate = self.rate(origin);
-        let mut moved: Option<Person> = None;
+        let rate = self.rate(arrival.origin);
+        let subject = Subject::Person(arrival.person.clone());
         for _ in 0..TRIES {
-            let refresh =
-                moved.as_ref().map(|person| self.accounts.refresh_binding(card, person)).transpose()?;
-            let transaction = Transaction::new()
-                .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
-                .with(Guard::Person, self.accounts.still_activated(id, generation)?)
-                .with_some(Guard::Card, refresh)
-                .with(Guard::New, self.sign_in.audit().append(entry(SUCCESS))?);
-            let opening = SignIn::opening(subject.clone(), carrier, Method::Card, generation, origin.at, rng);
-            let refused = match self.sign_in.open(transaction, &opening, origin.at).await {
-                Ok(outcome) => return outcome,
-                Err(error) if error.refused(Guard::Rate).is_some() => return Err(rate.exceeded().into()),
-                Err(CommitError::Refused(refused)) => refused,
-                Err(error) => return Err(error.into()),
+            let transaction = self.arrival(&arrival, &assumed, &rate)?;
+            let (proof, generation) = (Proof::Card(arrival.seen.clone()), assumed.generation);
+            let (now, carrier) = (arrival.origin.at, arrival.carrier);
+            let written = if assumed.activated {
+                let opening = SignIn::opening(subject.clone(), carrier, proof, generation, now, rng);
+                match self.sign_in.open(transaction, &opening, now).await {
+                    Ok(outcome) => return outcome,
+                    Err(error) => error,
+                }
+            } else {
+                let person = &arrival.person;
+                let issued =
+                    self.sign_in.require_activation(transaction, person, generation, proof, now, rng).await;
+                match issued {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(error) => error,
+                }
             };
-            let person = refused.into_iter().find(|refused| refused.guard == Guard::Person);
-            let Some(item) = person.and_then(|refused| refused.item) else {
-                self.sign_in.audit().note(entry(Code::PersonUnknown.name())).await?;
-                return Err(Problem::new(Code::PersonUnknown).because("bound to somebody who is not there"));
-            };
-            let Ok(person) = person_from(item)?.in_service() else {
-                self.sign_in.audit().note(entry(Code::PersonDeparted.name())).await?;
-                return Err(Code::PersonDeparted.into());
-            };
-            if !person.person().account.is_activated() {
-                return self.require_activation(&person, origin, rng).await;
+            if let Some(problem) = too_many(&written, &rate) {
+                return Err(problem);
             }
-            generation = person.person().generation;
-            moved = Some(person.into_person());
+            match correct(written, &arrival, assumed) {
+                Ok(corrected) => assumed = corrected,
+                Err(problem) => {
+                    self.note_refusal(&subject, &problem, arrival.origin).await?;
+                    return Err(problem);
+                }
+            }
         }
         Err(Problem::new(Code::Conflict).because("changed beside every try"))
     }
 
-    /// The ticket for a bound card whose person has not activated.
-    async fn require_activation(
+    /// Everything that a bound card's arrival writes, but for what is opened.
+    fn arrival(
         &self,
-        person: &InService,
+        arrival: &Arrival<'_>,
+        assumed: &Assumed,
+        rate: &Rate,
+    ) -> Result<Transaction, StoreError> {
+        let Arrival { person, card, seen, scopes, origin, .. } = arrival;
+        let subject = Subject::Person(person.clone());
+        let entry = |action, outcome: &str| origin.entry(action, &subject, &subject, outcome);
+        let still = match assumed.activated {
+            true => self.accounts.still_activated(person, assumed.generation, seen)?,
+            false => self.accounts.still(person, assumed.generation, Some(seen))?,
+        };
+        let outcome = if assumed.activated { SUCCESS } else { ACTIVATION_REQUIRED };
+        let transaction = Transaction::new()
+            .with(Guard::Rate, self.sign_in.tickets().count(rate)?)
+            .with(Guard::Person, still)
+            .with(Guard::New, self.sign_in.audit().append(entry(Action::CertificateSignIn, outcome))?);
+        if !assumed.renewed {
+            let used = self.accounts.use_card(&card.id, person, assumed.generation, seen, origin.at)?;
+            return Ok(transaction.with(Guard::Card, used));
+        }
+        let renewed = self.accounts.renew_card(card, person, assumed.generation, seen, origin.at)?;
+        let renewal = Entry {
+            note: Some(format!("card#{} certificate#{}", card.id, seen.certificate)),
+            ..entry(Action::CardRenewal, SUCCESS)
+        };
+        let used = CertificateUse {
+            reference: seen.certificate.clone(),
+            subject: subject.clone(),
+            card: Some(card.clone()),
+        };
+        let transaction =
+            transaction.with(Guard::Card, renewed).with(Guard::New, self.sign_in.audit().append(renewal)?);
+        self.first_use(transaction, &used, scopes)
+    }
+
+    /// Adds to a transaction that a certificate comes to be in use: it is noted, unless it is revoked by now.
+    pub(crate) fn first_use(
+        &self,
+        transaction: Transaction,
+        used: &CertificateUse,
+        scopes: &[Scope],
+    ) -> Result<Transaction, StoreError> {
+        let noted = transaction.with(Guard::New, self.accounts.note_certificate(used)?);
+        let checks = self.revocations.not_listed(&used.reference, scopes)?;
+        Ok(checks.into_iter().fold(noted, |transaction, check| transaction.with(Guard::Revocation, check)))
+    }
+
+    /// Signs an agency in. Nothing tells whether its certificate was seen before, so it is noted every time.
+    async fn admit_agency(
+        &self,
+        oid: String,
+        seen: Seen,
+        scopes: &[Scope],
+        carrier: Carrier,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
-        let person = person.person();
-        let subject = Subject::Person(person.id.clone());
-        let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, "activation_required");
         let rate = self.rate(origin);
+        let admitted = self.accounts.admit_agency(&oid, &seen)?;
+        let subject = Subject::Agency(oid);
+        telemetry::note_subject(&subject);
+        let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, SUCCESS);
         let transaction = Transaction::new()
             .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
-            .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
+            .with(Guard::Person, admitted)
             .with(Guard::New, self.sign_in.audit().append(entry)?);
-        let generation = person.generation;
-        let issued = self.sign_in.require_activation(
-            transaction,
-            &person.id,
-            generation,
-            Method::Card,
-            origin.at,
-            rng,
-        );
-        issued.await.map_err(|error| refusal(error, &rate))
+        let used =
+            CertificateUse { reference: seen.certificate.clone(), subject: subject.clone(), card: None };
+        let transaction = self.first_use(transaction, &used, scopes)?;
+        let opening = SignIn::opening(subject.clone(), carrier, Proof::Card(seen), 0, origin.at, rng);
+        let error = match self.sign_in.open(transaction, &opening, origin.at).await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        if let Some(problem) = too_many(&error, &rate) {
+            return Err(problem);
+        }
+        let gone = error.refused(Guard::Person).is_some_and(|agency| agency.item.is_none());
+        let problem = if gone {
+            Problem::new(Code::PersonUnknown).because("an agency that is not there any more")
+        } else if error.refused(Guard::Person).or(error.refused(Guard::Revocation)).is_some() {
+            revoked_since()
+        } else {
+            return Err(error.into());
+        };
+        self.note_refusal(&subject, &problem, origin).await?;
+        Err(problem)
+    }
+
+    async fn note_refusal(
+        &self,
+        subject: &Subject,
+        problem: &Problem,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
+        let entry = origin.entry(Action::CertificateSignIn, subject, subject, problem.code.name());
+        self.sign_in.audit().note(entry).await
     }
 }
 
-/// The problem of a sign-in that was not written.
-fn refusal(error: CommitError, rate: &Rate) -> Problem {
-    if error.refused(Guard::Rate).is_some() { rate.exceeded().into() } else { error.into() }
+/// The outcome, in the audit trail, of a proof that leads to the activation.
+pub(crate) const ACTIVATION_REQUIRED: &str = "activation_required";
+
+/// What is to be assumed after conditions were refused, by what they brought along.
+fn correct(error: CommitError, arrival: &Arrival<'_>, assumed: Assumed) -> Result<Assumed, Problem> {
+    let CommitError::Refused(refused) = error else { return Err(error.into()) };
+    let mut assumed = assumed;
+    for refused in refused {
+        match refused.guard {
+            Guard::Person => {
+                let unknown =
+                    || Problem::new(Code::PersonUnknown).because("bound to somebody who is not there");
+                let person = person_from(refused.item.ok_or_else(unknown)?)?;
+                let person =
+                    person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
+                if person.account.ended_certificates.end(&arrival.seen) {
+                    return Err(revoked_since());
+                }
+                assumed.generation = person.generation;
+                assumed.activated = person.account.is_activated();
+            }
+            Guard::Card => {
+                let binding = refused.item.map(binding_from).transpose()?;
+                let binding =
+                    binding.filter(|binding| binding.person == arrival.person).ok_or_else(|| {
+                        Problem::new(Code::TicketInvalid).because("the card was unbound meanwhile")
+                    })?;
+                assumed.renewed = !binding.certificates.contains(&arrival.seen.certificate);
+            }
+            Guard::Revocation => return Err(revoked_since()),
+            Guard::Ticket
+            | Guard::Account
+            | Guard::Attempts
+            | Guard::Rate
+            | Guard::PersonRate
+            | Guard::New => {
+                return Err(CommitError::Refused(vec![refused]).into());
+            }
+        }
+    }
+    Ok(assumed)
+}
+
+/// The refusal of a certificate that was good when the card host saw it.
+pub(crate) fn revoked_since() -> Problem {
+    Problem::new(Code::CertificateRevoked).because("revoked since the card host saw it")
+}
+
+/// The problem of one sign-in too many.
+fn too_many(error: &CommitError, rate: &Rate) -> Option<Problem> {
+    error.refused(Guard::Rate).map(|_| rate.exceeded().into())
 }

@@ -9,7 +9,7 @@ use shared::person::{InService, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{IdentifierDigest, PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
-use shared::session::{Method, Subject};
+use shared::session::{Proof, Subject};
 use shared::sign_in::{Outcome, SignIn, SignInSettings};
 use shared::store::accounts::Accounts;
 use shared::store::tickets::{AttemptsRead, Rate, Tickets, attempts_key};
@@ -113,7 +113,7 @@ impl PasswordLogin {
                     let opening = SignIn::opening(
                         subject,
                         attempt.carrier,
-                        Method::Password,
+                        Proof::Password,
                         generation,
                         origin.at,
                         rng,
@@ -126,15 +126,15 @@ impl PasswordLogin {
                 Decision::Activate(person) => {
                     let person = person.person();
                     let transaction = counted
-                        .with(Guard::Person, self.accounts.still(&person.id, person.generation)?)
+                        .with(Guard::Person, self.accounts.still(&person.id, person.generation, None)?)
                         .with(Guard::Attempts, tickets.clear_failures(&digest, &read.attempts)?)
                         .with(Guard::New, self.sign_in.audit().append(audit("activation_required"))?);
-                    let method = Method::Password;
+                    let proof = Proof::Password;
                     let ticket = self.sign_in.require_activation(
                         transaction,
                         &person.id,
                         person.generation,
-                        method,
+                        proof,
                         origin.at,
                         rng,
                     );
@@ -202,7 +202,9 @@ impl PasswordLogin {
         let person = person.person();
         Ok(match verdict {
             Verdict::RightButWeak => self.accounts.rehash(person, &StoredHash::of(password, rng)?)?.into(),
-            Verdict::Right | Verdict::Wrong => self.accounts.still(&person.id, person.generation)?.into(),
+            Verdict::Right | Verdict::Wrong => {
+                self.accounts.still(&person.id, person.generation, None)?.into()
+            }
         })
     }
 }

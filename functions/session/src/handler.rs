@@ -29,7 +29,7 @@ pub async fn handle(step: Arc<SessionStep>, call: Arc<Call>) -> Result<Answer, P
 async fn who(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
     let Admitted { caller, session, .. } = step.door.enter(call).await?;
     let expires_at = time(session.expires_at(step.door.policy()));
-    let amr = [session.method.amr()];
+    let amr = [session.proof.method().amr()];
     Ok(Answer::ok(match caller {
         Caller::Person(person) => {
             let person = person.person();

@@ -4,11 +4,16 @@
 //! | --- | --- | --- | --- |
 //! | person with account | `person#<PersonId>` | key; in batches with what a step reads beside it | roster (directory attributes), activation, reset, password change, rehash |
 //! | custom account | `account#<folded>` | key, at a sign-in by custom account | activation |
-//! | card | `card#<CardId>` | key, at the card host | binding |
-//! | agency | `agency#<OID>` | key, at an organization certificate's sign-in and calls | roster |
+//! | card | `card#<CardId>` | key, at the card host; in batches, for a person's list | binding, every sign-in with it, unbinding |
+//! | certificate in use | `certificate#<Reference>` | key, in batches, when certificates are newly revoked | the sign-in that first sees it; unbinding |
+//! | agency | `agency#<OID>` | key, at an organization certificate's sign-in and calls | roster (names); its sign-ins and revocations (`ended_certificates`) |
 //!
 //! Directory attributes and account attributes of a person are one item, so that a sign-in reads once; they are written by
 //! different hands, which never touch each other's. `generation` grows with every write that ends sessions and tickets.
+//!
+//! A person has a set `cards` of what is bound; a card a set `certificates` of what was seen of it, which tells a renewal from
+//! a use. `ended_certificates` of a person or an agency is a map of [`Reference`] to [`End`]: it is there before the first
+//! certificate of theirs is in use, so that a revocation writes one entry of it and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,13 +26,16 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, StoreError, from_item, number, pk, text};
+use super::{Item, StoreError, from_item, number, pk, text, to_item};
+use crate::card::{BoundCard, Card, End, EndedCertificates, Seen};
+use crate::certificate::{IssuerId, Reference};
 use crate::custom_account::CustomAccount;
 use crate::notice::Contact;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential, Person, Role, Service};
 use crate::pseudonym::{CardId, PersonId, TailDigest};
 use crate::roster::{Agency, Listed};
+use crate::session::Subject;
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -56,6 +64,10 @@ struct PersonItem {
     email_masked: Option<String>,
     #[serde(default)]
     history: Vec<StoredHash>,
+    #[serde(default)]
+    cards: BTreeSet<CardId>,
+    #[serde(default)]
+    ended_certificates: EndedCertificates,
 }
 
 impl TryFrom<PersonItem> for Person {
@@ -89,6 +101,8 @@ impl TryFrom<PersonItem> for Person {
                 credential,
                 email_masked: item.email_masked,
                 history: item.history,
+                cards: item.cards,
+                ended_certificates: item.ended_certificates,
             },
         })
     }
@@ -103,12 +117,81 @@ pub fn person_from(item: Item) -> Result<Person, StoreError> {
 }
 
 /// A card's binding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The person.
     pub person: PersonId,
     /// The person's generation when the binding was last used: a guess that saves a read.
     pub generation: u64,
+    /// The certificates that were seen of the card: a first one, and one of each renewal.
+    pub certificates: BTreeSet<Reference>,
+    /// The card and its dates.
+    pub bound: BoundCard,
+}
+
+#[derive(Deserialize)]
+struct CardItem {
+    pk: String,
+    person: PersonId,
+    generation: u64,
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    bound_at: Timestamp,
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    last_used_at: Timestamp,
+    issuer_name: String,
+    family: String,
+    number_tail: String,
+    #[serde(default)]
+    certificates: BTreeSet<Reference>,
+}
+
+/// Reads a card's binding out of an item that a refused condition or a batch gave back.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn binding_from(item: Item) -> Result<Binding, StoreError> {
+    let item: CardItem = from_item(item)?;
+    let id = item.pk.strip_prefix("card#").ok_or_else(|| StoreError::Unreadable("not a card".to_owned()))?;
+    let card = Card {
+        id: CardId::from_stored(id),
+        issuer_name: item.issuer_name,
+        family: item.family,
+        number_tail: item.number_tail,
+    };
+    Ok(Binding {
+        person: item.person,
+        generation: item.generation,
+        certificates: item.certificates,
+        bound: BoundCard { card, bound_at: item.bound_at, last_used_at: item.last_used_at },
+    })
+}
+
+/// A certificate that has signed somebody in: what its revocation ends, and whom it is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateUse {
+    /// The certificate.
+    pub reference: Reference,
+    /// Whose it is.
+    pub subject: Subject,
+    /// The card that it is of; an agency's certificate has none.
+    pub card: Option<Card>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CertificateItem {
+    pk: String,
+    subject: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    card: Option<Card>,
+}
+
+/// An agency, and which of its certificates were revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAgency {
+    /// The agency.
+    pub agency: Agency,
+    /// What ended with its certificates.
+    pub ended_certificates: EndedCertificates,
 }
 
 /// What an activation sets.
@@ -124,6 +207,8 @@ pub struct Activation<'a> {
     pub email_masked: String,
     /// The email address, sealed.
     pub email_sealed: Vec<u8>,
+    /// The certificate that the ticket came of, if it came of a card.
+    pub seen: Option<&'a Seen>,
     /// When.
     pub now: Timestamp,
 }
@@ -142,6 +227,55 @@ fn card_key(card: &CardId) -> String {
 
 fn agency_key(oid: &str) -> String {
     format!("agency#{oid}")
+}
+
+fn certificate_key(certificate: &Reference) -> String {
+    format!("certificate#{certificate}")
+}
+
+/// A condition of a write, with the names and values that it uses.
+struct Condition {
+    expression: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    fn new(expression: &str) -> Self {
+        Self { expression: expression.to_owned(), names: HashMap::new(), values: HashMap::new() }
+    }
+
+    /// The person is in service, and of the generation that a decision was made on.
+    fn unchanged(generation: u64) -> Self {
+        let mut condition = Self::new("generation = :generation AND service = :in_service");
+        condition.values.insert(":generation".to_owned(), number(generation));
+        condition.values.insert(":in_service".to_owned(), text("in_service"));
+        condition
+    }
+
+    /// And what came of that sight of a certificate has not ended: [`EndedCertificates::end`], as a condition.
+    fn and_not_ended(mut self, seen: Option<&Seen>) -> Self {
+        let Some(seen) = seen else { return self };
+        self.expression.push_str(
+            " AND (attribute_not_exists(ended_certificates.#certificate) \
+             OR ended_certificates.#certificate.ended_at < :seen_at)",
+        );
+        self.names.insert("#certificate".to_owned(), seen.certificate.to_string());
+        self.values.insert(":seen_at".to_owned(), number(seen.at.as_millisecond()));
+        self
+    }
+
+    fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+}
+
+fn none_ended() -> AttributeValue {
+    AttributeValue::M(HashMap::new())
+}
+
+fn one_text(value: impl ToString) -> AttributeValue {
+    AttributeValue::Ss(vec![value.to_string()])
 }
 
 impl Accounts {
@@ -224,80 +358,348 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`].
     pub async fn binding(&self, card: &CardId) -> Result<Option<Binding>, StoreError> {
-        self.get(card_key(card)).await?.map(from_item).transpose()
+        self.get(card_key(card)).await?.map(binding_from).transpose()
+    }
+
+    /// The cards that are bound to a person, the first one bound first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cards_of(&self, person: &Person) -> Result<Vec<BoundCard>, StoreError> {
+        let keys: Vec<String> = person.account.cards.iter().map(card_key).collect();
+        let mut cards = Vec::new();
+        for item in self.items(keys).await? {
+            let binding = binding_from(item)?;
+            if binding.person == person.id {
+                cards.push(binding.bound);
+            }
+        }
+        cards.sort_by(|one, other| {
+            (one.bound_at, one.card.id.as_str()).cmp(&(other.bound_at, other.card.id.as_str()))
+        });
+        Ok(cards)
+    }
+
+    /// The items of any number of keys, as many as there are.
+    async fn items(&self, keys: Vec<String>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        for chunk in keys.chunks(BATCH) {
+            let wanted = keys_and_attributes(chunk.iter().cloned())?;
+            let found = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
+            items.extend(found.into_values().flatten());
+        }
+        Ok(items)
     }
 
     /// The agency of an organization OID.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn agency(&self, oid: &str) -> Result<Option<Agency>, StoreError> {
-        let Some(item) = self.get(agency_key(oid)).await? else { return Ok(None) };
+    pub async fn agency(&self, oid: &str) -> Result<Option<KnownAgency>, StoreError> {
+        let Some(mut item) = self.get(agency_key(oid)).await? else { return Ok(None) };
         let value = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned().unwrap_or_default();
-        Ok(Some(Agency { code: value("code"), name: value("name"), oid: oid.to_owned() }))
+        let agency = Agency { code: value("code"), name: value("name"), oid: oid.to_owned() };
+        let ended = item.remove("ended_certificates").map(serde_dynamo::from_attribute_value).transpose();
+        Ok(Some(KnownAgency { agency, ended_certificates: ended.map_err(unreadable)?.unwrap_or_default() }))
     }
 
-    /// Checks that the person is still in service and of the generation that a decision was made on.
+    /// Checks that the person is still in service and of the generation that a decision was made on, and, when it was made
+    /// on a card, that its certificate was not revoked meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn still(&self, id: &PersonId, generation: u64) -> Result<ConditionCheck, StoreError> {
+    pub fn still(
+        &self,
+        id: &PersonId,
+        generation: u64,
+        seen: Option<&Seen>,
+    ) -> Result<ConditionCheck, StoreError> {
+        self.check(id, Condition::unchanged(generation).and_not_ended(seen))
+    }
+
+    /// As [`Accounts::still`], and that the person has activated: a bound card's whole decision.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn still_activated(
+        &self,
+        id: &PersonId,
+        generation: u64,
+        seen: &Seen,
+    ) -> Result<ConditionCheck, StoreError> {
+        let mut condition = Condition::unchanged(generation).and_not_ended(Some(seen));
+        condition.expression.push_str(" AND attribute_exists(custom_account)");
+        self.check(id, condition)
+    }
+
+    fn check(&self, id: &PersonId, condition: Condition) -> Result<ConditionCheck, StoreError> {
         Ok(ConditionCheck::builder()
             .table_name(&self.table)
             .key("pk", text(person_key(id)))
-            .condition_expression("generation = :generation AND service = :in_service")
-            .expression_attribute_values(":generation", number(generation))
-            .expression_attribute_values(":in_service", text("in_service"))
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
     }
 
-    /// Checks that the person is in service, of that generation, and has activated: a bound card's whole decision.
+    /// Binds a card to a person, unless it is somebody else's. [`Accounts::note_card`] belongs to it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn still_activated(&self, id: &PersonId, generation: u64) -> Result<ConditionCheck, StoreError> {
-        Ok(ConditionCheck::builder()
+    pub fn bind(
+        &self,
+        card: &Card,
+        person: &Person,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
+        Ok(Update::builder()
             .table_name(&self.table)
-            .key("pk", text(person_key(id)))
-            .condition_expression(
-                "generation = :generation AND service = :in_service AND attribute_exists(custom_account)",
+            .key("pk", text(card_key(&card.id)))
+            .update_expression(
+                "SET person = :person, generation = :generation, bound_at = if_not_exists(bound_at, :now), \
+                 last_used_at = :now, issuer_name = :issuer_name, family = :family, number_tail = :number_tail, \
+                 certificate = :certificate ADD certificates :certificates",
             )
-            .expression_attribute_values(":generation", number(generation))
-            .expression_attribute_values(":in_service", text("in_service"))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()?)
-    }
-
-    /// Binds a card to a person, unless it is somebody else's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn bind(&self, card: &CardId, person: &Person, now: Timestamp) -> Result<Put, StoreError> {
-        Ok(Put::builder()
-            .table_name(&self.table)
-            .item("pk", text(card_key(card)))
-            .item("person", text(person.id.as_str()))
-            .item("generation", number(person.generation))
-            .item("bound_at", number(now.as_second()))
             .condition_expression("attribute_not_exists(pk) OR person = :person")
             .expression_attribute_values(":person", text(person.id.as_str()))
+            .expression_attribute_values(":generation", number(person.generation))
+            .expression_attribute_values(":now", number(now.as_second()))
+            .expression_attribute_values(":issuer_name", text(&card.issuer_name))
+            .expression_attribute_values(":family", text(&card.family))
+            .expression_attribute_values(":number_tail", text(&card.number_tail))
+            .expression_attribute_values(":certificate", text(seen.certificate.to_string()))
+            .expression_attribute_values(":certificates", one_text(&seen.certificate))
             .build()?)
     }
 
-    /// Notes the person's present generation at a card's binding.
+    /// Notes at the person that a card is bound to them, if they are still in service and of the generation that the
+    /// decision was made on, and the card's certificate was not revoked meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn refresh_binding(&self, card: &CardId, person: &Person) -> Result<Update, StoreError> {
+    pub fn note_card(&self, card: &CardId, person: &Person, seen: &Seen) -> Result<Update, StoreError> {
+        let condition = Condition::unchanged(person.generation).and_not_ended(Some(seen));
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(person_key(&person.id)))
+            .update_expression(
+                "SET ended_certificates = if_not_exists(ended_certificates, :none) ADD cards :cards",
+            )
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
+            .expression_attribute_values(":none", none_ended())
+            .expression_attribute_values(":cards", one_text(card))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Notes a bound card's use with a certificate that was seen of it before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn use_card(
+        &self,
+        card: &CardId,
+        person: &PersonId,
+        generation: u64,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
         Ok(Update::builder()
             .table_name(&self.table)
             .key("pk", text(card_key(card)))
-            .update_expression("SET generation = :generation")
-            .condition_expression("person = :person")
-            .expression_attribute_values(":generation", number(person.generation))
-            .expression_attribute_values(":person", text(person.id.as_str()))
+            .update_expression(
+                "SET generation = :generation, last_used_at = :now, certificate = :certificate",
+            )
+            .condition_expression("person = :person AND contains(certificates, :certificate)")
+            .expression_attribute_values(":person", text(person.as_str()))
+            .expression_attribute_values(":generation", number(generation))
+            .expression_attribute_values(":now", number(now.as_second()))
+            .expression_attribute_values(":certificate", text(seen.certificate.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
+    }
+
+    /// Notes a bound card's first use with a renewed certificate. Of several at once, one is the first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn renew_card(
+        &self,
+        card: &Card,
+        person: &PersonId,
+        generation: u64,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(card_key(&card.id)))
+            .update_expression(
+                "SET generation = :generation, last_used_at = :now, issuer_name = :issuer_name, \
+                 certificate = :certificate ADD certificates :certificates",
+            )
+            .condition_expression("person = :person AND NOT contains(certificates, :certificate)")
+            .expression_attribute_values(":person", text(person.as_str()))
+            .expression_attribute_values(":generation", number(generation))
+            .expression_attribute_values(":now", number(now.as_second()))
+            .expression_attribute_values(":issuer_name", text(&card.issuer_name))
+            .expression_attribute_values(":certificate", text(seen.certificate.to_string()))
+            .expression_attribute_values(":certificates", one_text(&seen.certificate))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Notes that a certificate is in use, so that its revocation is known to concern somebody. Whoever bound the card
+    /// before has no part in it any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn note_certificate(&self, used: &CertificateUse) -> Result<Put, StoreError> {
+        let item = CertificateItem {
+            pk: certificate_key(&used.reference),
+            subject: used.subject.to_string(),
+            card: used.card.clone(),
+        };
+        Ok(Put::builder().table_name(&self.table).set_item(Some(to_item(item)?)).build()?)
+    }
+
+    /// Checks that the directory still knows the agency, and that its certificate was not revoked meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn admit_agency(&self, oid: &str, seen: &Seen) -> Result<Update, StoreError> {
+        let condition = Condition::new("attribute_exists(pk)").and_not_ended(Some(seen));
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(agency_key(oid)))
+            .update_expression("SET ended_certificates = if_not_exists(ended_certificates, :none)")
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
+            .expression_attribute_values(":none", none_ended())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Unbinds a card: the binding goes, and what was noted of its certificates, unless the card was renewed or unbound
+    /// meanwhile. [`Accounts::forget_card`] belongs to it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unbind(&self, binding: &Binding) -> Result<(Delete, Vec<Delete>), StoreError> {
+        let card = Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(card_key(&binding.bound.card.id)))
+            .condition_expression("person = :person AND size(certificates) = :certificates")
+            .expression_attribute_values(":person", text(binding.person.as_str()))
+            .expression_attribute_values(":certificates", number(binding.certificates.len()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?;
+        let certificate = |certificate: &Reference| {
+            let key = text(certificate_key(certificate));
+            Ok(Delete::builder().table_name(&self.table).key("pk", key).build()?)
+        };
+        Ok((card, binding.certificates.iter().map(certificate).collect::<Result<_, StoreError>>()?))
+    }
+
+    /// Takes a card from what is bound to a person: a new generation, which ends every session and voids every ticket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_card(&self, person: &Person, card: &CardId) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(person_key(&person.id)))
+            .update_expression("SET generation = :next DELETE cards :cards")
+            .condition_expression("generation = :generation")
+            .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
+            .expression_attribute_values(":cards", one_text(card))
+            .expression_attribute_values(":generation", number(person.generation))
+            .build()?)
+    }
+
+    /// Which of an issuer's certificates have signed somebody in. Asked after the revocations are written: a sign-in that
+    /// races with them is seen here, or sees them ([`super::revocations::Revocations`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn certificates_in_use(
+        &self,
+        issuer: &IssuerId,
+        serials: &[impl AsRef<str>],
+    ) -> Result<Vec<CertificateUse>, StoreError> {
+        let reference = |serial: &str| Reference { issuer: issuer.clone(), serial: serial.to_owned() };
+        // A batch read refuses a key that comes twice.
+        let keys: BTreeSet<String> =
+            serials.iter().map(|serial| certificate_key(&reference(serial.as_ref()))).collect();
+        self.items(keys.into_iter().collect()).await?.into_iter().map(use_from).collect()
+    }
+
+    /// Ends what a revoked certificate opened: sessions, codes, tickets. `revoked_at` is the date in the issuer's list;
+    /// `now` must be read after the revocations were written, so that no earlier sight of the certificate outlives it.
+    ///
+    /// Refused when this revocation was written here before, so that a run that repeats another's work tells nobody twice;
+    /// and when there is nobody any more whom it concerns.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn end_certificate(
+        &self,
+        used: &CertificateUse,
+        revoked_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
+        let end = End { ended_at: now, revoked_at };
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(used.subject.to_string()))
+            .update_expression("SET ended_certificates.#certificate = :end")
+            .condition_expression(
+                "attribute_exists(ended_certificates) AND (attribute_not_exists(ended_certificates.#certificate) \
+                 OR ended_certificates.#certificate.revoked_at < :revoked_at)",
+            )
+            .expression_attribute_names("#certificate", used.reference.to_string())
+            .expression_attribute_values(":end", serde_dynamo::to_attribute_value(end).map_err(unreadable)?)
+            .expression_attribute_values(":revoked_at", number(revoked_at.as_millisecond()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
+    /// Ends once more what a revoked certificate opened, when [`Accounts::end_certificate`] was refused: a list that had
+    /// left the certificate out for a while gave it back, and what was opened in between ends too. Tells whether there was
+    /// anybody whom it concerns.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_certificate_again(
+        &self,
+        used: &CertificateUse,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(used.subject.to_string()))
+            .update_expression("SET ended_certificates.#certificate.ended_at = :now")
+            .condition_expression("ended_certificates.#certificate.ended_at < :now")
+            .expression_attribute_names("#certificate", used.reference.to_string())
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reserves a custom account for a person, who may have it already.
@@ -333,6 +735,7 @@ impl Accounts {
     /// [`StoreError`].
     pub fn activate(&self, activation: Activation<'_>) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(activation.person))?;
+        let condition = Condition::unchanged(activation.person.generation).and_not_ended(activation.seen);
         Ok(Update::builder()
             .table_name(&self.table)
             .key("pk", text(person_key(&activation.person.id)))
@@ -341,7 +744,9 @@ impl Accounts {
                  history = :history, activated_at = :now, generation = :next \
                  REMOVE initial_hash, initial_expires_at",
             )
-            .condition_expression("generation = :generation AND service = :in_service")
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
             .expression_attribute_values(":account", text(activation.account.as_str()))
             .expression_attribute_values(":hash", hash_value(activation.hash)?)
             .expression_attribute_values(":masked", text(activation.email_masked))
@@ -349,8 +754,6 @@ impl Accounts {
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":now", number(activation.now.as_second()))
             .expression_attribute_values(":next", number(activation.person.generation.saturating_add(1)))
-            .expression_attribute_values(":generation", number(activation.person.generation))
-            .expression_attribute_values(":in_service", text("in_service"))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
     }
@@ -384,24 +787,31 @@ impl Accounts {
             .build()?)
     }
 
-    /// Changes the password: a new generation, which ends the other sessions, and no initial password any more.
+    /// Changes the password: a new generation, which ends the other sessions, and no initial password any more. `seen` is
+    /// what a session by card came of.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn change_password(&self, person: &Person, hash: &StoredHash) -> Result<Update, StoreError> {
+    pub fn change_password(
+        &self,
+        person: &Person,
+        hash: &StoredHash,
+        seen: Option<&Seen>,
+    ) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(person))?;
+        let condition = Condition::unchanged(person.generation).and_not_ended(seen);
         Ok(Update::builder()
             .table_name(&self.table)
             .key("pk", text(person_key(&person.id)))
             .update_expression(
                 "SET password_hash = :hash, history = :history, generation = :next REMOVE initial_hash, initial_expires_at",
             )
-            .condition_expression("generation = :generation AND service = :in_service")
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
-            .expression_attribute_values(":generation", number(person.generation))
-            .expression_attribute_values(":in_service", text("in_service"))
             .build()?)
     }
 
@@ -491,17 +901,22 @@ impl Accounts {
     pub async fn enroll_agencies(&self, agencies: &[Agency]) -> Result<(), StoreError> {
         for agency in agencies {
             self.client
-                .put_item()
+                .update_item()
                 .table_name(&self.table)
-                .item("pk", text(agency_key(&agency.oid)))
-                .item("code", text(&agency.code))
-                .item("name", text(&agency.name))
+                .key("pk", text(agency_key(&agency.oid)))
+                .update_expression("SET code = :code, #name = :name")
+                .expression_attribute_names("#name", "name")
+                .expression_attribute_values(":code", text(&agency.code))
+                .expression_attribute_values(":name", text(&agency.name))
                 .send()
                 .await?;
         }
         Ok(())
     }
 }
+
+/// Most keys of one batch read.
+const BATCH: usize = 100;
 
 /// Earlier hashes that are kept, whatever the policy asks for now.
 const HISTORY_KEPT: usize = 10;
@@ -521,6 +936,17 @@ fn same(person: &Person, listed: &Listed) -> bool {
         && person.roles == listed.roles
         && person.authorized_agencies == listed.authorized_agencies
         && person.tail == listed.tail
+}
+
+fn use_from(item: Item) -> Result<CertificateUse, StoreError> {
+    let item: CertificateItem = from_item(item)?;
+    let unreadable = || StoreError::Unreadable("not a certificate in use".to_owned());
+    let reference = item.pk.strip_prefix("certificate#").and_then(|text| text.parse().ok());
+    Ok(CertificateUse {
+        reference: reference.ok_or_else(unreadable)?,
+        subject: Subject::parse(&item.subject).ok_or_else(unreadable)?,
+        card: item.card,
+    })
 }
 
 fn unreadable(error: serde_dynamo::Error) -> StoreError {

@@ -4,8 +4,9 @@
 //! | --- | --- | --- | --- |
 //! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call | sign-in, use (once a minute), sign-out |
 //!
-//! Reset, departure and password change write no session: the person's `generation` moves on, and the sessions of the
-//! earlier one are void.
+//! Reset, departure, password change and unbinding write no session: the person's `generation` moves on, and the sessions of
+//! the earlier one are void. Nor does a revocation: it is noted at whom the certificate belongs to, and a session that a card
+//! opened carries its certificate.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, Update};
@@ -13,8 +14,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, from_item, number, text, to_item};
+use crate::card::Seen;
+use crate::certificate::Reference;
 use crate::secret::Secret;
-use crate::session::{Carrier, Method, Session, SessionPolicy, Subject};
+use crate::session::{Carrier, Method, Proof, Session, SessionPolicy, Subject};
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -28,13 +31,48 @@ struct SessionItem {
     pk: String,
     sk: String,
     carrier: Carrier,
-    method: Method,
+    #[serde(flatten)]
+    proof: ProofAttributes,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     created_at: Timestamp,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     last_used_at: Timestamp,
     generation: u64,
     ttl: i64,
+}
+
+/// A proof as sessions and tickets have it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ProofAttributes {
+    method: Method,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<Reference>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    seen_at: Option<Timestamp>,
+}
+
+impl From<&Proof> for ProofAttributes {
+    fn from(proof: &Proof) -> Self {
+        let seen = proof.seen().cloned();
+        let (certificate, seen_at) = seen.map(|seen| (seen.certificate, seen.at)).unzip();
+        Self { method: proof.method(), certificate, seen_at }
+    }
+}
+
+impl TryFrom<ProofAttributes> for Proof {
+    type Error = StoreError;
+
+    fn try_from(attributes: ProofAttributes) -> Result<Self, StoreError> {
+        match (attributes.method, attributes.certificate, attributes.seen_at) {
+            (Method::Card, Some(certificate), Some(at)) => Ok(Self::Card(Seen { certificate, at })),
+            (Method::Password, None, None) => Ok(Self::Password),
+            _ => Err(StoreError::Unreadable("neither a card's nor a password's".to_owned())),
+        }
+    }
 }
 
 impl Sessions {
@@ -62,7 +100,7 @@ impl Sessions {
         Ok(Some(Session {
             subject: subject.clone(),
             carrier: item.carrier,
-            method: item.method,
+            proof: item.proof.try_into()?,
             created_at: item.created_at,
             last_used_at: item.last_used_at,
             generation: item.generation,
@@ -78,7 +116,7 @@ impl Sessions {
             pk: session.subject.to_string(),
             sk: id.digest(),
             carrier: session.carrier,
-            method: session.method,
+            proof: (&session.proof).into(),
             created_at: session.created_at,
             last_used_at: session.last_used_at,
             generation: session.generation,

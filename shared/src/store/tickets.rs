@@ -16,13 +16,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::sessions::ProofAttributes;
 use super::{Item, StoreError, from_item, number, text, to_item};
+use crate::card::{Card, Seen};
 use crate::certificate::Citizen;
 use crate::lockout::{Attempts, LockoutPolicy};
-use crate::pseudonym::{AddressDigest, CardId, IdentifierDigest, PersonId};
+use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId};
 use crate::rate::{RateLimit, TooMany};
+use crate::revocation::Scope;
 use crate::secret::Secret;
-use crate::session::{Method, Subject};
+use crate::session::Subject;
 use crate::ticket::{ActivationTicket, CardHolder, Challenge, Code, IdentityTicket, Refusal};
 
 /// How long an item outlives its end.
@@ -40,16 +43,32 @@ struct CodeItem {
     pk: String,
     challenge: Challenge,
     holder: CardHolder,
+    seen: Seen,
+    scopes: Vec<Scope>,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     expires_at: Timestamp,
     ttl: i64,
 }
 
+impl From<CodeItem> for Code {
+    fn from(item: CodeItem) -> Self {
+        Self {
+            challenge: item.challenge,
+            holder: item.holder,
+            seen: item.seen,
+            scopes: item.scopes,
+            expires_at: item.expires_at,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct IdentityItem {
     pk: String,
-    card: CardId,
+    card: Card,
     citizen: Citizen,
+    seen: Seen,
+    scopes: Vec<Scope>,
     tries: u32,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     expires_at: Timestamp,
@@ -61,7 +80,8 @@ struct ActivationItem {
     pk: String,
     person: PersonId,
     generation: u64,
-    method: Method,
+    #[serde(flatten)]
+    proof: ProofAttributes,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     expires_at: Timestamp,
     ttl: i64,
@@ -186,6 +206,8 @@ impl Tickets {
             pk: format!("code#{}", code.digest()),
             challenge: content.challenge.clone(),
             holder: content.holder.clone(),
+            seen: content.seen.clone(),
+            scopes: content.scopes.clone(),
             expires_at: content.expires_at,
             ttl: ttl(content.expires_at),
         };
@@ -202,7 +224,7 @@ impl Tickets {
         code: &Secret,
         challenge: &Challenge,
         now: Timestamp,
-    ) -> Result<Result<CardHolder, Refusal>, StoreError> {
+    ) -> Result<Result<Code, Refusal>, StoreError> {
         let answer = self
             .client
             .delete_item()
@@ -217,16 +239,14 @@ impl Tickets {
             .await;
         match answer {
             Ok(answer) => {
-                let item: CodeItem = from_item(answer.attributes.unwrap_or_default())?;
-                Ok(Ok(item.holder))
+                Ok(Ok(from_item::<CodeItem>(answer.attributes.unwrap_or_default())?.into()))
             }
             Err(error) => match error.as_service_error() {
                 Some(
                     aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(failed),
                 ) => {
                     let Some(item) = failed.item().cloned() else { return Ok(Err(Refusal::Invalid)) };
-                    let item: CodeItem = from_item(item)?;
-                    let code = Code { challenge: item.challenge, holder: item.holder, expires_at: item.expires_at };
+                    let code: Code = from_item::<CodeItem>(item)?.into();
                     Ok(Err(code.check(challenge, now).err().unwrap_or(Refusal::Invalid)))
                 }
                 _ => Err(error.into()),
@@ -243,6 +263,8 @@ impl Tickets {
             pk: format!("identity#{}", ticket.digest()),
             card: content.card.clone(),
             citizen: content.citizen.clone(),
+            seen: content.seen.clone(),
+            scopes: content.scopes.clone(),
             tries: content.tries,
             expires_at: content.expires_at,
             ttl: ttl(content.expires_at),
@@ -258,6 +280,8 @@ impl Tickets {
         Ok(item.map(|item| IdentityTicket {
             card: item.card,
             citizen: item.citizen,
+            seen: item.seen,
+            scopes: item.scopes,
             tries: item.tries,
             expires_at: item.expires_at,
         }))
@@ -300,7 +324,7 @@ impl Tickets {
             pk: Self::activation_key(ticket),
             person: content.person.clone(),
             generation: content.generation,
-            method: content.method,
+            proof: (&content.proof).into(),
             expires_at: content.expires_at,
             ttl: ttl(content.expires_at),
         })
@@ -316,11 +340,11 @@ impl Tickets {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn activation_from(item: Option<Item>) -> Result<Option<ActivationTicket>, StoreError> {
-        let item = item.map(from_item::<ActivationItem>).transpose()?;
-        Ok(item.map(|item| ActivationTicket {
+        let Some(item) = item.map(from_item::<ActivationItem>).transpose()? else { return Ok(None) };
+        Ok(Some(ActivationTicket {
             person: item.person,
             generation: item.generation,
-            method: item.method,
+            proof: item.proof.try_into()?,
             expires_at: item.expires_at,
         }))
     }

@@ -24,6 +24,8 @@ pub enum Guard {
     Rate,
     /// The counter of what is done to one person is under its limit.
     PersonRate,
+    /// The certificate is on no list of its issuer.
+    Revocation,
     /// Refused only if random ids collide.
     New,
 }
