@@ -1,4 +1,4 @@
-//! Revocation: what an issuer's list says of a certificate, and when the list is too old to say anything.
+//! Whole lists in memory, one per issuer: what [`super::list`] replaces.
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
@@ -7,54 +7,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::certificate::{Authority, Certificate, Checked, IssuerId, serial_hex};
-
-/// A certificate that may sign in, and is not revoked. Only [`Checked::not_revoked`] makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified(Certificate);
-
-impl Verified {
-    /// The certificate.
-    pub fn certificate(&self) -> &Certificate {
-        &self.0
-    }
-}
-
-/// Which of an issuer's certificates a list speaks for: all of them, or those that name one distribution point.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Scope(String);
-
-impl Scope {
-    /// All certificates of the issuer.
-    pub fn full() -> Self {
-        Self("full".to_owned())
-    }
-
-    /// Those that name this distribution point: 32 hexadecimal digits of SHA-256 over its GeneralName, DER.
-    pub fn of_point(general_name: &[u8]) -> Self {
-        let digest = digest::digest(&digest::SHA256, general_name);
-        Self(digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    /// `full`, or the 32 digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// One certificate of a path below the trust anchor, as far as revocation is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The key that issued it.
-    pub issuer: IssuerId,
-    /// Its serial number, as [`serial_hex`] writes it.
-    pub serial: String,
-    /// The lists that may speak for it: the full one, then those of the distribution points that it names, at most 8.
-    pub scopes: Vec<Scope>,
-    /// Whether it is a CA's certificate.
-    pub is_ca: bool,
-}
+use super::{ListRefusal, Reason, Refusal, Verified};
+use crate::certificate::{Authority, Checked, IssuerId, serial_hex};
 
 /// An issuer's list as far as a sign-in needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,32 +37,6 @@ pub struct Status {
     pub entry: Option<RevokedCertificate>,
 }
 
-/// Why a certificate may not sign in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is on the list.
-    #[error("revoked at {since}, reason {reason}")]
-    Revoked {
-        /// Since when.
-        since: Timestamp,
-        /// RFC 5280's reason code.
-        reason: u8,
-    },
-    /// There is no list of that issuer.
-    #[error("no revocation list of {0}")]
-    NoList(IssuerId),
-    /// The list is too old to say anything.
-    #[error("the revocation list of {issuer} was to be replaced at {next_update}, now {now}")]
-    Stale {
-        /// The issuer.
-        issuer: IssuerId,
-        /// When there should have been a newer one.
-        next_update: Timestamp,
-        /// The time of the request.
-        now: Timestamp,
-    },
-}
-
 impl Checked {
     /// The certificate, not revoked. Fails closed: no list, or one past its `nextUpdate` and `grace`, proves nothing;
     /// an entry proves that the certificate is revoked, however old the list is.
@@ -122,7 +50,10 @@ impl Checked {
         grace: SignedDuration,
     ) -> Result<Verified, Refusal> {
         if let Some(entry) = &status.entry {
-            return Err(Refusal::Revoked { since: entry.since, reason: entry.reason });
+            return Err(Refusal::Revoked {
+                since: entry.since,
+                reason: Reason::from_code(entry.reason).unwrap_or_default(),
+            });
         }
         let issuer = &self.certificate().issuer;
         let list = status.list.ok_or_else(|| Refusal::NoList(issuer.clone()))?;
@@ -148,20 +79,6 @@ pub struct RevocationList {
     pub revoked: Vec<RevokedCertificate>,
     /// SHA-256 of the list, hex: tells whether anything changed.
     pub digest: String,
-}
-
-/// A list that cannot be believed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ListRefusal {
-    /// Not a certificate revocation list.
-    #[error("malformed: {0}")]
-    Malformed(String),
-    /// Of another issuer, or not signed by this one.
-    #[error("not signed by the issuer: {0}")]
-    NotTheIssuers(String),
-    /// A list that we do not read: a delta, a partition, without a number or an end.
-    #[error("not a full list with number and end: {0}")]
-    Unsupported(&'static str),
 }
 
 impl RevocationList {

@@ -1,0 +1,293 @@
+//! Telling which entries of a list changed, without keeping the list: a digest for each of 4096 buckets of its entries.
+//!
+//! A bucket is the entries whose serial numbers end in the same three hexadecimal digits, so a table whose keys begin
+//! with those digits reads a bucket at once. When 500 of a million entries change, some 470 buckets differ, and only those
+//! are read and compared.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+
+use super::der::Malformed;
+use super::list::{Entries, Entry, List};
+use super::{Reason, RevokedCertificate};
+
+/// How many buckets there are.
+pub const BUCKETS: usize = 4096;
+
+/// Bytes of a bucket's digest: half a SHA-256.
+const DIGEST: usize = 16;
+
+/// A 4096th of a scope's entries: those whose serial numbers end in the same three hexadecimal digits. Written as those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bucket(u16);
+
+impl Bucket {
+    /// All of them, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..).take(BUCKETS).map(Self)
+    }
+
+    /// Where this serial number belongs, as [`crate::certificate::serial_hex`] writes it.
+    pub fn of_serial(serial: &str) -> Self {
+        let digits = serial.bytes().rev().map_while(|digit| char::from(digit).to_digit(16)).take(3);
+        let number = digits.enumerate().fold(0, |number, (place, digit)| number | (digit << (4 * place)));
+        Self(u16::try_from(number).unwrap_or_default())
+    }
+
+    fn of(entry: &Entry<'_>) -> Self {
+        match entry.serial {
+            [.., high, low] => Self((u16::from(high & 0x0f) << 8) | u16::from(*low)),
+            [low] => Self(u16::from(*low)),
+            [] => Self(0),
+        }
+    }
+
+    /// Its number, below [`BUCKETS`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03x}", self.0)
+    }
+}
+
+impl FromStr for Bucket {
+    type Err = Malformed;
+
+    fn from_str(digits: &str) -> Result<Self, Malformed> {
+        let lower = digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
+        match u16::from_str_radix(digits, 16) {
+            Ok(number) if lower && digits.len() == 3 => Ok(Self(number)),
+            _ => Err(Malformed("a bucket is three hexadecimal digits")),
+        }
+    }
+}
+
+/// A digest of each bucket, or that it is not known what is in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BucketDigests(Vec<[u8; DIGEST]>);
+
+/// No bucket has this digest: it stands for one of which it is not known what is in it.
+const UNKNOWN: [u8; DIGEST] = [0; DIGEST];
+
+impl BucketDigests {
+    /// The digests where nothing is revoked.
+    pub fn empty() -> Self {
+        Self(vec![digest_of(&[]); BUCKETS])
+    }
+
+    /// Where it is not known what is revoked.
+    pub fn unknown() -> Self {
+        Self(vec![UNKNOWN; BUCKETS])
+    }
+
+    /// From what [`BucketDigests::to_bytes`] made; `None` when those bytes are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (digests, rest) = bytes.as_chunks();
+        (rest.is_empty() && digests.len() == BUCKETS).then(|| Self(digests.to_vec()))
+    }
+
+    /// 64 KiB.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.as_flattened().to_vec()
+    }
+
+    /// The buckets in which something is different, in order; all that are unknown on either side are.
+    pub fn changed(&self, newer: &Self) -> Vec<Bucket> {
+        let differs = |bucket: &Bucket| {
+            let (old, new) = (self.get(*bucket), newer.get(*bucket));
+            old != new || old == UNKNOWN
+        };
+        Bucket::all().filter(differs).collect()
+    }
+
+    /// Whether it is known what is in a bucket.
+    pub fn knows(&self, bucket: Bucket) -> bool {
+        self.get(bucket) != UNKNOWN
+    }
+
+    /// Notes that it is not known what is in these buckets: they are being written.
+    pub fn forget(&mut self, buckets: &[Bucket]) {
+        for bucket in buckets {
+            if let Some(digest) = self.0.get_mut(bucket.index()) {
+                *digest = UNKNOWN;
+            }
+        }
+    }
+
+    /// Notes that these buckets are as in `other`.
+    pub fn learn(&mut self, buckets: &[Bucket], other: &Self) {
+        for bucket in buckets {
+            if let Some(digest) = self.0.get_mut(bucket.index()) {
+                *digest = other.get(*bucket);
+            }
+        }
+    }
+
+    fn get(&self, bucket: Bucket) -> [u8; DIGEST] {
+        self.0.get(bucket.index()).copied().unwrap_or(UNKNOWN)
+    }
+}
+
+impl fmt::Debug for BucketDigests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = self.0.iter().filter(|digest| **digest == UNKNOWN).count();
+        write!(f, "BucketDigests({unknown} unknown)")
+    }
+}
+
+/// A list's entries by bucket. Of each entry it keeps where it is in the list, four bytes.
+#[derive(Clone)]
+pub struct Buckets<'a> {
+    entries: Entries<'a>,
+    /// Where the entries are, bucket by bucket.
+    offsets: Vec<u32>,
+    /// Where each bucket ends in `offsets`.
+    ends: Vec<usize>,
+    digests: BucketDigests,
+    count: usize,
+}
+
+impl fmt::Debug for Buckets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buckets({} revoked)", self.count)
+    }
+}
+
+impl<'a> Buckets<'a> {
+    /// Sorts a list's entries into buckets.
+    pub fn of(list: &List<'a>) -> Self {
+        let mut sizes = vec![0_usize; BUCKETS];
+        let mut found: Vec<(u32, Bucket)> = Vec::new();
+        let mut entries = list.entries();
+        while let Some((offset, entry)) = entries.next_with_offset() {
+            let bucket = Bucket::of(&entry);
+            found.push((offset, bucket));
+            if let Some(size) = sizes.get_mut(bucket.index()) {
+                *size += 1;
+            }
+        }
+        // Counting sort: where each bucket begins, then each entry to its place.
+        let mut next = 0;
+        let mut ends = sizes;
+        for end in &mut ends {
+            next += std::mem::replace(end, next);
+        }
+        let mut offsets = vec![0; found.len()];
+        for (offset, bucket) in found {
+            if let Some(place) = ends.get_mut(bucket.index()) {
+                if let Some(slot) = offsets.get_mut(*place) {
+                    *slot = offset;
+                }
+                *place += 1;
+            }
+        }
+        let digests = BucketDigests(Vec::new());
+        let mut buckets = Self { entries: list.entries(), offsets, ends, digests, count: 0 };
+        let mut digests = Vec::with_capacity(BUCKETS);
+        for bucket in Bucket::all() {
+            let entries = buckets.folded(bucket);
+            buckets.count += entries.len();
+            digests.push(digest_of(&entries));
+        }
+        buckets.digests = BucketDigests(digests);
+        buckets
+    }
+
+    /// The buckets' digests.
+    pub fn digests(&self) -> &BucketDigests {
+        &self.digests
+    }
+
+    /// How many certificates are revoked, each counted once.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What is revoked in one bucket, by serial number, each once.
+    pub fn entries(&self, bucket: Bucket) -> Vec<RevokedCertificate> {
+        self.folded(bucket).into_iter().map(RevokedCertificate::from).collect()
+    }
+
+    fn folded(&self, bucket: Bucket) -> Vec<Entry<'a>> {
+        let end = |at: usize| self.ends.get(at).copied().unwrap_or_default();
+        let start = bucket.index().checked_sub(1).map_or(0, end);
+        let offsets = self.offsets.get(start..end(bucket.index())).unwrap_or_default();
+        let mut entries: Vec<Entry<'a>> = offsets.iter().filter_map(|at| self.entries.at(*at)).collect();
+        entries.sort_unstable_by(|one, other| one.serial.cmp(other.serial));
+        entries.dedup_by(|later, kept| {
+            let same = later.serial == kept.serial;
+            if same {
+                *kept = stricter(*kept, *later);
+            }
+            same
+        });
+        entries
+    }
+}
+
+/// Two entries of one certificate as one: revoked since the earlier, for the graver reason; in whichever order they come.
+pub(super) fn stricter<'a>(one: Entry<'a>, other: Entry<'a>) -> Entry<'a> {
+    let since = one.since.min(other.since);
+    let reason = if gravity(one.reason) >= gravity(other.reason) { one.reason } else { other.reason };
+    Entry { serial: one.serial, since, reason }
+}
+
+/// How grave a reason is: a key that others know before what is merely over; what may become good again last.
+fn gravity(reason: Reason) -> u8 {
+    match reason {
+        Reason::CaCompromise => 9,
+        Reason::AaCompromise => 8,
+        Reason::KeyCompromise => 7,
+        Reason::PrivilegeWithdrawn => 6,
+        Reason::CessationOfOperation => 5,
+        Reason::AffiliationChanged => 4,
+        Reason::Superseded => 3,
+        Reason::Unspecified => 2,
+        Reason::CertificateHold => 1,
+        Reason::RemoveFromCrl => 0,
+    }
+}
+
+/// The digest of a bucket's entries, sorted by serial number and each once.
+fn digest_of(entries: &[Entry<'_>]) -> [u8; DIGEST] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for entry in entries {
+        context.update(&entry.serial.len().to_be_bytes());
+        context.update(entry.serial);
+        context.update(&entry.since.as_second().to_be_bytes());
+        context.update(&[entry.reason.code()]);
+    }
+    let mut half = [0; DIGEST];
+    half.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    half
+}
+
+/// What makes one set of entries another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Entries that are new, or that changed.
+    pub put: Vec<RevokedCertificate>,
+    /// Serial numbers that are no longer revoked.
+    pub delete: Vec<String>,
+}
+
+/// What makes the entries that are `held` those that are `listed`, each serial number at most once on either side.
+pub fn difference(held: &[RevokedCertificate], listed: &[RevokedCertificate]) -> Difference {
+    let mut before: BTreeMap<&str, &RevokedCertificate> =
+        held.iter().map(|entry| (entry.serial.as_str(), entry)).collect();
+    let mut difference = Difference::default();
+    for entry in listed {
+        if before.remove(entry.serial.as_str()) != Some(entry) {
+            difference.put.push(entry.clone());
+        }
+    }
+    difference.delete = before.into_keys().map(str::to_owned).collect();
+    difference
+}

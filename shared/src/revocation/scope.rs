@@ -1,0 +1,214 @@
+//! Which of an issuer's certificates a list speaks for (RFC 5280 sections 4.2.1.13, 5.2.5 and 6.3.3 (b)).
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::certificate::X509Certificate;
+
+use super::Link;
+use super::der::{Malformed, Reader, SEQUENCE, constructed};
+
+const CRL_DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
+
+/// A `directoryName` among general names.
+const DIRECTORY_NAME: u8 = constructed(4);
+
+/// Which of an issuer's certificates a list speaks for: all, or those that name one distribution point. Written `full`,
+/// or as the 32 hexadecimal digits of half a SHA-256 over the point's name, and over the name of the list's signer when
+/// that is not the issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Scope {
+    /// All of them.
+    Full,
+    /// Those of a distribution point.
+    Point([u8; 16]),
+}
+
+impl Scope {
+    /// All certificates.
+    pub const fn full() -> Self {
+        Self::Full
+    }
+
+    /// Certificates that name this distribution point, a DER-encoded `GeneralName`, and leave the list to their issuer.
+    pub fn of_point(general_name: &[u8]) -> Self {
+        Self::digest(general_name, &[])
+    }
+
+    /// Certificates that name `signer`, a DER-encoded `Name`, as the `cRLIssuer` of a distribution point: of that point,
+    /// or of any when it has no name.
+    pub(super) fn of_delegated_point(general_name: Option<&[u8]>, signer: &[u8]) -> Self {
+        Self::digest(general_name.unwrap_or_default(), signer)
+    }
+
+    fn digest(general_name: &[u8], signer: &[u8]) -> Self {
+        // Both are DER, so where the one ends and the other begins is plain.
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(general_name);
+        context.update(signer);
+        let mut half = [0; 16];
+        half.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Self::Point(half)
+    }
+
+    /// The scopes in which a certificate looks for lists: [`Scope::Full`] first, then those of its distribution points.
+    /// A point that is good for some reasons only is left out, because it can prove nothing.
+    ///
+    /// # Errors
+    /// [`Malformed`] CRL distribution points, or two extensions of them.
+    pub fn of_certificate(certificate: &X509Certificate<'_>) -> Result<Vec<Self>, Malformed> {
+        let mut scopes = vec![Self::Full];
+        let twice = |_| Malformed("CRL distribution points twice");
+        let Some(extension) = certificate.get_extension_unique(&CRL_DISTRIBUTION_POINTS).map_err(twice)?
+        else {
+            return Ok(scopes);
+        };
+        let issuer = certificate.issuer().as_raw();
+        let mut points = Reader::of_sequence(extension.value)?;
+        while !points.is_empty() {
+            let mut point = Reader::new(points.expect(SEQUENCE)?);
+            let name = point.optional(constructed(0))?;
+            let some_reasons = point.optional(super::der::primitive(1))?.is_some();
+            let signers = point.optional(constructed(2))?.map(directory_names).transpose()?;
+            point.end()?;
+            if some_reasons {
+                continue;
+            }
+            match signers {
+                None => {
+                    let names = name.map(|name| PointName::read(name)?.full(issuer)).transpose()?;
+                    scopes.extend(names.unwrap_or_default().iter().map(|name| Self::of_point(name)));
+                }
+                Some(signers) => {
+                    for (general_name, signer) in signers {
+                        scopes.push(Self::of_delegated_point(None, signer));
+                        let names = match name {
+                            Some(name) => PointName::read(name)?.full(signer)?,
+                            None => vec![general_name.to_vec()],
+                        };
+                        scopes.extend(names.iter().map(|name| Self::of_delegated_point(Some(name), signer)));
+                    }
+                }
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        scopes.retain(|scope| seen.insert(*scope));
+        scopes.truncate(Link::MAX_SCOPES);
+        Ok(scopes)
+    }
+}
+
+/// The directory names among general names: as a general name, and the name itself.
+pub(super) fn directory_names(general_names: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Malformed> {
+    let mut names = Reader::new(general_names);
+    let mut found = Vec::new();
+    while !names.is_empty() {
+        let name = names.element()?;
+        if name.tag == DIRECTORY_NAME {
+            found.push((name.raw, name.content));
+        }
+    }
+    Ok(found)
+}
+
+/// A `DistributionPointName`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PointName<'a> {
+    /// `fullName`: general names, any of which may be the one that is compared.
+    Full(&'a [u8]),
+    /// `nameRelativeToCRLIssuer`: what is to be put after the name of the list's signer.
+    Relative(&'a [u8]),
+}
+
+impl<'a> PointName<'a> {
+    /// Reads the choice that is all of `content`.
+    pub(super) fn read(content: &'a [u8]) -> Result<Self, Malformed> {
+        let mut choice = Reader::new(content);
+        let element = choice.element()?;
+        choice.end()?;
+        match element.tag {
+            0xa0 if !element.content.is_empty() => Ok(Self::Full(element.content)),
+            0xa1 if !element.content.is_empty() => Ok(Self::Relative(element.content)),
+            _ => Err(Malformed("no name of a distribution point")),
+        }
+    }
+
+    /// The general names that it stands for, for lists that `signer`, a DER-encoded `Name`, signs.
+    pub(super) fn full(self, signer: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+        match self {
+            Self::Full(general_names) => {
+                let mut names = Reader::new(general_names);
+                let mut found = Vec::new();
+                while !names.is_empty() {
+                    found.push(names.element()?.raw.to_vec());
+                }
+                Ok(found)
+            }
+            Self::Relative(relative) => {
+                let before = Reader::of_sequence(signer)?.rest();
+                let name = tagged(SEQUENCE, &[before, &tagged(super::der::SET, relative)].concat());
+                Ok(vec![tagged(DIRECTORY_NAME, &name)])
+            }
+        }
+    }
+}
+
+/// A DER element.
+pub(super) fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let significant: Vec<u8> = length.iter().copied().skip_while(|octet| *octet == 0).collect();
+    let mut element = vec![tag];
+    match significant.as_slice() {
+        [] => element.push(0),
+        [short @ 0..0x80] => element.push(*short),
+        long => {
+            element.push(0x80 | u8::try_from(long.len()).unwrap_or_default());
+            element.extend_from_slice(long);
+        }
+    }
+    element.extend_from_slice(content);
+    element
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("full"),
+            Self::Point(half) => f.write_str(&hex::encode(half)),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if text == "full" {
+            return Ok(Self::Full);
+        }
+        let mut half = [0; 16];
+        let lower = !text.bytes().any(|digit| digit.is_ascii_uppercase());
+        match hex::decode_to_slice(text, &mut half) {
+            Ok(()) if lower => Ok(Self::Point(half)),
+            _ => Err(Malformed("a scope is `full` or 32 hexadecimal digits")),
+        }
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.to_string()
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
