@@ -3,7 +3,7 @@
 //!
 //! # What lives here
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
-//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`identity`], [`scope`], [`ticket`],
+//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`], [`scope`], [`ticket`],
 //! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); and the rooms around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
@@ -39,6 +39,7 @@ pub mod lockout;
 pub mod mail;
 pub mod national_id;
 pub mod notice;
+pub mod ocsp;
 pub mod password;
 pub mod person;
 pub mod problem;

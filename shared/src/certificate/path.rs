@@ -17,7 +17,7 @@ use crate::revocation::{Link, Scope};
 pub const MAX_PEM: usize = 64 * 1024;
 
 /// Signatures that a certificate may have: RSA with 2048 bits or more, P-256 and P-384, with SHA-256 or stronger.
-static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::RSA_PKCS1_2048_8192_SHA256,
     algorithms::RSA_PKCS1_2048_8192_SHA384,
     algorithms::RSA_PKCS1_2048_8192_SHA512,

@@ -10,76 +10,76 @@ use jiff::tz::Offset;
 #[error("malformed: {0}")]
 pub struct Malformed(pub &'static str);
 
-pub(super) const BOOLEAN: u8 = 0x01;
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OID: u8 = 0x06;
-pub(super) const ENUMERATED: u8 = 0x0a;
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const SET: u8 = 0x31;
+pub(crate) const BOOLEAN: u8 = 0x01;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OID: u8 = 0x06;
+pub(crate) const ENUMERATED: u8 = 0x0a;
+pub(crate) const UTC_TIME: u8 = 0x17;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
 
 /// The context-specific tag `[number]` of something simple.
-pub(super) const fn primitive(number: u8) -> u8 {
+pub(crate) const fn primitive(number: u8) -> u8 {
     0x80 | number
 }
 
 /// The context-specific tag `[number]` of something with elements of its own.
-pub(super) const fn constructed(number: u8) -> u8 {
+pub(crate) const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
 
 /// Elements that follow each other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 /// One element.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    pub(super) content: &'a [u8],
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    pub(crate) content: &'a [u8],
     /// Header and content.
-    pub(super) raw: &'a [u8],
+    pub(crate) raw: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(rest: &'a [u8]) -> Self {
+    pub(crate) fn new(rest: &'a [u8]) -> Self {
         Self { rest }
     }
 
     /// The elements of the sequence that is all of `bytes`.
-    pub(super) fn of_sequence(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    pub(crate) fn of_sequence(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut outer = Self::new(bytes);
         let content = outer.expect(SEQUENCE)?;
         outer.end()?;
         Ok(Self::new(content))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What has not been read.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// The tag of the next element.
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    pub(super) fn end(self) -> Result<(), Malformed> {
+    pub(crate) fn end(self) -> Result<(), Malformed> {
         if self.is_empty() { Ok(()) } else { Err(Malformed("something after the end")) }
     }
 
     /// The next element: definite length in its shortest form (X.690 section 10.1), a tag below 31.
     #[inline]
-    pub(super) fn element(&mut self) -> Result<Element<'a>, Malformed> {
+    pub(crate) fn element(&mut self) -> Result<Element<'a>, Malformed> {
         const CUT_OFF: Malformed = Malformed("cut off");
         let [tag, length, after @ ..] = self.rest else { return Err(CUT_OFF) };
         if tag & 0x1f == 0x1f {
@@ -107,19 +107,19 @@ impl<'a> Reader<'a> {
 
     /// The content of the next element, which has this tag.
     #[inline]
-    pub(super) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
         let element = self.element()?;
         if element.tag == tag { Ok(element.content) } else { Err(Malformed("an element of another type")) }
     }
 
     /// The content of the next element if it has this tag; nothing is read otherwise.
     #[inline]
-    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, Malformed> {
+    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, Malformed> {
         if self.peek() == Some(tag) { self.expect(tag).map(Some) } else { Ok(None) }
     }
 
     /// A `BOOLEAN`, which DER writes as 0 or 255.
-    pub(super) fn boolean(content: &[u8]) -> Result<bool, Malformed> {
+    pub(crate) fn boolean(content: &[u8]) -> Result<bool, Malformed> {
         match content {
             [0x00] => Ok(false),
             [0xff] => Ok(true),
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 
     /// A moment as RFC 5280 section 4.1.2.5 wants it: `UTCTime` or `GeneralizedTime`, Greenwich, whole seconds.
     #[inline]
-    pub(super) fn time(&mut self) -> Result<Timestamp, Malformed> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, Malformed> {
         const NO_TIME: Malformed = Malformed("no such time");
         let element = self.element()?;
         let (century, digits) = match (element.tag, element.content) {

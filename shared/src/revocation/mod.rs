@@ -13,7 +13,7 @@
 //! 2. Then a list is needed that covers it, in one of the link's scopes, and is not past its `nextUpdate` and the grace.
 //! 3. An OCSP responder's answer can only make the verdict stricter: a list is needed all the same.
 
-mod der;
+pub(crate) mod der;
 mod difference;
 pub mod former;
 mod list;
