@@ -40,9 +40,9 @@ impl FromStr for Reference {
         let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if issuer.len() != 64
             || !hex(issuer)
-            || serial.is_empty()
+            || serial.trim_start_matches('-').is_empty()
             || serial.len() > MAX_SERIAL
-            || !hex(serial)
+            || !hex(serial.strip_prefix('-').unwrap_or(serial))
         {
             return Err(NotAReference);
         }

@@ -268,7 +268,7 @@ pub(super) struct Signed<'a> {
 }
 
 /// An issuing distribution point (RFC 5280 section 5.2.5); that of a list without one says nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IssuingPoint<'a> {
     /// Its names, each a DER-encoded `GeneralName`.
     names: Vec<Vec<u8>>,
@@ -382,6 +382,11 @@ impl<'a> Signed<'a> {
             return vec![Scope::Full];
         }
         self.point.names.iter().map(|name| Scope::of_point(name)).collect()
+    }
+
+    /// What makes one list newer than another: its number, then its beginning.
+    pub(super) fn age(&self) -> (&Number, Timestamp) {
+        (&self.number, self.this_update)
     }
 
     pub(super) fn freshness(&self) -> Freshness {

@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use x509_parser::certificate::X509Certificate;
 
-use crate::certificate::{Certificate, IssuerId, serial_hex};
+use crate::certificate::{Certificate, Checked, IssuerId, ValidPath, serial_hex};
 
 pub use der::Malformed;
 pub use difference::{BUCKETS, Bucket, BucketDigests, Buckets, Difference, difference};
@@ -44,6 +44,49 @@ impl Verified {
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.0
+    }
+}
+
+impl Checked {
+    /// The certificate, if every certificate of its path is good: see [`not_revoked`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn verify(
+        self,
+        statuses: &[Status],
+        now: Timestamp,
+        grace: SignedDuration,
+    ) -> Result<Verified, Refusal> {
+        not_revoked(self.links(), statuses, now, grace)?;
+        Ok(Verified(self.into_certificate()))
+    }
+}
+
+/// A path none of whose certificates is revoked. What its certificate may be used for was not asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoodPath(ValidPath);
+
+impl GoodPath {
+    /// The path.
+    pub fn path(&self) -> &ValidPath {
+        &self.0
+    }
+}
+
+impl ValidPath {
+    /// The path, if every certificate of it is good: see [`not_revoked`].
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn verify(
+        self,
+        statuses: &[Status],
+        now: Timestamp,
+        grace: SignedDuration,
+    ) -> Result<GoodPath, Refusal> {
+        not_revoked(self.links(), statuses, now, grace)?;
+        Ok(GoodPath(self))
     }
 }
 

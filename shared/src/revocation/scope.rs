@@ -56,7 +56,7 @@ impl Scope {
     }
 
     /// The scopes in which a certificate looks for lists: [`Scope::Full`] first, then those of its distribution points.
-    /// A point that is good for some reasons only is left out, because it can prove nothing.
+    /// For which reasons a point is does not matter here: its list says that itself.
     ///
     /// # Errors
     /// [`Malformed`] CRL distribution points, or two extensions of them.
@@ -72,12 +72,9 @@ impl Scope {
         while !points.is_empty() {
             let mut point = Reader::new(points.expect(SEQUENCE)?);
             let name = point.optional(constructed(0))?;
-            let some_reasons = point.optional(super::der::primitive(1))?.is_some();
+            point.optional(super::der::primitive(1))?;
             let signers = point.optional(constructed(2))?.map(directory_names).transpose()?;
             point.end()?;
-            if some_reasons {
-                continue;
-            }
             match signers {
                 None => {
                     let names = name.map(|name| PointName::read(name)?.full(issuer)).transpose()?;
