@@ -163,7 +163,7 @@ pub fn notice(notice: &Notice, queued_at: Timestamp, around: &Surroundings) -> C
 <table role="presentation" width="100%" style="max-width:600px;margin:0 auto;border-collapse:collapse">
 <tr><td lang="zh-TW">
 {zh_html}</td></tr>
-<tr><td lang="en" style="border-top:1px solid #888888">
+<tr><td lang="en" style="border-top:1px solid #888888;padding-top:16px">
 {en_html}</td></tr>
 </table>
 </body>
@@ -276,8 +276,8 @@ fn card_revoked(
     let why = reason_in_words(reason, language).map(str::to_owned);
     match language {
         Language::ZhTw => Told {
-            title: "您的卡片已廢止",
-            opening: "發卡單位已廢止您的憑證 IC 卡，這張卡不能再用來登入；以這張卡開啟的登入都已結束。",
+            title: "您的憑證已廢止",
+            opening: "發卡單位已廢止您憑證 IC 卡上的憑證，這份憑證不能再用來登入；以它開啟的登入都已結束。",
             facts: [fact, ("廢止時間", format!("{since}（臺灣時間）"))]
                 .into_iter()
                 .chain(why.map(|why| ("廢止原因", why)))
@@ -292,9 +292,9 @@ fn card_revoked(
             ],
         },
         Language::En => Told {
-            title: "your card was revoked",
-            opening: "Its issuer has revoked your card. It can no longer sign in, and every session that was opened with it \
-                      has ended.",
+            title: "Your card's certificate was revoked",
+            opening: "The issuer of your card has revoked its certificate. The certificate can no longer sign in, and every session \
+ that was opened with it has ended.",
             facts: [fact, ("Revoked", format!("{since} (Taiwan time)"))]
                 .into_iter()
                 .chain(why.map(|why| ("Reason", why)))
@@ -317,8 +317,8 @@ fn card_on_hold(language: Language, card: &Card<'_>, since: Timestamp, around: &
     let fact = card.fact(language);
     match language {
         Language::ZhTw => Told {
-            title: "您的卡片已暫停使用",
-            opening: "發卡單位已暫停（停用）您的憑證 IC 卡，目前不能用來登入；以這張卡開啟的登入都已結束。",
+            title: "您的憑證已暫停使用",
+            opening: "發卡單位已暫停（停用）您憑證 IC 卡上的憑證，目前不能用來登入；以它開啟的登入都已結束。",
             facts: vec![fact, ("暫停時間", format!("{since}（臺灣時間）"))],
             steps: vec![
                 "若是您自己申請停用：不必再做什麼。向發卡單位申請恢復使用（復用）之後，這張卡即可再登入。".to_owned(),
@@ -329,9 +329,9 @@ fn card_on_hold(language: Language, card: &Card<'_>, since: Timestamp, around: &
             ],
         },
         Language::En => Told {
-            title: "your card was put on hold",
-            opening: "Its issuer has put your card on hold. For now it cannot sign in, and every session that was opened \
-                      with it has ended.",
+            title: "Your card's certificate was put on hold",
+            opening: "The issuer of your card has put its certificate on hold. For now it cannot sign in, and every session that \
+ was opened with it has ended.",
             facts: vec![fact, ("On hold since", format!("{since} (Taiwan time)"))],
             steps: vec![
                 "If you asked for this: there is nothing more to do. Once the issuer lifts the hold at your request, the \
@@ -365,7 +365,7 @@ fn card_unbound(language: Language, card: &Card<'_>, at: Timestamp, around: &Sur
             ],
         },
         Language::En => Told {
-            title: "a card was unbound from your account",
+            title: "A card was unbound from your account",
             opening: "You or the helpdesk have unbound this card from your account. It no longer signs in to it by itself, \
                       and your sessions on other devices have ended.",
             facts: vec![fact, ("Unbound", format!("{at} (Taiwan time)"))],
@@ -414,7 +414,7 @@ fn reason_in_words(reason: RevocationReason, language: Language) -> Option<&'sta
             "卡片上的資料（例如姓名或所屬單位）已變更。",
             "What the card says of you, such as your name or organization, has changed.",
         ),
-        RevocationReason::Superseded => ("已有新的憑證取代。", "A new certificate has replaced it."),
+        RevocationReason::Superseded => ("已換發新的憑證。", "A new certificate has replaced it."),
         RevocationReason::CessationOfOperation => ("這張卡不再使用。", "The card is no longer in use."),
         RevocationReason::PrivilegeWithdrawn => {
             ("發卡單位已取消這張卡的使用資格。", "The issuer has withdrawn the right to use the card.")
@@ -435,22 +435,92 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_initial_password_mail() {
-        let around = Surroundings {
+    fn around() -> Surroundings {
+        Surroundings {
             portal_origin: "https://id.example.gov.tw".to_owned(),
             helpdesk_contact: Some("02-0000-0000 <9-17>".to_owned()),
-        };
+        }
+    }
+
+    fn whole(content: &Content) -> String {
+        assert!(!content.html.contains("<9-17>"), "escaped");
+        for remote in ["src=", "href=", "url(", "<script"] {
+            assert!(!content.html.contains(remote), "{remote}");
+        }
+        format!("{}\n\n{}\n{}", content.subject, content.text, content.html)
+    }
+
+    fn revoked(reason: RevocationReason) -> Notice {
+        Notice::CardRevoked {
+            issuer_name: "MOICA G3 <test>".to_owned(),
+            number_tail: "4321".to_owned(),
+            since: "2026-08-06T01:02:03Z".parse().unwrap(),
+            reason,
+        }
+    }
+
+    fn told(told: &Notice) -> Content {
+        notice(told, "2026-08-06T16:30:00Z".parse().unwrap(), &around())
+    }
+
+    #[test]
+    fn the_mail_of_a_revoked_card() {
+        insta::assert_snapshot!(whole(&told(&revoked(RevocationReason::KeyCompromise))));
+    }
+
+    #[test]
+    fn the_mail_of_a_card_on_hold() {
+        insta::assert_snapshot!(whole(&told(&revoked(RevocationReason::CertificateHold))));
+    }
+
+    #[test]
+    fn the_mail_of_an_unbound_card() {
+        let unbound =
+            Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() };
+        insta::assert_snapshot!(whole(&told(&unbound)));
+    }
+
+    #[test]
+    fn every_reason_in_words() {
+        let lines: String = RevocationReason::ALL
+            .iter()
+            .map(|reason| {
+                let told = told(&revoked(*reason));
+                let line = |name: &str| {
+                    told.text.lines().find(|line| line.starts_with(name)).unwrap_or("-").to_owned()
+                };
+                format!("{reason:?}\n  {}\n  {}\n", line("廢止原因"), line("Reason"))
+            })
+            .collect();
+        insta::assert_snapshot!(lines);
+    }
+
+    #[test]
+    fn a_subject_tells_the_system_and_no_card() {
+        for reason in RevocationReason::ALL {
+            let subject = told(&revoked(reason)).subject;
+            assert!(subject.starts_with("公務人員登入服務") && subject.contains("Civil Service Sign-in"));
+            assert!(!subject.contains("4321") && !subject.contains("MOICA"), "{subject}");
+        }
+    }
+
+    #[test]
+    fn without_a_contact_the_helpdesk_is_named_all_the_same() {
+        let around = Surroundings { helpdesk_contact: None, ..around() };
+        let text = notice(&revoked(RevocationReason::Unspecified), Timestamp::UNIX_EPOCH, &around).text;
+        assert!(
+            text.contains("請洽貴機關人事人員或客服人員") && text.contains("Ask your HR or the helpdesk")
+        );
+    }
+
+    #[test]
+    fn the_initial_password_mail() {
         let password = Password::new("abcde-FGHJK-34679-mnpqr".to_owned());
         let expires_at = "2026-08-06T01:02:03Z".parse().unwrap();
-        let content = initial_password(&password, expires_at, &around);
+        let content = initial_password(&password, expires_at, &around());
         assert!(content.text.lines().any(|line| line == "abcde-FGHJK-34679-mnpqr"), "alone on its line");
         assert!(!content.subject.contains("abcde"));
         assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
-        assert!(
-            !content.html.contains("<9-17>") && !content.html.contains("src="),
-            "escaped, nothing remote"
-        );
-        insta::assert_snapshot!(format!("{}\n\n{}\n{}", content.subject, content.text, content.html));
+        insta::assert_snapshot!(whole(&content));
     }
 }

@@ -66,6 +66,22 @@ pub enum RevocationReason {
     AaCompromise,
 }
 
+impl RevocationReason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::CertificateHold,
+        Self::RemoveFromCrl,
+        Self::PrivilegeWithdrawn,
+        Self::AaCompromise,
+    ];
+}
+
 /// Why a mail will never be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -115,5 +131,65 @@ pub fn deliverable(
         None | Some(Contact { service: Service::Departed, .. }) => Err(Undeliverable::PersonGone),
         Some(Contact { email_sealed: None, .. }) => Err(Undeliverable::NoAddress),
         Some(Contact { email_sealed: Some(sealed), .. }) => Ok(sealed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_told() {
+        let queued_at: Timestamp = "2026-08-06T00:00:00Z".parse().unwrap();
+        let contact = |service, email: Option<&[u8]>| {
+            Some(Contact { service, email_sealed: email.map(<[u8]>::to_vec) })
+        };
+        let here = contact(Service::InService, Some(b"sealed"));
+        let rows = [
+            ("at once", here.clone(), "2026-08-06T00:00:01Z", Ok(b"sealed".to_vec())),
+            ("by a clock that is behind", here.clone(), "2026-08-05T23:59:59Z", Ok(b"sealed".to_vec())),
+            ("after a week", here.clone(), "2026-08-13T00:00:00Z", Ok(b"sealed".to_vec())),
+            ("later", here, "2026-08-13T00:00:01Z", Err(Undeliverable::TooOld)),
+            ("nobody", None, "2026-08-06T00:00:01Z", Err(Undeliverable::PersonGone)),
+            (
+                "departed",
+                contact(Service::Departed, Some(b"sealed")),
+                "2026-08-06T00:00:01Z",
+                Err(Undeliverable::PersonGone),
+            ),
+            (
+                "never activated",
+                contact(Service::InService, None),
+                "2026-08-06T00:00:01Z",
+                Err(Undeliverable::NoAddress),
+            ),
+        ];
+        for (what, contact, now, expected) in rows {
+            assert_eq!(deliverable(contact, queued_at, now.parse().unwrap()), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_notice_is_read_back_as_it_was_kept() {
+        let rows = [
+            (
+                Notice::CardRevoked {
+                    issuer_name: "MOICA G3".to_owned(),
+                    number_tail: "4321".to_owned(),
+                    since: "2026-08-06T01:02:03Z".parse().unwrap(),
+                    reason: RevocationReason::Superseded,
+                },
+                "card_revoked",
+            ),
+            (
+                Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() },
+                "card_unbound",
+            ),
+        ];
+        for (notice, kind) in rows {
+            let kept = serde_json::to_value(&notice).unwrap();
+            assert_eq!(kept["kind"], kind);
+            assert_eq!(serde_json::from_value::<Notice>(kept).unwrap(), notice);
+        }
     }
 }

@@ -18,7 +18,16 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use shared::aws;
+use shared::chance;
 use shared::clock::{Clock, ClockControl};
+use shared::kms::Kms;
+use shared::national_id::NationalId;
+use shared::notice::Notice;
+use shared::pseudonym::PersonId;
+use shared::secret::Secret;
+use shared::store::outbox::Outbox;
+use shared::store::{self, Guard, Transaction};
 use tempfile::TempDir;
 
 use crate::browser::{Answer, Browser, Host, ProofKey};
@@ -176,12 +185,11 @@ impl World {
         self.browser().mails(&self.stack.mailbox_url).await
     }
 
-    /// The mails of a reset. Their `Message-ID` names it, and so tells duplicates.
-    pub async fn mails_of(&self, reset_id: &str) -> Vec<Mail> {
+    /// The mails of a reset or a notice. Their `Message-ID` names it, and so tells duplicates.
+    pub async fn mails_of(&self, id: &str) -> Vec<Mail> {
         let names = |mail: &Mail| {
             let file = self.stack.paths.mail.join(format!("{}.eml", mail.id));
-            std::fs::read_to_string(file)
-                .is_ok_and(|text| text.contains(&format!("Message-ID: <{reset_id}@")))
+            std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("Message-ID: <{id}@")))
         };
         self.mails().await.into_iter().filter(names).collect()
     }
@@ -192,6 +200,31 @@ impl World {
             (resetter.reset_state(reset_id).await.ok().body["mail"] == state).then_some(())
         })
         .await;
+    }
+
+    /// What the tables call somebody.
+    ///
+    /// # Panics
+    /// When KMS does not answer.
+    pub async fn person_id(&self, person: &Civilian) -> PersonId {
+        let environment = self.stack.environment();
+        let kms = Kms::new(&environment, &aws::sdk_config(&environment).await);
+        let pseudonyms = kms.pseudonymizer(&environment.get("PSEUDONYM_KEY").unwrap()).await.unwrap();
+        pseudonyms.person(&NationalId::parse(person.national_id).unwrap())
+    }
+
+    /// Queues a notice as whatever it tells of would, and answers its id.
+    ///
+    /// # Panics
+    /// When the outbox refuses it.
+    pub async fn tell(&self, person: &PersonId, notice: &Notice) -> String {
+        let environment = self.stack.environment();
+        let client = store::client(&environment, &aws::sdk_config(&environment).await);
+        let outbox = Outbox::new(client.clone(), environment.get("MAIL_TABLE").unwrap());
+        let id = Secret::random(&mut chance::system()).reveal().to_owned();
+        let queued = outbox.queue_notice(person, notice, &id, self.now()).unwrap();
+        Transaction::new().with(Guard::New, queued).commit(&client).await.unwrap();
+        id
     }
 
     /// Loads the sample roster again, with one change in it.

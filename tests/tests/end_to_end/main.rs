@@ -16,6 +16,7 @@ mod card;
 mod code;
 mod document;
 mod in_process;
+mod notice;
 mod openapi;
 mod outage;
 mod outbox;

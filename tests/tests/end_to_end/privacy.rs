@@ -2,9 +2,10 @@
 //! whole walk through the manual is, and what it leaves in the tables.
 
 use serde_json::json;
+use shared::notice::Notice;
 use shared::problem::Code;
 use tests::people::{HEAD, SUN, WANG, ZHOU};
-use tests::world::World;
+use tests::world::{World, eventually};
 use tests::{log, table};
 
 const TABLES: &[&str] =
@@ -27,8 +28,13 @@ async fn walk(world: &World) -> Vec<String> {
     let mut zhou = world.browser();
     let _ = zhou.sign_in_by_password(ZHOU.national_id, &initial).await.ticket("activation_required");
     head.search(ZHOU.national_id).await.ok();
-    // This mail stays in the outbox.
+    let person = world.person_id(&WANG).await;
+    let unbound = Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() };
+    let told = world.tell(&person, &unbound).await;
+    eventually("the notice is sent", async || world.mails_of(&told).await.into_iter().next()).await;
+    // These mails stay in the outbox.
     world.stack.stop_stream().await;
+    world.tell(&person, &unbound).await;
     head.reset(&WANG, None).await.status(202);
     vec![initial]
 }

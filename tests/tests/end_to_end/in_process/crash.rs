@@ -2,7 +2,8 @@
 //! the note of it.
 
 use jiff::SignedDuration;
-use tests::people::ZHOU;
+use shared::notice::Notice;
+use tests::people::{WANG, ZHOU};
 use tests::table;
 use tests::world::{World, eventually, initial_password};
 
@@ -62,4 +63,48 @@ async fn a_second_dispatcher_waits_for_the_lease_of_the_first() {
     assert_eq!(world.mails_of(&id).await.len(), 1);
     world.pass(LEASE_IS_OVER);
     world.mail_is(&head, &id, "sent").await;
+}
+
+fn unbound() -> Notice {
+    Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() }
+}
+
+/// Waits until every mail in the outbox is sent.
+async fn all_sent(world: &World) {
+    eventually("every mail is sent", async || {
+        let outbox = table::items(&world.stack, "MAIL_TABLE");
+        outbox.iter().all(|entry| table::text(entry, "state") == "sent").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_notice_whose_dispatcher_died_before_noting_it_is_sent_again() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let person = world.person_id(&WANG).await;
+    world.stack.ses.hold_answers(true);
+    let id = world.tell(&person, &unbound()).await;
+    eventually("SES has it", async || (world.mails_of(&id).await.len() == 1).then_some(())).await;
+    world.stack.kill_stream().await;
+    world.stack.ses.hold_answers(false);
+    world.pass(LEASE_IS_OVER);
+    world.stack.start_stream().await;
+    all_sent(&world).await;
+    let mails = world.mails_of(&id).await;
+    assert_eq!(mails.len(), 2, "one more, under the same Message-ID");
+    assert!(mails.iter().all(|mail| mail.to == WANG.email && mail.text == mails[0].text));
+}
+
+#[tokio::test]
+async fn a_notice_whose_dispatcher_died_before_sending_it_is_sent_once() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let person = world.person_id(&WANG).await;
+    world.stack.kill_stream().await;
+    let id = world.tell(&person, &unbound()).await;
+    assert_eq!(world.mails_of(&id).await.len(), 0);
+    world.stack.start_stream().await;
+    all_sent(&world).await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
 }
