@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use crate::language::Language;
-use crate::notice::{Notice, RevocationReason};
+use crate::notice::Notice;
 use crate::password::Password;
+use crate::revocation::Reason;
 
 /// A mail's content.
 #[derive(Clone)]
@@ -140,7 +141,7 @@ pub fn notice(notice: &Notice, queued_at: Timestamp, around: &Surroundings) -> C
     let [zh, en] = [Language::ZhTw, Language::En].map(|language| match notice {
         Notice::CardRevoked { issuer_name, number_tail, since, reason } => {
             let card = Card { issuer_name, number_tail };
-            if *reason == RevocationReason::CertificateHold {
+            if *reason == Reason::CertificateHold {
                 card_on_hold(language, &card, *since, around)
             } else {
                 card_revoked(language, &card, *since, *reason, around)
@@ -268,7 +269,7 @@ fn card_revoked(
     language: Language,
     card: &Card<'_>,
     since: Timestamp,
-    reason: RevocationReason,
+    reason: Reason,
     around: &Surroundings,
 ) -> Told {
     let since = in_taiwan(since);
@@ -398,25 +399,23 @@ fn meanwhile(language: Language, around: &Surroundings) -> String {
 
 /// A reason code (RFC 5280 section 5.3.1) as somebody without knowledge of certificates reads it; nothing for codes that say
 /// nothing.
-fn reason_in_words(reason: RevocationReason, language: Language) -> Option<&'static str> {
+fn reason_in_words(reason: Reason, language: Language) -> Option<&'static str> {
     let (zh, en) = match reason {
-        RevocationReason::Unspecified
-        | RevocationReason::CertificateHold
-        | RevocationReason::RemoveFromCrl => return None,
-        RevocationReason::KeyCompromise => (
+        Reason::Unspecified | Reason::CertificateHold | Reason::RemoveFromCrl => return None,
+        Reason::KeyCompromise => (
             "卡片可能遺失，或卡片內的金鑰可能已被他人取得。",
             "The card may be lost, or somebody else may have got hold of its key.",
         ),
-        RevocationReason::CaCompromise | RevocationReason::AaCompromise => {
+        Reason::CaCompromise | Reason::AaCompromise => {
             ("發卡單位的金鑰可能已被他人取得。", "Somebody else may have got hold of the issuer's key.")
         }
-        RevocationReason::AffiliationChanged => (
+        Reason::AffiliationChanged => (
             "卡片上的資料（例如姓名或所屬單位）已變更。",
             "What the card says of you, such as your name or organization, has changed.",
         ),
-        RevocationReason::Superseded => ("已換發新的憑證。", "A new certificate has replaced it."),
-        RevocationReason::CessationOfOperation => ("這張卡不再使用。", "The card is no longer in use."),
-        RevocationReason::PrivilegeWithdrawn => {
+        Reason::Superseded => ("已換發新的憑證。", "A new certificate has replaced it."),
+        Reason::CessationOfOperation => ("這張卡不再使用。", "The card is no longer in use."),
+        Reason::PrivilegeWithdrawn => {
             ("發卡單位已取消這張卡的使用資格。", "The issuer has withdrawn the right to use the card.")
         }
     };
@@ -450,7 +449,7 @@ mod tests {
         format!("{}\n\n{}\n{}", content.subject, content.text, content.html)
     }
 
-    fn revoked(reason: RevocationReason) -> Notice {
+    fn revoked(reason: Reason) -> Notice {
         Notice::CardRevoked {
             issuer_name: "MOICA G3 <test>".to_owned(),
             number_tail: "4321".to_owned(),
@@ -465,12 +464,12 @@ mod tests {
 
     #[test]
     fn the_mail_of_a_revoked_card() {
-        insta::assert_snapshot!(whole(&told(&revoked(RevocationReason::KeyCompromise))));
+        insta::assert_snapshot!(whole(&told(&revoked(Reason::KeyCompromise))));
     }
 
     #[test]
     fn the_mail_of_a_card_on_hold() {
-        insta::assert_snapshot!(whole(&told(&revoked(RevocationReason::CertificateHold))));
+        insta::assert_snapshot!(whole(&told(&revoked(Reason::CertificateHold))));
     }
 
     #[test]
@@ -482,10 +481,10 @@ mod tests {
 
     #[test]
     fn every_reason_in_words() {
-        let lines: String = RevocationReason::ALL
-            .iter()
+        let lines: String = (0..=u8::MAX)
+            .filter_map(Reason::from_code)
             .map(|reason| {
-                let told = told(&revoked(*reason));
+                let told = told(&revoked(reason));
                 let line = |name: &str| {
                     told.text.lines().find(|line| line.starts_with(name)).unwrap_or("-").to_owned()
                 };
@@ -497,7 +496,7 @@ mod tests {
 
     #[test]
     fn a_subject_tells_the_system_and_no_card() {
-        for reason in RevocationReason::ALL {
+        for reason in (0..=u8::MAX).filter_map(Reason::from_code) {
             let subject = told(&revoked(reason)).subject;
             assert!(subject.starts_with("公務人員登入服務") && subject.contains("Civil Service Sign-in"));
             assert!(!subject.contains("4321") && !subject.contains("MOICA"), "{subject}");
@@ -507,7 +506,7 @@ mod tests {
     #[test]
     fn without_a_contact_the_helpdesk_is_named_all_the_same() {
         let around = Surroundings { helpdesk_contact: None, ..around() };
-        let text = notice(&revoked(RevocationReason::Unspecified), Timestamp::UNIX_EPOCH, &around).text;
+        let text = notice(&revoked(Reason::Unspecified), Timestamp::UNIX_EPOCH, &around).text;
         assert!(
             text.contains("請洽貴機關人事人員或客服人員") && text.contains("Ask your HR or the helpdesk")
         );

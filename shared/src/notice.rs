@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::person::Service;
+use crate::revocation::Reason;
 
 /// How long a notice may wait to be sent. Later it would tell of something that the person has long met otherwise, and
 /// frighten more than it helps.
@@ -28,7 +29,7 @@ pub enum Notice {
         #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
         since: Timestamp,
         /// Why, by the issuer's list (RFC 5280 section 5.3.1).
-        reason: RevocationReason,
+        reason: Reason,
     },
     /// A card of theirs was unbound from the account, by themselves or by the helpdesk.
     CardUnbound {
@@ -37,49 +38,6 @@ pub enum Notice {
         /// The last four digits of the card's number (subject serial number).
         number_tail: String,
     },
-}
-
-/// Why a certificate was revoked (RFC 5280 section 5.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevocationReason {
-    /// None given.
-    #[default]
-    Unspecified,
-    /// The holder's key is, or may be, in other hands.
-    KeyCompromise,
-    /// The issuer's key is, or may be, in other hands.
-    CaCompromise,
-    /// The holder's name or affiliation has changed.
-    AffiliationChanged,
-    /// Another certificate takes its place.
-    Superseded,
-    /// It is not needed any more.
-    CessationOfOperation,
-    /// On hold; may come back.
-    CertificateHold,
-    /// Taken off the list.
-    RemoveFromCrl,
-    /// A privilege in it was withdrawn.
-    PrivilegeWithdrawn,
-    /// The key of the authority for its attributes is, or may be, in other hands.
-    AaCompromise,
-}
-
-impl RevocationReason {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Unspecified,
-        Self::KeyCompromise,
-        Self::CaCompromise,
-        Self::AffiliationChanged,
-        Self::Superseded,
-        Self::CessationOfOperation,
-        Self::CertificateHold,
-        Self::RemoveFromCrl,
-        Self::PrivilegeWithdrawn,
-        Self::AaCompromise,
-    ];
 }
 
 /// Why a mail will never be sent.
@@ -177,7 +135,7 @@ mod tests {
                     issuer_name: "MOICA G3".to_owned(),
                     number_tail: "4321".to_owned(),
                     since: "2026-08-06T01:02:03Z".parse().unwrap(),
-                    reason: RevocationReason::Superseded,
+                    reason: Reason::Superseded,
                 },
                 "card_revoked",
             ),

@@ -4,9 +4,10 @@
 use jiff::SignedDuration;
 use local::traffic::{Fault, Service};
 use serde_json::{Value, json};
-use shared::notice::{Notice, RevocationReason};
+use shared::notice::Notice;
 use shared::problem::Code;
 use shared::pseudonym::PersonId;
+use shared::revocation::Reason;
 use tests::log;
 use tests::people::{HEAD, SUN, WANG, ZHANG, ZHOU};
 use tests::table::{self, Item};
@@ -17,7 +18,7 @@ fn revoked() -> Notice {
         issuer_name: "MOICA G3".to_owned(),
         number_tail: "4321".to_owned(),
         since: "2026-08-06T01:02:03Z".parse().unwrap(),
-        reason: RevocationReason::KeyCompromise,
+        reason: Reason::KeyCompromise,
     }
 }
 
