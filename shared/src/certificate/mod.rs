@@ -152,8 +152,20 @@ pub enum Refusal {
     WrongKind(&'static str),
 }
 
-/// A serial number as revocation lists and our tables write it: hex, without leading zeros.
+/// A serial number as revocation lists and our tables write it, from an `INTEGER`'s content: hex, without leading zeros.
+/// RFC 5280 allows none that is negative; one is written with a minus sign before the octets of its shortest form, so that
+/// it is not taken for the positive number with the same octets.
 pub fn serial_hex(raw: &[u8]) -> String {
+    let negative = raw.first().is_some_and(|first| first & 0x80 != 0);
+    if negative {
+        let mut shortest = raw;
+        while let [0xff, second, ..] = shortest
+            && second & 0x80 != 0
+        {
+            shortest = shortest.get(1..).unwrap_or_default();
+        }
+        return format!("-{}", hex::encode(shortest));
+    }
     let hex = hex::encode(raw);
     let trimmed = hex.trim_start_matches('0');
     if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() }
@@ -173,7 +185,7 @@ mod tests {
 
     use super::path::MAX_PEM;
     use super::*;
-    use crate::revocation::{Freshness, RevokedCertificate, Status};
+    use crate::revocation::former::{Freshness, RevokedCertificate, Status};
 
     const START: i64 = 1_767_225_600;
 

@@ -562,10 +562,10 @@ impl<'a> RawEntry<'a> {
                 }
                 CERTIFICATE_ISSUER => {
                     let names = directory_names(Reader::of_sequence(extension.value)?.rest())?;
-                    let [(_, name)] = names.as_slice() else {
+                    let [only] = names.as_slice() else {
                         return Err(Malformed("an entry whose issuer is not one name").into());
                     };
-                    if self.issuer.replace(name).is_some() {
+                    if self.issuer.replace(only.name).is_some() {
                         return Err(Malformed("an entry with two issuers").into());
                     }
                 }

@@ -81,11 +81,11 @@ impl Scope {
                     scopes.extend(names.unwrap_or_default().iter().map(|name| Self::of_point(name)));
                 }
                 Some(signers) => {
-                    for (general_name, signer) in signers {
+                    for DirectoryName { general, name: signer } in signers {
                         scopes.push(Self::of_delegated_point(None, signer));
                         let names = match name {
                             Some(name) => PointName::read(name)?.full(signer)?,
-                            None => vec![general_name.to_vec()],
+                            None => vec![general.to_vec()],
                         };
                         scopes.extend(names.iter().map(|name| Self::of_delegated_point(Some(name), signer)));
                     }
@@ -99,14 +99,23 @@ impl Scope {
     }
 }
 
-/// The directory names among general names: as a general name, and the name itself.
-pub(super) fn directory_names(general_names: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Malformed> {
+/// A `directoryName`, DER.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DirectoryName<'a> {
+    /// As a `GeneralName`.
+    general: &'a [u8],
+    /// The `Name` itself.
+    pub(super) name: &'a [u8],
+}
+
+/// The directory names among general names.
+pub(super) fn directory_names(general_names: &[u8]) -> Result<Vec<DirectoryName<'_>>, Malformed> {
     let mut names = Reader::new(general_names);
     let mut found = Vec::new();
     while !names.is_empty() {
         let name = names.element()?;
         if name.tag == DIRECTORY_NAME {
-            found.push((name.raw, name.content));
+            found.push(DirectoryName { general: name.raw, name: name.content });
         }
     }
     Ok(found)

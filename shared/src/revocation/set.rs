@@ -259,7 +259,7 @@ fn content_of(serial: &str) -> Result<Vec<u8>, Malformed> {
     if let Some(negative) = serial.strip_prefix('-') {
         return hex::decode(negative).map_err(|_| NOT_ONE);
     }
-    let even = if serial.len() % 2 == 0 { serial.to_owned() } else { format!("0{serial}") };
+    let even = if serial.len().is_multiple_of(2) { serial.to_owned() } else { format!("0{serial}") };
     let mut octets = hex::decode(even).map_err(|_| NOT_ONE)?;
     if octets.first().is_some_and(|first| first & 0x80 != 0) {
         octets.insert(0, 0);
