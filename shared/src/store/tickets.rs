@@ -6,6 +6,7 @@
 //! | identity ticket | `identity#<digest>` | key | exchange; each wrong identifier; the binding deletes it |
 //! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
 //! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
+//! | answer of an OCSP responder | `ocsp#<IssuerId>#<serial>` | key, with the revocation lists, by the card host | card host |
 //! | counter of a rate | `rate#<what>#<whom>#<window>` | key, or not at all: the write is conditional | each counted call |
 //!
 //! Items stay an hour past their end, so that a late ticket is told from an unknown one.
@@ -21,9 +22,10 @@ use super::{Item, StoreError, from_item, number, text, to_item};
 use crate::card::{Card, Seen};
 use crate::certificate::Citizen;
 use crate::lockout::{Attempts, LockoutPolicy};
+use crate::ocsp::{Answer, Verdict};
 use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId};
 use crate::rate::{RateLimit, TooMany};
-use crate::revocation::Scope;
+use crate::revocation::{Link, Reason, Scope};
 use crate::secret::Secret;
 use crate::session::Subject;
 use crate::ticket::{ActivationTicket, CardHolder, Challenge, Code, IdentityTicket, Refusal};
@@ -100,6 +102,26 @@ struct AttemptsItem {
     ttl: i64,
 }
 
+/// What an OCSP responder said of a certificate.
+#[derive(Serialize, Deserialize)]
+struct AnswerItem {
+    pk: String,
+    /// Not there for a good one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    revoked_at: Option<Timestamp>,
+    #[serde(default)]
+    reason: Reason,
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    this_update: Timestamp,
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    until: Timestamp,
+    ttl: i64,
+}
+
 /// The failures of an identifier as they were read: what the next write builds on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptsRead {
@@ -115,6 +137,11 @@ fn ttl(end: Timestamp) -> i64 {
 /// The key of an identifier's failures.
 pub fn attempts_key(identifier: &IdentifierDigest) -> String {
     format!("attempts#{identifier}")
+}
+
+/// The key of what an OCSP responder said of a certificate.
+pub fn answer_key(link: &Link) -> String {
+    format!("ocsp#{}#{}", link.issuer, link.serial)
 }
 
 /// A counted thing: what, for whom, in which window.
@@ -475,6 +502,54 @@ impl Tickets {
                 if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
                 Ok(Err(rate.exceeded()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads an OCSP responder's answer out of an item of a batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn answer_from(item: Option<Item>) -> Result<Option<Answer>, StoreError> {
+        let item = item.map(from_item::<AnswerItem>).transpose()?;
+        Ok(item.map(|item| Answer {
+            verdict: match item.revoked_at {
+                None => Verdict::Good,
+                Some(since) => Verdict::Revoked { since, reason: item.reason },
+            },
+            this_update: item.this_update,
+            until: item.until,
+        }))
+    }
+
+    /// Keeps an OCSP responder's answer as long as it may be kept, unless a newer one is there already: another sign-in
+    /// may have asked at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_answer(&self, link: &Link, answer: &Answer, now: Timestamp) -> Result<(), StoreError> {
+        let Some(until) = answer.keep_until(now) else { return Ok(()) };
+        let (revoked_at, reason) = match answer.verdict {
+            Verdict::Revoked { since, reason } => (Some(since), reason),
+            Verdict::Good | Verdict::Unknown => (None, Reason::Unspecified),
+        };
+        let this_update = answer.this_update;
+        let item =
+            AnswerItem { pk: answer_key(link), revoked_at, reason, this_update, until, ttl: ttl(until) };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk) OR this_update <= :this_update")
+            .expression_attribute_values(":this_update", number(this_update.as_second()));
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }
