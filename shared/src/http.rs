@@ -15,6 +15,7 @@ use lambda_http::{Body, Request, RequestExt as _, Response};
 use serde_json::{Map, Value, json};
 
 use crate::audit::Origin;
+use crate::card::BoundCard;
 use crate::lambda::Function;
 use crate::language::Language;
 use crate::problem::{Code, Problem};
@@ -182,6 +183,20 @@ impl Fields {
             Some(_) => Err(Problem::field("session").because("neither cookie nor token")),
         }
     }
+}
+
+/// Cards as answers show them.
+pub fn cards(cards: &[BoundCard]) -> Value {
+    let card = |bound: &BoundCard| {
+        json!({
+            "card_id": bound.card.id,
+            "issuer": bound.card.issuer_name,
+            "number_tail": bound.card.number_tail,
+            "bound_at": time(bound.bound_at),
+            "last_used_at": time(bound.last_used_at),
+        })
+    };
+    json!({"cards": cards.iter().map(card).collect::<Vec<_>>()})
 }
 
 /// What a step answers.

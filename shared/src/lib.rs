@@ -60,3 +60,5 @@ pub mod store;
 pub mod telemetry;
 pub mod ticket;
 pub mod token;
+#[cfg(feature = "dynamodb")]
+pub mod unbinding;

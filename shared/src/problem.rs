@@ -97,6 +97,10 @@ codes! {
     RevocationUnknown = "revocation_unknown", 503;
     /// A part of the service does not answer.
     Unavailable = "unavailable", 503;
+    /// The session was opened in another way than by the password.
+    PasswordSignInRequired = "password_sign_in_required", 403;
+    /// No such card is bound to the person.
+    CardNotFound = "card_not_found", 404;
 }
 
 impl Code {
@@ -149,6 +153,8 @@ impl Code {
             Self::TooManyRequests => ("操作過於頻繁", "請稍候再試。"),
             Self::RevocationUnknown => ("暫時無法確認憑證是否有效", "憑證廢止清冊暫時無法取得，請稍後再試，或改以帳號及密碼登入。"),
             Self::Unavailable => ("系統暫時無法提供服務", "沒有任何變更，請稍後再試。若持續發生，請將要求編號告知客服人員。"),
+            Self::PasswordSignInRequired => ("請先以密碼登入", "為了保護您的帳號，以密碼登入後才能解除卡片的綁定。請登出，改以自訂帳號及密碼登入，再試一次。"),
+            Self::CardNotFound => ("查無這張卡片", "這張卡片沒有綁定這個帳號，或綁定已經解除。請重新查看卡片清單。"),
         }
     }
 
@@ -184,6 +190,8 @@ impl Code {
             Self::TooManyRequests => ("Too many requests", "Wait a while and try again."),
             Self::RevocationUnknown => ("It cannot be checked right now whether the card is valid", "The issuer's revocation list is not available. Try again later, or sign in with account and password."),
             Self::Unavailable => ("The service is not available right now", "Nothing was changed. Try again later; if it goes on, tell the helpdesk the request number."),
+            Self::PasswordSignInRequired => ("Sign in with your password first", "To protect your account, a card can be unbound only by somebody who signed in with the password. Sign out, sign in with your account and password, and try again."),
+            Self::CardNotFound => ("No such card", "It is not bound to this account, or not any more. Look at the list of cards again."),
         }
     }
 }
@@ -246,8 +254,8 @@ impl Problem {
                  check it once more.",
             ),
             (Code::RequestInvalid, Some("reason")) => (
-                "客服人員重設密碼時必須填寫原因，最多 500 字。",
-                "The helpdesk has to give the reason of a reset, in at most 500 characters.",
+                "客服人員必須填寫原因，最多 500 字。",
+                "The helpdesk has to give a reason, in at most 500 characters.",
             ),
             (Code::RequestInvalid, Some("current_password")) => (
                 "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",

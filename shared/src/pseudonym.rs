@@ -63,6 +63,14 @@ pseudonym!(
     AddressDigest
 );
 
+impl CardId {
+    /// Reads what a client sends; `None` for a text that cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (text.len() == 43 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+}
+
 /// Makes pseudonyms.
 #[derive(Clone)]
 pub struct Pseudonymizer {
@@ -153,6 +161,11 @@ mod tests {
         let typed = Identifier::parse("wang01").unwrap();
         assert_eq!(digests.account(&account), digests.identifier(&typed, "wang01"));
         assert_ne!(digests.card("ab", "c").as_str(), digests.card("a", "bc").as_str());
+        let card = digests.card("MOICA", "0000000112345678");
+        assert_eq!(CardId::parse(card.as_str()), Some(card));
+        for text in ["", "card", &"#".repeat(43), &"A".repeat(44)] {
+            assert_eq!(CardId::parse(text), None, "{text}");
+        }
         let person = PersonId::from_stored("p");
         assert_ne!(digests.tail(&person, "6789"), digests.tail(&PersonId::from_stored("q"), "6789"));
     }

@@ -1,4 +1,5 @@
-//! Who may reset whom (權限與兼辦管理): one decision, asked by the search, the reset and the pages.
+//! Who may reset whom (權限與兼辦管理), and who may unbind whose card: one decision, asked by the search, the reset, the
+//! unbinding and the pages.
 
 use crate::person::{Person, Role, Service};
 
@@ -14,17 +15,17 @@ pub enum Actor<'a> {
     },
 }
 
-/// Why an actor may not reset a person.
+/// Why an actor may not reset a person, or unbind their card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The actor may reset nobody.
-    #[error("the actor may reset nobody")]
+    /// The actor may do this to nobody.
+    #[error("the actor may do this to nobody")]
     NoAuthority,
     /// The person is outside of the actor's scope. To the actor that looks like a person who does not exist.
     #[error("out of the actor's scope")]
     OutOfScope,
-    /// Nobody resets themselves.
-    #[error("nobody resets themselves")]
+    /// Nobody does this to themselves.
+    #[error("nobody does this to themselves")]
     Oneself,
     /// Only the helpdesk resets an HR head.
     #[error("only the helpdesk resets an HR head")]
@@ -86,6 +87,30 @@ impl Actor<'_> {
             Self::Person(actor) if actor.id == target.id => Err(Refusal::Oneself),
             Self::Person(actor) if actor.has(Role::Helpdesk) => Ok(()),
             _ if target.has(Role::HrHead) => Err(Refusal::HrHead),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the actor may see which cards are bound to other people: the helpdesk, to whom a person turns who has lost
+    /// a card and cannot sign in.
+    ///
+    /// # Errors
+    /// [`Refusal::NoAuthority`].
+    pub fn may_see_cards(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Person(actor) if actor.service == Service::InService && actor.has(Role::Helpdesk) => Ok(()),
+            _ => Err(Refusal::NoAuthority),
+        }
+    }
+
+    /// Whether the actor may unbind this person's cards. Somebody who has departed may still have one unbound.
+    ///
+    /// # Errors
+    /// [`Refusal::NoAuthority`], [`Refusal::Oneself`]: who is signed in unbinds their own card with their password.
+    pub fn may_unbind(&self, target: &Person) -> Result<(), Refusal> {
+        self.may_see_cards()?;
+        match self {
+            Self::Person(actor) if actor.id == target.id => Err(Refusal::Oneself),
             _ => Ok(()),
         }
     }
@@ -172,5 +197,27 @@ mod tests {
                 && !Actor::Person(&head).needs_reason()
                 && !agency.needs_reason()
         );
+    }
+
+    #[test]
+    fn the_helpdesk_alone_unbinds_cards_of_others() {
+        let helpdesk = person("helpdesk", "H", &[Role::Helpdesk], &[]);
+        let gone = Person { service: Service::Departed, ..person("gone", "H", &[Role::Helpdesk], &[]) };
+        let head = person("head", "A", &[Role::HrHead], &["A"]);
+        let own = person("own", "A", &[], &[]);
+        let departed = Person { service: Service::Departed, ..person("departed", "A", &[], &[]) };
+        let rows = [
+            ("helpdesk, anyone", Actor::Person(&helpdesk), &own, Ok(())),
+            ("helpdesk, a head", Actor::Person(&helpdesk), &head, Ok(())),
+            ("helpdesk, departed", Actor::Person(&helpdesk), &departed, Ok(())),
+            ("helpdesk, themselves", Actor::Person(&helpdesk), &helpdesk, Err(Refusal::Oneself)),
+            ("departed helpdesk", Actor::Person(&gone), &own, Err(Refusal::NoAuthority)),
+            ("head, own agency", Actor::Person(&head), &own, Err(Refusal::NoAuthority)),
+            ("no role, themselves", Actor::Person(&own), &own, Err(Refusal::NoAuthority)),
+            ("organization certificate", Actor::Agency { agency: "A" }, &own, Err(Refusal::NoAuthority)),
+        ];
+        for (what, actor, target, expected) in rows {
+            assert_eq!(actor.may_unbind(target), expected, "{what}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use lambda_http::http::Method;
 use shared::chance;
-use shared::http::{Answer, Call};
+use shared::http::{Answer, Call, cards, unknown_route};
 use shared::password::Password;
 use shared::problem::{Code, Problem};
 
@@ -37,8 +38,23 @@ impl Change {
 /// # Errors
 /// The problem.
 pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, Problem> {
-    let admitted = step.door().enter(&call).await?;
-    let change = Change::parse(&call)?;
-    step.change_password(admitted, change, &call.origin, &mut chance::system()).await?;
-    Ok(Answer::no_content())
+    match (call.method(), call.path()) {
+        (&Method::POST, "/v1/account/password") => {
+            let admitted = step.door().enter(&call).await?;
+            let change = Change::parse(&call)?;
+            step.change_password(admitted, change, &call.origin, &mut chance::system()).await?;
+            Ok(Answer::no_content())
+        }
+        (&Method::GET, "/v1/account/cards") => {
+            let admitted = step.door().enter(&call).await?;
+            Ok(Answer::ok(cards(&step.cards(&admitted).await?)))
+        }
+        (&Method::DELETE, path) if path.starts_with("/v1/account/cards/") => {
+            let admitted = step.door().enter(&call).await?;
+            let card = call.path_parameter("card_id").unwrap_or_default();
+            step.unbind_card(admitted, &card, &call.origin, &mut chance::system()).await?;
+            Ok(Answer::no_content())
+        }
+        _ => unknown_route(),
+    }
 }

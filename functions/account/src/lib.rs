@@ -1,7 +1,9 @@
-//! `POST /v1/account/password`: a person who is signed in changes their password; the other sessions end.
+//! What a person does with their own account: `POST /v1/account/password`, `GET /v1/account/cards` and
+//! `DELETE /v1/account/cards/{card_id}`.
 //!
-//! In a session that a card opened in the last minutes the current password may be left out: a forgotten password needs no
-//! HR when there is a card.
+//! A password change ends the other sessions. In a session that a card opened in the last minutes the current password may
+//! be left out: a forgotten password needs no HR when there is a card. The other way round, a card is unbound in a session
+//! that the password opened: whoever found a card, and its PIN, cannot throw out the holder's other card with it.
 
 pub mod handler;
 pub mod step;

@@ -4,16 +4,19 @@ use jiff::SignedDuration;
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
 use shared::caller::{Admitted, Caller, Door, DoorSettings};
+use shared::card::BoundCard;
 use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
 use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::IdentifierDigest;
-use shared::session::{Session, Subject};
+use shared::pseudonym::{CardId, IdentifierDigest};
+use shared::session::{Method, Session, Subject};
 use shared::store::audit::AuditTrail;
+use shared::store::outbox::Outbox;
 use shared::store::tickets::{AttemptsRead, Tickets};
 use shared::store::{self, Guard, Transaction};
+use shared::unbinding::{Unbinder, Unbinding};
 use shared::{aws, telemetry};
 
 use crate::handler::Change;
@@ -24,6 +27,7 @@ pub struct AccountStep {
     door: Door,
     tickets: Tickets,
     audit: AuditTrail,
+    unbinder: Unbinder,
     policy: Policy,
     lockout: LockoutPolicy,
     card_fresh: SignedDuration,
@@ -39,6 +43,7 @@ impl AccountStep {
         let door = DoorSettings::read(&mut settings);
         let accounts = settings.required("ACCOUNTS_TABLE");
         let tickets = settings.required("TICKETS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
         let audit = settings.required("AUDIT_TABLE");
         let policy = Policy::from_settings(&mut settings);
         let lockout = LockoutPolicy::from_settings(&mut settings);
@@ -47,10 +52,14 @@ impl AccountStep {
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
+        let door = Door::open(environment, &config, &client, door).await?;
+        let audit = AuditTrail::new(client.clone(), audit);
+        let outbox = Outbox::new(client.clone(), mail);
         Ok(Self {
-            door: Door::open(environment, &config, &client, door).await?,
+            unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox, audit.clone()),
+            door,
             tickets: Tickets::new(client.clone(), tickets),
-            audit: AuditTrail::new(client.clone(), audit),
+            audit,
             client,
             policy,
             lockout,
@@ -135,5 +144,41 @@ impl AccountStep {
             .commit(&self.client)
             .await?;
         Err(Problem::new(Code::InvalidCredentials).on("current_password"))
+    }
+
+    /// The cards that are bound to the person.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `unavailable`.
+    pub async fn cards(&self, admitted: &Admitted) -> Result<Vec<BoundCard>, Problem> {
+        let Caller::Person(person) = &admitted.caller else { return Err(Code::NotAuthorized.into()) };
+        telemetry::note_subject(&admitted.session.subject);
+        Ok(self.door.accounts().cards_of(person.person()).await?)
+    }
+
+    /// Unbinds a card of the person's own. The other sessions end, this one goes on.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `password_sign_in_required` in a session by card; `card_not_found`; `conflict`;
+    /// `unavailable`.
+    pub async fn unbind_card(
+        &self,
+        admitted: Admitted,
+        card: &str,
+        origin: &Origin,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(), Problem> {
+        let Admitted { caller, session, id, .. } = admitted;
+        let Caller::Person(person) = caller else { return Err(Code::NotAuthorized.into()) };
+        let subject = &session.subject;
+        telemetry::note_subject(subject);
+        if session.proof.method() != Method::Password {
+            return Err(Code::PasswordSignInRequired.into());
+        }
+        let card = CardId::parse(card).ok_or(Code::CardNotFound)?;
+        let kept = self.door.sessions().keep(subject, &id, session.generation.saturating_add(1))?;
+        let beside = Transaction::new().with(Guard::Person, kept);
+        let unbinding = Unbinding { person: person.person(), card: &card, by: subject, reason: None, origin };
+        self.unbinder.unbind(unbinding, &beside, rng).await?
     }
 }

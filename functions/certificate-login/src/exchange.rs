@@ -3,9 +3,10 @@
 use rand::CryptoRng;
 use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::card::{Card, Seen};
+use shared::certificate::Reference;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
-use shared::revocation::Scope;
+use shared::revocation::{Link, Scope};
 use shared::secret::Secret;
 use shared::session::{Carrier, Proof, Subject};
 use shared::sign_in::{Outcome, SignIn};
@@ -171,7 +172,9 @@ impl CertificateLogin {
         scopes: &[Scope],
     ) -> Result<Transaction, StoreError> {
         let noted = transaction.with(Guard::New, self.accounts.note_certificate(used)?);
-        let checks = self.revocations.not_listed(&used.reference, scopes)?;
+        let Reference { issuer, serial } = used.reference.clone();
+        let leaf = Link { issuer, serial, scopes: scopes.to_vec(), is_ca: false };
+        let checks = self.revocations.not_listed(&leaf)?;
         Ok(checks.into_iter().fold(noted, |transaction, check| transaction.with(Guard::Revocation, check)))
     }
 
@@ -258,14 +261,7 @@ fn correct(error: CommitError, arrival: &Arrival<'_>, assumed: Assumed) -> Resul
                 assumed.renewed = !binding.certificates.contains(&arrival.seen.certificate);
             }
             Guard::Revocation => return Err(revoked_since()),
-            Guard::Ticket
-            | Guard::Account
-            | Guard::Attempts
-            | Guard::Rate
-            | Guard::PersonRate
-            | Guard::New => {
-                return Err(CommitError::Refused(vec![refused]).into());
-            }
+            _ => return Err(CommitError::Refused(vec![refused]).into()),
         }
     }
     Ok(assumed)

@@ -6,11 +6,12 @@ use lambda_http::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::chance;
 use shared::email_address::EmailAddress;
-use shared::http::{Answer, Call, Fields, time, unknown_route};
+use shared::http::{Answer, Call, Fields, cards, time, unknown_route};
 use shared::national_id::NationalId;
 use shared::problem::Problem;
 use shared::store::outbox::{Entry, MailState};
 
+use crate::cards::UnbindRequest;
 use crate::step::{Employee, HrReset};
 
 /// Longest reason that the helpdesk may give, in characters.
@@ -32,15 +33,27 @@ impl ResetRequest {
         let mut fields = call.fields()?;
         let national_id = national_id(&mut fields)?;
         let email = EmailAddress::parse(&fields.text("email")?)?;
-        let reason = fields
-            .optional_text("reason")?
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty());
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
-            return Err(Problem::field("reason").because("too long"));
-        }
-        Ok(Self { national_id, email, reason })
+        Ok(Self { national_id, email, reason: reason(&mut fields)? })
     }
+}
+
+impl UnbindRequest {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        let national_id = national_id(&mut fields)?;
+        let card_id = fields.text("card_id")?;
+        let reason = reason(&mut fields)?.ok_or_else(|| Problem::field("reason").because("missing"))?;
+        Ok(Self { national_id, card_id, reason })
+    }
+}
+
+fn reason(fields: &mut Fields) -> Result<Option<String>, Problem> {
+    let reason = fields.optional_text("reason")?;
+    let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+        return Err(Problem::field("reason").because("too long"));
+    }
+    Ok(reason)
 }
 
 fn national_id(fields: &mut Fields) -> Result<NationalId, Problem> {
@@ -64,6 +77,15 @@ pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Probl
             let request = ResetRequest::parse(&call)?;
             let reset = step.reset(&call, presented, request, &mut chance::system()).await?;
             Ok(Answer::json(StatusCode::ACCEPTED, mail(&reset)))
+        }
+        (&Method::POST, "/v1/hr/employees/cards") => {
+            let national_id = national_id(&mut call.fields()?)?;
+            Ok(Answer::ok(cards(&step.cards(&call, presented, &national_id).await?)))
+        }
+        (&Method::POST, "/v1/hr/employees/cards/unbind") => {
+            let request = UnbindRequest::parse(&call)?;
+            step.unbind(&call, presented, request, &mut chance::system()).await?;
+            Ok(Answer::no_content())
         }
         (&Method::GET, path) if path.starts_with("/v1/hr/password-resets/") => {
             let reset_id = call.path_parameter("reset_id").unwrap_or_default();

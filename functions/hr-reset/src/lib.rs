@@ -1,10 +1,12 @@
 //! HR resets a password (貳、2 and 3): `POST /v1/hr/employees/search`, `POST /v1/hr/employees/password-reset`, and
-//! `GET /v1/hr/password-resets/{reset_id}`.
+//! `GET /v1/hr/password-resets/{reset_id}`. The helpdesk also unbinds a lost card of somebody who cannot sign in:
+//! `POST /v1/hr/employees/cards` and `POST /v1/hr/employees/cards/unbind` ([`cards`]).
 //!
 //! Roles are read at the moment of the act, never from the token; who may reset whom is decided by `shared::scope` alone. A
 //! reset and its mail are one transaction. The initial password exists in memory and encrypted in the outbox, and is never
 //! in an answer.
 
+pub mod cards;
 pub mod handler;
 pub mod step;
 

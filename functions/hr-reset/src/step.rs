@@ -20,7 +20,8 @@ use shared::session::Subject;
 use shared::store::audit::AuditTrail;
 use shared::store::outbox::{Entry, MailState, Outbox};
 use shared::store::tickets::{Rate, Tickets};
-use shared::store::{self, Guard, Transaction};
+use shared::store::{self, CommitError, Guard, Transaction};
+use shared::unbinding::Unbinder;
 use shared::{aws, telemetry};
 
 use crate::handler::ResetRequest;
@@ -29,21 +30,22 @@ use crate::handler::ResetRequest;
 pub struct HrReset {
     client: store::Client,
     door: Door,
-    tickets: Tickets,
+    pub(crate) tickets: Tickets,
+    pub(crate) unbinder: Unbinder,
     outbox: Outbox,
     audit: AuditTrail,
     kms: Kms,
     secrets_key: String,
-    pseudonyms: Pseudonymizer,
-    limits: Limits,
+    pub(crate) pseudonyms: Pseudonymizer,
+    pub(crate) limits: Limits,
     initial_password_life: SignedDuration,
 }
 
 /// How often HR may do what.
-struct Limits {
-    searches_by_actor: RateLimit,
-    resets_by_actor: RateLimit,
-    resets_of_person: RateLimit,
+pub(crate) struct Limits {
+    pub(crate) searches_by_actor: RateLimit,
+    pub(crate) resets_by_actor: RateLimit,
+    pub(crate) resets_of_person: RateLimit,
 }
 
 /// An employee as a search shows them.
@@ -90,14 +92,18 @@ impl HrReset {
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
         let kms = Kms::new(environment, &config);
+        let door = Door::open(environment, &config, &client, door).await?;
+        let outbox = Outbox::new(client.clone(), mail);
+        let audit = AuditTrail::new(client.clone(), audit);
         Ok(Self {
-            door: Door::open(environment, &config, &client, door).await?,
+            unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox.clone(), audit.clone()),
+            door,
             pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
             kms,
             secrets_key,
             tickets: Tickets::new(client.clone(), tickets),
-            outbox: Outbox::new(client.clone(), mail),
-            audit: AuditTrail::new(client.clone(), audit),
+            outbox,
+            audit,
             client,
             limits,
             initial_password_life,
@@ -207,9 +213,7 @@ impl HrReset {
             .commit(&self.client)
             .await;
         let Err(error) = written else { return Ok(entry) };
-        let by_actor = error.refused(Guard::Rate).map(|_| by_actor.exceeded());
-        let of_person = error.refused(Guard::PersonRate).map(|_| of_person.exceeded());
-        Err(by_actor.max(of_person).map_or_else(|| error.into(), Problem::from))
+        Err(too_many(error, &by_actor, &of_person))
     }
 
     /// Whether the actor may reset the person; a refusal is audited.
@@ -225,11 +229,23 @@ impl HrReset {
             None => Err(Refusal::OutOfScope),
             Some(person) => actor.may_reset(&person).map(|()| person),
         });
+        self.audited(decided, Action::PasswordReset, by, whom, origin).await
+    }
+
+    /// What was decided; a refusal is audited.
+    pub(crate) async fn audited(
+        &self,
+        decided: Result<Person, Refusal>,
+        action: Action,
+        by: &Subject,
+        whom: &Subject,
+        origin: &Origin,
+    ) -> Result<Person, Problem> {
         match decided {
             Ok(person) => Ok(person),
             Err(refusal) => {
                 let problem = Problem::from(refusal);
-                self.audit.note(origin.entry(Action::PasswordReset, by, whom, problem.code.name())).await?;
+                self.audit.note(origin.entry(action, by, whom, problem.code.name())).await?;
                 Err(problem)
             }
         }
@@ -248,4 +264,11 @@ impl HrReset {
         let entry = self.outbox.entry(reset_id.reveal()).await?.ok_or_else(not_found)?;
         if actor.covers(&entry.agency) { Ok(entry) } else { Err(not_found().because("out of scope")) }
     }
+}
+
+/// The problem of something that was not written: of two rates that are used up, the longer wait is told.
+pub(crate) fn too_many(error: CommitError, by_actor: &Rate, of_person: &Rate) -> Problem {
+    let by_actor = error.refused(Guard::Rate).map(|_| by_actor.exceeded());
+    let of_person = error.refused(Guard::PersonRate).map(|_| of_person.exceeded());
+    by_actor.max(of_person).map_or_else(|| error.into(), Problem::from)
 }

@@ -26,12 +26,14 @@ pub enum Guard {
     PersonRate,
     /// The certificate is on no list of its issuer.
     Revocation,
+    /// The lease of a revocation list is still held.
+    List,
     /// Refused only if random ids collide.
     New,
 }
 
 /// Writes that happen together or not at all.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Transaction {
     writes: Vec<(Guard, TransactWriteItem)>,
 }
