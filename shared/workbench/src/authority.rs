@@ -10,6 +10,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 
+use crate::damage::split;
+use crate::list::element;
+
 /// 2026-08-03T00:00:00Z: the day on which everything here begins, in seconds of Unix time.
 pub const START: i64 = 1_785_715_200;
 const DAY: i64 = 86_400;
@@ -232,8 +235,45 @@ fn directory_attributes(digits: &[u8; 4]) -> CustomExtension {
     let mut value = vec![0x13, 4];
     value.extend_from_slice(digits);
     let oid = [0x06, 0x07, 0x60, 0x86, 0x76, 0x01, 0x64, 0x02, 0x33];
-    let attribute = crate::list::element(0x30, &[&oid[..], &crate::list::element(0x31, &value)].concat());
-    CustomExtension::from_oid_content(&[2, 5, 29, 9], crate::list::element(0x30, &attribute))
+    let attribute = element(0x30, &[&oid[..], &element(0x31, &value)].concat());
+    CustomExtension::from_oid_content(&[2, 5, 29, 9], element(0x30, &attribute))
+}
+
+/// The order of P-256's group (SEC 2).
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// A structure that a P-256 key has signed, with the other signature that is as good: where (r, s) is one, so is
+/// (r, n - s), and everybody can make it. Nothing that is signed differs. `None` for what no P-256 key has signed.
+#[must_use]
+pub fn mirrored(der: &[u8]) -> Option<Vec<u8>> {
+    let content = split(der)?.content;
+    let to_be_signed = split(content)?;
+    let algorithm = split(to_be_signed.rest)?;
+    let (unused, signature) = split(algorithm.rest)?.content.split_first()?;
+    let r = split(split(signature)?.content)?;
+    let s = split(r.rest)?.content;
+    if algorithm.element != Algorithm::P256.identifier() || *unused != 0 || s.len() > 33 {
+        return None;
+    }
+    let s = std::iter::repeat_n(0, 33 - s.len()).chain(s.iter().copied()).skip(1);
+    let mut difference = P256_ORDER;
+    let mut borrowed = false;
+    for (byte, less) in difference.iter_mut().rev().zip(s.collect::<Vec<_>>().iter().rev()) {
+        let (first, one) = byte.overflowing_sub(*less);
+        let (second, other) = first.overflowing_sub(borrowed.into());
+        (*byte, borrowed) = (second, one || other);
+    }
+    let zeros = difference.iter().take_while(|byte| **byte == 0).count();
+    let mut s = difference[zeros..].to_vec();
+    if s.first().is_none_or(|first| *first >= 0x80) {
+        s.insert(0, 0);
+    }
+    let signature = element(0x30, &[r.element, &element(0x02, &s)].concat());
+    let signature = element(0x03, &[&[0], &signature[..]].concat());
+    Some(element(0x30, &[to_be_signed.element, algorithm.element, &signature].concat()))
 }
 
 fn moment(second: i64) -> OffsetDateTime {

@@ -7,6 +7,38 @@ const DEPTH: usize = 24;
 /// Longest result: a change that doubles an element must not go on forever.
 const LONGEST: usize = 64 * 1024;
 
+/// Bytes, divided after their first DER element.
+#[derive(Clone, Copy, Debug)]
+pub struct Split<'a> {
+    /// The element: tag, length and content.
+    pub element: &'a [u8],
+    /// The element's content.
+    pub content: &'a [u8],
+    /// What follows it.
+    pub rest: &'a [u8],
+}
+
+/// Divides bytes after their first element; `None` when they do not begin with one in DER, with a tag of one byte.
+#[must_use]
+pub fn split(der: &[u8]) -> Option<Split<'_>> {
+    let (&tag, after) = der.split_first()?;
+    let (&short, after) = after.split_first()?;
+    let (length, after) = match short {
+        0..=0x7f => (usize::from(short), after),
+        0x81..=0x84 => {
+            let (bytes, after) = after.split_at_checked(usize::from(short & 0x7f))?;
+            let length = bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            if length < 0x80 || bytes[0] == 0 {
+                return None;
+            }
+            (length, after)
+        }
+        _ => return None,
+    };
+    let (content, rest) = after.split_at_checked(length)?;
+    (tag & 0x1f != 0x1f).then(|| Split { element: &der[..der.len() - rest.len()], content, rest })
+}
+
 /// A DER element, as far as it can be taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
@@ -44,24 +76,11 @@ impl Element {
     }
 
     fn first(der: &[u8], depth: usize) -> Option<(Self, &[u8])> {
-        let (&tag, rest) = der.split_first()?;
-        if depth > DEPTH || tag & 0x1f == 0x1f {
+        let Split { element, content, rest } = split(der)?;
+        let tag = element[0];
+        if depth > DEPTH {
             return None;
         }
-        let (&short, rest) = rest.split_first()?;
-        let (length, rest) = match short {
-            0..=0x7f => (usize::from(short), rest),
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
-                let length = bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-                if length < 0x80 || bytes[0] == 0 {
-                    return None;
-                }
-                (length, rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
         Some((Self { tag, length: Length::Shortest, body: body(tag, content, depth) }, rest))
     }
 

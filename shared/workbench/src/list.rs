@@ -105,10 +105,18 @@ pub fn write_raw(authority: &Authority, heading: Heading, revoked: &[u8]) -> Vec
 /// When the CA's key refuses.
 #[must_use]
 pub fn signed(authority: &Authority, to_be_signed: &[u8]) -> Vec<u8> {
+    signed_as(authority, to_be_signed, authority.algorithm().identifier())
+}
+
+/// As [`signed`], with another AlgorithmIdentifier beside the signature than the CA's.
+///
+/// # Panics
+/// When the CA's key refuses.
+#[must_use]
+pub fn signed_as(authority: &Authority, to_be_signed: &[u8], algorithm: &[u8]) -> Vec<u8> {
     let mut signature = vec![0];
     signature.extend_from_slice(&authority.sign(to_be_signed));
     let signature = element(0x03, &signature);
-    let algorithm = authority.algorithm().identifier();
     let mut out = Vec::with_capacity(to_be_signed.len() + algorithm.len() + signature.len() + 8);
     head(&mut out, 0x30, to_be_signed.len() + algorithm.len() + signature.len());
     out.extend_from_slice(to_be_signed);
