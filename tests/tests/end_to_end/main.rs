@@ -26,3 +26,4 @@ mod rate;
 mod reset;
 mod route;
 mod session;
+mod smart_card;
