@@ -540,3 +540,53 @@ fn a_damaged_answer_says_nothing_else() {
     }
     assert!(question.read(&ca.issuer(), &[der.as_slice(), &[0]].concat(), at(0)).is_err(), "a byte more");
 }
+
+/// The decision is [`crate::revocation`]'s; that a responder can only make it stricter is this module's promise.
+#[test]
+fn the_stricter_wins() {
+    use crate::revocation::{Refusal, Responder};
+    let link = Link {
+        issuer: ca(&PKCS_ECDSA_P256_SHA256).issuer().id().clone(),
+        serial: "1f".to_owned(),
+        scopes: vec![Scope::Full],
+        is_ca: false,
+    };
+    let list = |next_update: Timestamp, listed: bool| {
+        let entry =
+            RevokedCertificate { serial: link.serial.clone(), since: at(-60), reason: Reason::Superseded };
+        let list =
+            Freshness { this_update: at(-120), next_update, covers: Covers::ALL, number: Number::from(1) };
+        vec![ListStatus { scope: Scope::Full, list: Some(list), entry: listed.then_some(entry) }]
+    };
+    let revoked = Verdict::Revoked { since: at(-99), reason: Reason::KeyCompromise };
+    let responders = [
+        Responder::NotAsked,
+        Responder::Silent { required: false },
+        Responder::Silent { required: true },
+        Verdict::Good.into(),
+        revoked.into(),
+        Verdict::Unknown.into(),
+    ];
+    let rows = [
+        ("a fresh list", list(at(60), false), ["good", "good", "silent", "good", "revoked", "unknown"]),
+        ("an entry", list(at(60), true), ["revoked"; 6]),
+        ("an entry on a stale list", list(at(-60), true), ["revoked"; 6]),
+        ("a stale list", list(at(-60), false), ["stale", "stale", "silent", "stale", "revoked", "unknown"]),
+        ("no list", vec![], ["no list", "no list", "silent", "no list", "revoked", "unknown"]),
+    ];
+    for (what, lists, expected) in rows {
+        for (responder, expected) in responders.into_iter().zip(expected) {
+            let status = Status { lists: lists.clone(), responder };
+            let verdict = link.not_revoked(&status, at(0), SignedDuration::ZERO);
+            let name = match &verdict {
+                Ok(()) => "good",
+                Err(Refusal::Revoked { .. }) => "revoked",
+                Err(Refusal::NoList(_)) => "no list",
+                Err(Refusal::Stale { .. }) => "stale",
+                Err(Refusal::Unknown(_)) => "unknown",
+                Err(Refusal::Silent(_)) => "silent",
+            };
+            assert_eq!(name, expected, "{what}, {responder:?}");
+        }
+    }
+}
