@@ -291,3 +291,148 @@ pub fn difference(held: &[RevokedCertificate], listed: &[RevokedCertificate]) ->
     difference.delete = before.into_keys().map(str::to_owned).collect();
     difference
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::forged::*;
+    use super::*;
+
+    /// A list's entries: serial number, day of 2026 since when, reason. Small numbers, so that some come twice.
+    type Listed = Vec<(u32, u8, Reason)>;
+
+    fn listed() -> impl Strategy<Value = Listed> {
+        let reasons = prop::sample::select(vec![
+            Reason::Unspecified,
+            Reason::KeyCompromise,
+            Reason::CertificateHold,
+            Reason::RemoveFromCrl,
+        ]);
+        let serial = prop_oneof![0_u32..0x30, Just(0x1000), Just(0x2000), 0x00ff_ff00..0x0100_0010_u32];
+        prop::collection::vec((serial, 1_u8..4, reasons), 0..40)
+    }
+
+    fn signed(listed: &Listed, authority: &Authority) -> Vec<u8> {
+        let entry = |(serial, day, why): &(u32, u8, Reason)| {
+            let serial = [&[0][..], &serial.to_be_bytes()].concat();
+            sequence(&[
+                super::super::scope::tagged(super::super::der::INTEGER, &serial),
+                utc(&format!("2601{day:02}000000Z")),
+                sequence(&[reason(why.code())]),
+            ])
+        };
+        Forged::listing(&listed.iter().map(entry).collect::<Vec<_>>()).signed_by(authority)
+    }
+
+    fn with_buckets<T>(listed: &Listed, authority: &Authority, then: impl FnOnce(&Buckets<'_>) -> T) -> T {
+        let der = signed(listed, authority);
+        let list = List::read(&der, &authority.ca(), &authority.ca(), at(0)).unwrap();
+        then(&Buckets::of(&list))
+    }
+
+    fn all(buckets: &Buckets<'_>) -> Vec<RevokedCertificate> {
+        Bucket::all().flat_map(|bucket| buckets.entries(bucket)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_list_becomes_any_other_by_its_changed_buckets(old in listed(), new in listed()) {
+            let authority = Authority::named("MOICA");
+            let (before, mut table) = with_buckets(&old, &authority, |old| (old.digests().clone(), all(old)));
+            with_buckets(&new, &authority, |new| {
+                let changed = before.changed(new.digests());
+                for bucket in &changed {
+                    let held: Vec<_> =
+                        table.iter().filter(|e| Bucket::of_serial(&e.serial) == *bucket).cloned().collect();
+                    let Difference { put, delete } = difference(&held, &new.entries(*bucket));
+                    prop_assert!(!put.is_empty() || !delete.is_empty(), "{bucket} did not change");
+                    let written: BTreeSet<_> = put.iter().map(|entry| &entry.serial).chain(&delete).collect();
+                    table.retain(|entry| !written.contains(&entry.serial));
+                    table.extend(put);
+                }
+                let mut wanted = all(new);
+                prop_assert_eq!(wanted.len(), new.count());
+                table.sort_by(|one, other| one.serial.cmp(&other.serial));
+                wanted.sort_by(|one, other| one.serial.cmp(&other.serial));
+                prop_assert_eq!(&table, &wanted);
+                Ok(())
+            })?;
+        }
+
+        #[test]
+        fn order_and_repetition_do_not_matter(entries in listed(), seed in any::<prop::sample::Index>()) {
+            let authority = Authority::named("MOICA");
+            let mut shuffled = entries.clone();
+            shuffled.extend(entries.iter().rev().skip(entries.len() / 2).cloned());
+            if !shuffled.is_empty() {
+                let middle = seed.index(shuffled.len());
+                shuffled.rotate_left(middle);
+            }
+            let digests = |listed| with_buckets(listed, &authority, |buckets| buckets.digests().clone());
+            prop_assert_eq!(digests(&entries).changed(&digests(&shuffled)), []);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_listed_twice_is_revoked_strictly() {
+        let authority = Authority::named("MOICA");
+        let rows = vec![
+            (vec![(5, 2, Reason::CertificateHold), (5, 3, Reason::KeyCompromise)], 2, Reason::KeyCompromise),
+            (vec![(5, 3, Reason::Superseded), (5, 2, Reason::Unspecified)], 2, Reason::Superseded),
+            (
+                vec![(5, 1, Reason::RemoveFromCrl), (5, 2, Reason::CertificateHold)],
+                2,
+                Reason::CertificateHold,
+            ),
+        ];
+        for (listed, day, reason) in rows {
+            let entries = with_buckets(&listed, &authority, all);
+            let since = format!("2026-01-{day:02}T00:00:00Z").parse().unwrap();
+            assert_eq!(entries, [RevokedCertificate { serial: "5".to_owned(), since, reason }]);
+        }
+    }
+
+    #[test]
+    fn digests_tell_what_is_not_known() {
+        let authority = Authority::named("MOICA");
+        let listed = vec![(0x1abc, 1, Reason::Unspecified)];
+        let digests = with_buckets(&listed, &authority, |buckets| buckets.digests().clone());
+        let bucket: Bucket = "abc".parse().unwrap();
+        assert_eq!(BucketDigests::empty().changed(&digests), [bucket]);
+        assert_eq!(BucketDigests::unknown().changed(&digests).len(), BUCKETS);
+        assert_eq!(digests.changed(&digests), []);
+        assert_eq!(BucketDigests::from_bytes(&digests.to_bytes()), Some(digests.clone()));
+        assert_eq!(digests.to_bytes().len(), 65_536);
+        assert_eq!(BucketDigests::from_bytes(&[1; 65_535]), None);
+
+        let mut held = digests.clone();
+        held.forget(&[bucket]);
+        assert!(!held.knows(bucket) && digests.knows(bucket));
+        assert_eq!(held.changed(&digests), [bucket]);
+        held.learn(&[bucket], &digests);
+        assert_eq!(held, digests);
+    }
+
+    #[test]
+    fn buckets_are_the_last_three_digits() {
+        let rows =
+            [("0", "000"), ("5", "005"), ("ab", "0ab"), ("1abc", "abc"), ("-ff", "0ff"), ("-8001", "001")];
+        for (serial, bucket) in rows {
+            assert_eq!(Bucket::of_serial(serial).to_string(), bucket, "{serial}");
+        }
+        assert_eq!(Bucket::all().count(), BUCKETS);
+        assert_eq!(Bucket::all().last().map(|bucket| bucket.to_string()).as_deref(), Some("fff"));
+        for text in ["", "ab", "ABC", "+ab", "abcd", "xyz"] {
+            assert!(text.parse::<Bucket>().is_err(), "{text}");
+        }
+        for content in [&[0_u8][..], &[5], &[0, 0xff], &[0xff], &[0x1a, 0xbc], &[0x80, 1], &[1, 2, 3]] {
+            let entry = Entry { serial: content, since: at(0), reason: Reason::Unspecified };
+            assert_eq!(Bucket::of(&entry), Bucket::of_serial(&entry.serial()), "{content:?}");
+        }
+    }
+}

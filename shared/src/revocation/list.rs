@@ -147,13 +147,15 @@ fn whole_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
 /// # Errors
 /// [`ListRefusal::Malformed`]: PEM that is broken, or holds no list.
 pub fn lists_in(file: &[u8]) -> Result<Vec<Vec<u8>>, ListRefusal> {
-    if file.first() == Some(&SEQUENCE) {
+    if Reader::of_sequence(file).is_ok() {
         return Ok(vec![file.to_vec()]);
     }
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(file)
         .map(|list| list.map(|list| list.as_ref().to_vec()))
         .collect();
     match lists {
+        // Damaged DER: why it is no list is for its reader to say.
+        Ok(lists) if lists.is_empty() && file.first() == Some(&SEQUENCE) => Ok(vec![file.to_vec()]),
         Ok(lists) if lists.is_empty() => {
             Err(ListRefusal::Malformed("neither DER nor PEM of a list".to_owned()))
         }
@@ -677,6 +679,422 @@ impl<'a> Iterator for Entries<'a> {
             if entry.reason != Reason::RemoveFromCrl {
                 return Some(entry);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::KeyUsagePurpose;
+
+    use super::super::forged::{self, *};
+    use super::*;
+
+    fn read(forged: &Forged, authority: &Authority) -> Result<Vec<(String, Reason)>, ListRefusal> {
+        let der = forged.signed_by(authority);
+        let (ca, now) = (authority.ca(), at(0));
+        let list = List::read(&der, &ca, &ca, now)?;
+        Ok(list.entries().map(|entry| (entry.serial(), entry.reason)).collect())
+    }
+
+    #[test]
+    fn which_lists_are_read() {
+        let ca = Authority::named("MOICA");
+        let plain = || Forged::listing(&[entry(&[5])]);
+        let only = |entry: Vec<u8>| Forged::listing(&[entry]);
+        let numbered = |content: &[u8]| {
+            let mut list = plain();
+            list.extensions = vec![extension(NUMBER, false, &tagged(INTEGER, content))];
+            list
+        };
+        let edited = |edit: fn(&mut Forged)| {
+            let mut list = plain();
+            edit(&mut list);
+            list
+        };
+        let twenty_one = [&[0x01][..], &[0; 20]].concat();
+        let of_others = entry_with(&[5], &[issued_by(&ca)]);
+        let rows: Vec<(&str, Forged, Option<&str>)> = vec![
+            ("5.1: a full list", plain(), None),
+            ("5.1.2.1: version 1", edited(|list| list.version = None), Some("version 1")),
+            (
+                "5.1.2.1: version 3",
+                edited(|list| list.version = Some(tagged(INTEGER, &[2]))),
+                Some("version"),
+            ),
+            (
+                "5.1.1.2: another algorithm outside",
+                edited(|list| list.algorithms[1] = sequence(&[tagged(OID, ECDSA_SHA1)])),
+                Some("two signature algorithms"),
+            ),
+            (
+                "5.1.1.2: the parameters differ",
+                edited(|list| list.algorithms[1] = sequence(&[tagged(OID, ECDSA_SHA256), vec![5, 0]])),
+                Some("two signature algorithms"),
+            ),
+            (
+                "SHA-1",
+                edited(|list| {
+                    let sha1 = sequence(&[tagged(OID, ECDSA_SHA1)]);
+                    list.algorithms = [sha1.clone(), sha1];
+                }),
+                Some("algorithm that is not accepted: 1.2.840.10045.4.1"),
+            ),
+            ("5.1.2.5: no end", edited(|list| list.next_update = None), Some("no next update")),
+            (
+                "5.1.2.5: an end before its beginning",
+                plain().between("260803120000Z", "260803115959Z"),
+                Some("end"),
+            ),
+            (
+                "5.1.2.5: an end at its beginning",
+                plain().between("260803120000Z", "260803120000Z"),
+                Some("end"),
+            ),
+            (
+                "5.1.2.5: past its end, its entries still count",
+                plain().between("260701000000Z", "260702000000Z"),
+                None,
+            ),
+            ("5.1.2.4: a clock ahead by a little", plain().between("260803120500Z", "260901000000Z"), None),
+            (
+                "5.1.2.4: issued in the future",
+                plain().between("260803120501Z", "260901000000Z"),
+                Some("issued at 2026-08-03T12:05:01Z, now 2026-08-03T12:00:00Z"),
+            ),
+            (
+                "5.1.2.4: GeneralizedTime",
+                edited(|list| list.this_update = generalized("20260803120000Z")),
+                None,
+            ),
+            (
+                "4.1.2.5: a fraction of a second",
+                edited(|list| list.this_update = generalized("20260803120000.5Z")),
+                Some("time"),
+            ),
+            ("4.1.2.5: a zone", edited(|list| list.this_update = utc("260803120000+0800")), Some("time")),
+            ("4.1.2.5: no seconds", edited(|list| list.this_update = utc("2608031200Z")), Some("time")),
+            ("4.1.2.5: no such day", edited(|list| list.this_update = utc("260231120000Z")), Some("time")),
+            ("4.1.2.5: no digits", edited(|list| list.this_update = utc("2608O3120000Z")), Some("time")),
+            ("5.1.2.6: nobody is revoked", edited(|list| list.entries = None), None),
+            ("5.1.2.6: an empty sequence", Forged::listing(&[]), None),
+            ("5.2.3: no number", edited(|list| list.extensions.clear()), Some("no number")),
+            ("5.2.3: number zero", numbered(&[0]), None),
+            ("5.2.3: a negative number", numbered(&[0x80]), Some("negative")),
+            ("5.2.3: an empty number", numbered(&[]), Some("negative")),
+            ("5.2.3: 20 octets", numbered(&[0x7f; 20]), None),
+            ("5.2.3: 20 octets after a zero", numbered(&[&[0][..], &[0xff; 20]].concat()), None),
+            ("5.2.3: 21 octets", numbered(&twenty_one), Some("20 octets")),
+            ("5.2.1: a key identifier is a hint", plain().with(extension(KEY_IDENTIFIER, false, &[1])), None),
+            (
+                "5.2.4: a delta",
+                plain().with(extension(DELTA, true, &tagged(INTEGER, &[1]))),
+                Some("a delta list"),
+            ),
+            ("5.2: an unknown extension", plain().with(extension(99, false, &[])), None),
+            (
+                "5.2: an unknown critical extension",
+                plain().with(extension(99, true, &[])),
+                Some("critical extension"),
+            ),
+            (
+                "4.2: an extension twice",
+                plain().with(extension(NUMBER, false, &tagged(INTEGER, &[7]))),
+                Some("twice"),
+            ),
+            ("5.2.5: an issuing point that says nothing", plain().at_point(&[]), Some("says nothing")),
+            ("5.2.5: a point", plain().at_point(&[full_name(&[address("http://a")])]), None),
+            ("5.2.5: a point without a name", plain().at_point(&[full_name(&[])]), Some("no name")),
+            ("5.2.5: users", plain().at_point(&[flag(1)]), None),
+            ("5.2.5: CAs", plain().at_point(&[flag(2)]), None),
+            (
+                "5.2.5: users and CAs",
+                plain().at_point(&[flag(1), flag(2)]),
+                Some("users only and of CAs only"),
+            ),
+            ("5.2.5: some reasons", plain().at_point(&[some_reasons(3, &[5, 0x60])]), Some("some reasons")),
+            ("5.2.5: attribute certificates", plain().at_point(&[flag(5)]), Some("attribute certificates")),
+            (
+                "5.2.5: a flag that is no boolean",
+                plain().at_point(&[tagged(primitive(1), &[1])]),
+                Some("boolean"),
+            ),
+            (
+                "5.2.5: fields in another order",
+                plain().at_point(&[flag(4), flag(1)]),
+                Some("something after"),
+            ),
+            ("5.3.1: a reason", only(entry_with(&[5], &[reason(1)])), None),
+            ("5.3.1: no such reason", only(entry_with(&[5], &[reason(7)])), Some("no such reason")),
+            ("5.3.1: nor this one", only(entry_with(&[5], &[reason(11)])), Some("no such reason")),
+            ("5.3.1: two reasons", only(entry_with(&[5], &[reason(1), reason(2)])), Some("two reasons")),
+            (
+                "5.3.1: a reason of another type",
+                only(entry_with(&[5], &[extension(REASON, false, &tagged(INTEGER, &[1]))])),
+                Some("no such reason"),
+            ),
+            (
+                "5.3.2: since when the key was known to others",
+                only(entry_with(&[5], &[extension(INVALIDITY, false, &generalized("20260101000000Z"))])),
+                None,
+            ),
+            ("5.3: an unknown extension", only(entry_with(&[5], &[extension(99, false, &[])])), None),
+            (
+                "5.3: an unknown critical extension",
+                only(entry_with(&[5], &[extension(99, true, &[])])),
+                Some("critical extension of an entry"),
+            ),
+            (
+                "5.3.3: another issuer, but not an indirect list",
+                only(of_others),
+                Some("not an indirect list"),
+            ),
+            ("an entry with too little", only(sequence(&[tagged(INTEGER, &[5])])), Some("cut off")),
+            ("an entry with too much", only(sequence(&[entry(&[5]), entry(&[5])])), Some("another type")),
+            ("an entry that is no sequence", only(tagged(INTEGER, &[5])), Some("another type")),
+            ("an empty serial number", only(entry(&[])), Some("empty serial")),
+            ("a serial number of 30 octets", only(entry(&[0x11; 30])), None),
+        ];
+        for (what, list, refused) in rows {
+            match (read(&list, &ca), refused) {
+                (Ok(_), None) => {}
+                (Err(error), Some(why)) => assert!(error.to_string().contains(why), "{what}: {error}"),
+                (outcome, _) => panic!("{what}: {outcome:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_is_its_signers_by_name_and_by_key() {
+        let (g2, g3, other) = (Authority::named("MOICA"), Authority::named("MOICA"), Authority::named("GCA"));
+        let without_usage = Authority::with_usages("MOICA", vec![]);
+        let no_lists = Authority::with_usages("MOICA", vec![KeyUsagePurpose::KeyCertSign]);
+        let der = Forged::listing(&[entry(&[5])]).signed_by(&g2);
+        let read = |der: &[u8], issuer: &Authority, signer: &Authority| {
+            List::read(der, &issuer.ca(), &signer.ca(), at(0)).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let list = List::read(&der, &g2.ca(), &g2.ca(), at(0)).unwrap();
+        assert_eq!((list.issuer(), list.number().clone()), (g2.ca().id(), Number::from(7)));
+        assert_eq!(list.scopes(), [Scope::Full]);
+        assert_eq!((list.freshness().this_update, list.freshness().next_update), (at(0), at(1)));
+        assert_eq!(list.digest(), hex::encode(digest::digest(&digest::SHA256, &der)));
+        assert!(read(&der, &g3, &g3).unwrap_err().contains("another key"));
+        assert!(read(&der, &other, &other).unwrap_err().contains("another name"));
+        assert!(read(&der, &g3, &g2).unwrap_err().contains("not an indirect list"));
+        let own = Forged::listing(&[]).signed_by(&without_usage);
+        assert_eq!(read(&own, &without_usage, &without_usage), Ok(()));
+        let own = Forged::listing(&[]).signed_by(&no_lists);
+        assert!(read(&own, &no_lists, &no_lists).unwrap_err().contains("cRLSign"));
+
+        let mut broken = der.clone();
+        *broken.last_mut().unwrap() ^= 1;
+        assert!(read(&broken, &g2, &g2).unwrap_err().contains("broken signature"));
+        let longer = [der.as_slice(), &[0]].concat();
+        assert!(read(&longer, &g2, &g2).unwrap_err().contains("something after the end"));
+    }
+
+    #[test]
+    fn serial_numbers_are_one_however_they_are_written() {
+        let ca = Authority::named("MOICA");
+        let serials: [&[u8]; 9] = [
+            &[0],
+            &[0, 0, 5],
+            &[0, 0xff],
+            &[0xff],
+            &[0xff, 0xff],
+            &[0x7f; 21],
+            &[0x80, 1],
+            &[0, 0x80],
+            &[9; 30],
+        ];
+        let entries: Vec<_> = serials.iter().map(|serial| entry(serial)).collect();
+        let read: Vec<_> =
+            read(&Forged::listing(&entries), &ca).unwrap().into_iter().map(|(hex, _)| hex).collect();
+        let (long, longest) = ("7f".repeat(21), "09".repeat(30));
+        let longest = longest.trim_start_matches('0');
+        assert_eq!(read, ["0", "5", "ff", "-ff", "-ff", &long, "-8001", "80", longest]);
+    }
+
+    #[test]
+    fn removed_entries_are_none_and_reasons_are_kept() {
+        let ca = Authority::named("MOICA");
+        let entries = [entry(&[1]), entry_with(&[2], &[reason(8)]), entry_with(&[3], &[reason(6)])];
+        let expected = [("1".to_owned(), Reason::Unspecified), ("3".to_owned(), Reason::CertificateHold)];
+        assert_eq!(read(&Forged::listing(&entries), &ca).unwrap(), expected);
+    }
+
+    #[test]
+    fn of_an_indirect_list_only_the_issuers_entries_count() {
+        let (signer, issuer, other) =
+            (Authority::named("lists"), Authority::named("MOICA"), Authority::named("GCA"));
+        let entries = [
+            entry(&[1]),
+            entry_with(&[2], &[issued_by(&issuer)]),
+            entry(&[3]),
+            entry_with(&[4], &[issued_by(&other), reason(1)]),
+            entry(&[5]),
+            entry_with(&[6], &[issued_by(&signer)]),
+            entry_with(&[7], &[issued_by(&issuer)]),
+        ];
+        let list = Forged::listing(&entries).at_point(&[flag(4)]);
+        let der = list.signed_by(&signer);
+        let rows = [(&issuer, vec!["2", "3", "7"]), (&other, vec!["4", "5"]), (&signer, vec!["1", "6"])];
+        for (issuer, expected) in rows {
+            let list = List::read(&der, &issuer.ca(), &signer.ca(), at(0)).unwrap();
+            let serials: Vec<_> = list.entries().map(|entry| entry.serial()).collect();
+            assert_eq!(serials, expected);
+            assert_eq!(list.scopes(), [Scope::Full]);
+        }
+
+        let two = extension(
+            forged::ISSUER,
+            true,
+            &sequence(&[directory_name(signer.ca().name()), directory_name(issuer.ca().name())]),
+        );
+        let list = Forged::listing(&[entry_with(&[1], &[two])]).at_point(&[flag(4)]);
+        let error = List::read(&list.signed_by(&signer), &issuer.ca(), &signer.ca(), at(0)).unwrap_err();
+        assert!(error.to_string().contains("not one name"));
+
+        let point = full_name(&[address("http://a")]);
+        let list = Forged::listing(&[]).at_point(&[point, flag(4)]).signed_by(&signer);
+        let list = List::read(&list, &issuer.ca(), &signer.ca(), at(0)).unwrap();
+        assert_eq!(
+            list.scopes(),
+            [Scope::of_delegated_point(Some(&address("http://a")), signer.ca().name())]
+        );
+    }
+
+    #[test]
+    fn for_whom_a_list_speaks() {
+        let ca = Authority::named("MOICA");
+        let own = directory_name(ca.ca().name());
+        let (a, b) = (address("http://a"), address("http://b"));
+        let users = Covers { users: true, cas: false };
+        let cas = Covers { users: false, cas: true };
+        let rows = [
+            (vec![flag(1)], vec![Scope::Full], users),
+            (vec![flag(2)], vec![Scope::Full], cas),
+            (
+                vec![full_name(&[a.clone(), b.clone()])],
+                vec![Scope::of_point(&a), Scope::of_point(&b)],
+                Covers::ALL,
+            ),
+            (vec![full_name(&[a.clone()]), flag(1)], vec![Scope::of_point(&a)], users),
+            (vec![full_name(&[own])], vec![Scope::Full], Covers::ALL),
+        ];
+        for (fields, scopes, covers) in rows {
+            let der = Forged::listing(&[]).at_point(&fields).signed_by(&ca);
+            let list = List::read(&der, &ca.ca(), &ca.ca(), at(0)).unwrap();
+            assert_eq!((list.scopes(), list.freshness().covers), (scopes.as_slice(), covers));
+        }
+    }
+
+    #[test]
+    fn rcgens_lists_are_read_too() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let mut ca = rcgen::CertificateParams::default();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::CrlSign];
+        let certificate = ca.self_signed(&key).unwrap();
+        let moment = |at: Timestamp| time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap();
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: moment(at(0)),
+            next_update: moment(at(1)),
+            crl_number: rcgen::SerialNumber::from(0x1234_u64),
+            issuing_distribution_point: Some(rcgen::CrlIssuingDistributionPoint {
+                distribution_point: rcgen::CrlDistributionPoint { uris: vec!["http://a".to_owned()] },
+                scope: Some(rcgen::CrlScope::UserCertsOnly),
+            }),
+            revoked_certs: vec![rcgen::RevokedCertParams {
+                serial_number: rcgen::SerialNumber::from_slice(&[0xab, 0xcd]),
+                revocation_time: moment(at(-1)),
+                reason_code: Some(rcgen::RevocationReason::Superseded),
+                invalidity_date: Some(moment(at(-2))),
+            }],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&rcgen::Issuer::new(ca, key)).unwrap();
+        let ca = Ca::of(certificate.der()).unwrap();
+        let pem = list.pem().unwrap();
+        let two = format!("{pem}\nrubbish between\r\n{pem}");
+        assert_eq!(lists_in(pem.as_bytes()).unwrap(), [list.der().to_vec()]);
+        assert_eq!(lists_in(two.as_bytes()).unwrap().len(), 2);
+        assert_eq!(lists_in(list.der()).unwrap(), [list.der().to_vec()]);
+        let list = List::read(list.der(), &ca, &ca, at(0)).unwrap();
+        let entries: Vec<_> = list.entries().map(RevokedCertificate::from).collect();
+        let expected =
+            RevokedCertificate { serial: "abcd".to_owned(), since: at(-1), reason: Reason::Superseded };
+        assert_eq!(entries, [expected]);
+        assert_eq!(list.scopes(), [Scope::of_point(&address("http://a"))]);
+        assert_eq!(list.number(), &Number::from(0x1234));
+        assert_eq!(list.freshness().covers, Covers { users: true, cas: false });
+    }
+
+    #[test]
+    fn a_file_is_pem_whatever_comes_before() {
+        let der = Forged::listing(&[]).signed_by(&Authority::named("MOICA"));
+        let file = format!("0 is the first character\n{}", pem("X509 CRL", &der));
+        assert_eq!(lists_in(file.as_bytes()).unwrap(), [der.clone()]);
+        let longer = [der.as_slice(), &[0]].concat();
+        assert_eq!(lists_in(&longer).unwrap(), [longer]);
+    }
+
+    #[test]
+    fn files_that_hold_no_list() {
+        let ca = Authority::named("MOICA");
+        let certificate = pem("CERTIFICATE", &ca.certificate);
+        let broken = pem("X509 CRL", b"123").replace("MTIz", "?!");
+        for file in ["", "rubbish", &certificate, &broken] {
+            assert!(matches!(lists_in(file.as_bytes()), Err(ListRefusal::Malformed(_))), "{file}");
+        }
+        let ca = ca.ca();
+        for der in [
+            &b""[..],
+            b"\x30",
+            b"\x30\x80\0\0",
+            b"\x30\x84\xff\xff\xff\xff",
+            b"\x1f\x81",
+            &[0x30, 0x03, 1, 1],
+        ] {
+            assert!(matches!(List::read(der, &ca, &ca, at(0)), Err(ListRefusal::Malformed(_))));
+        }
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        use base64::Engine as _;
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn nothing_panics_and_a_damaged_list_is_no_list(at_byte in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            use std::sync::LazyLock;
+            static FIXTURE: LazyLock<(Authority, Vec<u8>)> = LazyLock::new(|| {
+                let ca = Authority::named("MOICA");
+                let entries = [entry_with(&[5], &[reason(1), issued_by(&ca)]), entry(&[9; 20])];
+                let list = Forged::listing(&entries).at_point(&[full_name(&[address("http://a")]), flag(1), flag(4)]);
+                let der = list.signed_by(&ca);
+                (ca, der)
+            });
+            let (ca, der) = &*FIXTURE;
+            let mut damaged = der.clone();
+            *at_byte.get_mut(&mut damaged) = to;
+            if damaged != *der {
+                prop_assert!(List::read(&damaged, &ca.ca(), &ca.ca(), at(0)).is_err());
+            }
+            let cut = cut.index(der.len());
+            prop_assert!(List::read(&der[..cut], &ca.ca(), &ca.ca(), at(0)).is_err());
+        }
+
+        #[test]
+        fn rubbish_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+            let _ = Signed::parse(&bytes);
+            let _ = Ca::of(&bytes);
+            let _ = lists_in(&bytes);
         }
     }
 }

@@ -15,6 +15,8 @@
 
 pub(crate) mod der;
 mod difference;
+#[cfg(test)]
+mod forged;
 pub mod former;
 mod list;
 mod scope;
@@ -458,4 +460,172 @@ pub enum Refusal {
     /// The responder must answer, and did not.
     #[error("the OCSP responder of {0} did not answer")]
     Silent(IssuerId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forged::at;
+    use super::*;
+
+    fn freshness(ends: i64, covers: Covers) -> Freshness {
+        Freshness { this_update: at(-9), next_update: at(ends), covers, number: Number::from(1) }
+    }
+
+    fn entry() -> RevokedCertificate {
+        RevokedCertificate { serial: "5".to_owned(), since: at(-3), reason: Reason::KeyCompromise }
+    }
+
+    #[test]
+    fn whether_a_link_is_good() {
+        let issuer = IssuerId::of_key(b"key");
+        let point = Scope::of_point(b"point");
+        let link = |is_ca| Link {
+            issuer: issuer.clone(),
+            serial: "5".to_owned(),
+            scopes: vec![Scope::Full, point],
+            is_ca,
+        };
+        let (users, cas) = (Covers { users: true, cas: false }, Covers { users: false, cas: true });
+        let list =
+            |scope, ends: i64, covers| ListStatus { scope, list: Some(freshness(ends, covers)), entry: None };
+        let fresh = list(Scope::Full, 1, Covers::ALL);
+        let listed = ListStatus { entry: Some(entry()), ..fresh.clone() };
+        let listed_stale = ListStatus { entry: Some(entry()), ..list(point, -8, Covers::ALL) };
+        let entry_alone = ListStatus { scope: point, list: None, entry: Some(entry()) };
+        let nothing = ListStatus { scope: Scope::Full, list: None, entry: None };
+        let revoked = Refusal::Revoked { since: at(-3), reason: Reason::KeyCompromise };
+        let no_list = Refusal::NoList(issuer.clone());
+        let stale = Refusal::Stale { issuer: issuer.clone(), next_update: at(-2), now: at(0) };
+        let unknown = Refusal::Unknown(issuer.clone());
+        let silent = Refusal::Silent(issuer.clone());
+        let said = Responder::Revoked { since: at(-3), reason: Reason::KeyCompromise };
+        let (meek, needed) = (Responder::Silent { required: false }, Responder::Silent { required: true });
+        let not_asked = Responder::NotAsked;
+
+        let rows: Vec<(&str, bool, Vec<ListStatus>, Responder, Option<&Refusal>)> = vec![
+            ("no answer at all", false, vec![], not_asked, Some(&no_list)),
+            ("no list", false, vec![nothing.clone()], not_asked, Some(&no_list)),
+            ("a fresh list", false, vec![fresh.clone()], not_asked, None),
+            ("a list of a point alone", false, vec![nothing, list(point, 1, Covers::ALL)], not_asked, None),
+            (
+                "a list of another point",
+                false,
+                vec![list(Scope::of_point(b"other"), 1, Covers::ALL)],
+                not_asked,
+                Some(&no_list),
+            ),
+            ("users' list for a user", false, vec![list(Scope::Full, 1, users)], not_asked, None),
+            ("users' list for a CA", true, vec![list(Scope::Full, 1, users)], not_asked, Some(&no_list)),
+            ("CAs' list for a CA", true, vec![list(Scope::Full, 1, cas)], not_asked, None),
+            ("CAs' list for a user", false, vec![list(Scope::Full, 1, cas)], not_asked, Some(&no_list)),
+            ("listed", false, vec![listed.clone()], not_asked, Some(&revoked)),
+            ("listed on a stale list", false, vec![listed_stale.clone()], not_asked, Some(&revoked)),
+            (
+                "listed on one, fresh on the other",
+                false,
+                vec![fresh.clone(), listed_stale],
+                not_asked,
+                Some(&revoked),
+            ),
+            ("an entry without a list", false, vec![fresh.clone(), entry_alone], not_asked, Some(&revoked)),
+            ("the end is now", false, vec![list(Scope::Full, 0, Covers::ALL)], not_asked, None),
+            ("in the grace", false, vec![list(Scope::Full, -1, Covers::ALL)], not_asked, None),
+            ("past the grace", false, vec![list(Scope::Full, -2, Covers::ALL)], not_asked, Some(&stale)),
+            (
+                "one stale, one fresh",
+                false,
+                vec![list(Scope::Full, -2, Covers::ALL), list(point, 1, Covers::ALL)],
+                not_asked,
+                None,
+            ),
+            (
+                "fresh, but of CAs; stale, of users",
+                false,
+                vec![list(Scope::Full, 1, cas), list(point, -2, users)],
+                not_asked,
+                Some(&stale),
+            ),
+            ("the responder agrees", false, vec![fresh.clone()], Responder::Good, None),
+            ("the responder alone", false, vec![], Responder::Good, Some(&no_list)),
+            ("the responder is stricter", false, vec![fresh.clone()], said, Some(&revoked)),
+            ("the list is stricter", false, vec![listed], Responder::Good, Some(&revoked)),
+            (
+                "the responder does not know it",
+                false,
+                vec![fresh.clone()],
+                Responder::Unknown,
+                Some(&unknown),
+            ),
+            ("the responder is silent", false, vec![fresh.clone()], meek, None),
+            ("the responder is silent, but needed", false, vec![fresh], needed, Some(&silent)),
+        ];
+        for (what, is_ca, lists, responder, expected) in rows {
+            let status = Status { lists, responder };
+            let verdict = link(is_ca).not_revoked(&status, at(0), SignedDuration::from_hours(24));
+            assert_eq!(verdict.err().as_ref(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn every_link_of_a_path_is_asked() {
+        let link = |serial: &str, is_ca| Link {
+            issuer: IssuerId::of_key(serial.as_bytes()),
+            serial: serial.to_owned(),
+            scopes: vec![Scope::Full],
+            is_ca,
+        };
+        let links = [link("1", false), link("2", true)];
+        let good = Status {
+            lists: vec![ListStatus {
+                scope: Scope::Full,
+                list: Some(freshness(1, Covers::ALL)),
+                entry: None,
+            }],
+            responder: Responder::NotAsked,
+        };
+        let revoked = Status {
+            lists: vec![ListStatus { scope: Scope::Full, list: None, entry: Some(entry()) }],
+            responder: Responder::NotAsked,
+        };
+        let none = Status::default();
+        let rows: [(&str, Vec<Status>, Option<&str>); 7] = [
+            ("both good", vec![good.clone(), good.clone()], None),
+            ("the CA is revoked", vec![good.clone(), revoked.clone()], Some("revoked at")),
+            ("nobody asked about the CA", vec![good.clone()], Some("no revocation list")),
+            ("nobody asked", vec![], Some("no revocation list")),
+            ("no list of the leaf", vec![none.clone(), good.clone()], Some("no revocation list")),
+            ("no list of the leaf, and the CA is revoked", vec![none, revoked.clone()], Some("revoked at")),
+            ("the leaf is revoked", vec![revoked, good], Some("revoked at")),
+        ];
+        for (what, statuses, expected) in rows {
+            let verdict = not_revoked(&links, &statuses, at(0), SignedDuration::ZERO);
+            match (verdict, expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(why)) => assert!(error.to_string().contains(why), "{what}: {error}"),
+                (verdict, _) => panic!("{what}: {verdict:?}"),
+            }
+        }
+        assert_eq!(not_revoked(&[], &[], at(0), SignedDuration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn reasons_and_numbers_are_written_and_read() {
+        for code in 0..=u8::MAX {
+            let reason = Reason::from_code(code);
+            assert_eq!(reason.is_some(), matches!(code, 0..=6 | 8..=10), "{code}");
+            assert!(
+                reason.is_none_or(|reason| reason.code() == code && Reason::try_from(code) == Ok(reason))
+            );
+        }
+        let number = |bytes: &[u8]| Number::from_be_bytes(bytes).unwrap();
+        assert_eq!(number(&[]), Number::from(0));
+        assert_eq!(number(&[0, 1, 0]), Number::from(256));
+        assert!(number(&[2]) < number(&[1, 0]) && number(&[0xff; 20]) > Number::from(u64::MAX));
+        assert_eq!(Number::from_be_bytes(&[1; 21]), None);
+        assert_eq!(Number::from(10).to_string(), format!("{}a", "0".repeat(39)));
+        assert_eq!(Number::from(10).to_string().parse(), Ok(Number::from(10)));
+        for text in ["", "a", &"A".repeat(40), &"0".repeat(41)] {
+            assert!(text.parse::<Number>().is_err(), "{text}");
+        }
+    }
 }

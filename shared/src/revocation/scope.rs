@@ -218,3 +218,102 @@ impl TryFrom<String> for Scope {
         text.parse()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, KeyPair};
+    use x509_parser::asn1_rs::FromDer as _;
+
+    use super::super::forged::*;
+    use super::*;
+    use crate::certificate::IssuerId;
+
+    /// The link of a certificate with these distribution points; it is its own issuer.
+    fn link(points: &[u8]) -> Result<(Link, Vec<u8>), Malformed> {
+        let mut certificate = CertificateParams::default();
+        certificate.custom_extensions =
+            vec![CustomExtension::from_oid_content(&[2, 5, 29, 31], points.to_vec())];
+        let certificate = certificate.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let (_, certificate) = X509Certificate::from_der(certificate.der()).unwrap();
+        let link = Link::of_certificate(&certificate, IssuerId::of_key(b"key"))?;
+        Ok((link, certificate.issuer().as_raw().to_vec()))
+    }
+
+    fn crl_issuer(names: &[Vec<u8>]) -> Vec<u8> {
+        tagged(constructed(2), &names.concat())
+    }
+
+    #[test]
+    fn where_a_certificate_looks_for_lists() {
+        let (a, b) = (address("http://a"), address("http://b"));
+        let signer = sequence(&[tagged(0x31, &sequence(&[tagged(6, &[0x55, 4, 10]), tagged(12, b"lists")]))]);
+        let general = directory_name(&signer);
+        let delegated = |name: Option<&[u8]>| Scope::of_delegated_point(name, &signer);
+        let rows: Vec<(&str, Vec<Vec<u8>>, Vec<Scope>)> = vec![
+            ("one point", vec![sequence(&[full_name(&[a.clone()])])], vec![Scope::of_point(&a)]),
+            (
+                "two names",
+                vec![sequence(&[full_name(&[a.clone(), b.clone()])])],
+                vec![Scope::of_point(&a), Scope::of_point(&b)],
+            ),
+            (
+                "two points, one of them twice",
+                vec![
+                    sequence(&[full_name(&[a.clone()])]),
+                    sequence(&[full_name(&[b.clone()]), some_reasons(1, &[5, 0x60])]),
+                    sequence(&[full_name(&[a.clone()])]),
+                ],
+                vec![Scope::of_point(&a), Scope::of_point(&b)],
+            ),
+            (
+                "a signer alone",
+                vec![sequence(&[crl_issuer(&[general.clone()])])],
+                vec![delegated(None), delegated(Some(&general))],
+            ),
+            (
+                "a point and its signer",
+                vec![sequence(&[full_name(&[a.clone()]), crl_issuer(&[general.clone()])])],
+                vec![delegated(None), delegated(Some(&a))],
+            ),
+            ("nothing in a point", vec![sequence(&[])], vec![]),
+        ];
+        for (what, points, expected) in rows {
+            let (link, _) = link(&sequence(&points)).unwrap();
+            assert_eq!(link.scopes, [&[Scope::Full], expected.as_slice()].concat(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_relative_name_comes_after_the_issuers() {
+        let attribute = sequence(&[tagged(6, &[0x55, 4, 3]), tagged(12, b"part 1")]);
+        let relative = tagged(constructed(0), &tagged(constructed(1), &attribute));
+        let (link, issuer) = link(&sequence(&[sequence(&[relative])])).unwrap();
+        let before = Reader::of_sequence(&issuer).unwrap().rest();
+        let full = directory_name(&sequence(&[before.to_vec(), tagged(0x31, &attribute)]));
+        assert_eq!(link.scopes, [Scope::Full, Scope::of_point(&full)]);
+    }
+
+    #[test]
+    fn many_points_are_not_followed_and_broken_ones_refuse() {
+        let points: Vec<_> =
+            (0..40).map(|n| sequence(&[full_name(&[address(&format!("http://{n}"))])])).collect();
+        assert_eq!(link(&sequence(&points)).unwrap().0.scopes.len(), Link::MAX_SCOPES);
+        for broken in [&b""[..], b"\x30\x01", b"\x05\0", b"\x30\x02\x05\0"] {
+            assert!(link(broken).is_err(), "{broken:?}");
+        }
+        assert!(link(&sequence(&[sequence(&[tagged(constructed(0), &[])])])).is_err());
+    }
+
+    #[test]
+    fn scopes_are_written_and_read() {
+        let point = Scope::of_point(b"point");
+        assert_eq!(Scope::Full.to_string(), "full");
+        assert_eq!(point.to_string().len(), 32);
+        for scope in [Scope::Full, point] {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        for text in ["", "Full", "12", &"A".repeat(32), &"a".repeat(33)] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
+    }
+}
