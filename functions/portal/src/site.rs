@@ -62,6 +62,7 @@ const ASSETS: &[(&str, &str)] = assets![
     "api.js",
     "challenge.js",
     "page.js",
+    "bound-cards.js",
     "form.js",
     "session.js",
     "steps.js",

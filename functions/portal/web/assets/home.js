@@ -1,6 +1,7 @@
-import { call } from "./api.js";
+import { Problem, call } from "./api.js";
+import { loadCards, nameOf } from "./bound-cards.js";
 import { onSubmit } from "./form.js";
-import { element, fill, reveal, say, showProblem, time, toSignIn } from "./page.js";
+import { ask, element, fill, reveal, say, showProblem, time, toSignIn } from "./page.js";
 import { callSignedIn, hasEnded, mayReset, withSession } from "./session.js";
 
 const ROLES = /** @type {Record<string, string>} */ ({
@@ -13,6 +14,13 @@ const changed = element("changed", HTMLElement);
 const change = element("password-change", HTMLFormElement);
 const current = element("current_password", HTMLInputElement);
 const signOut = element("sign-out", HTMLButtonElement);
+const cards = element("cards", HTMLElement);
+const cardsPending = element("cards-pending", HTMLElement);
+const cardsProblem = element("cards-problem", HTMLElement);
+const unbound = element("unbound", HTMLElement);
+
+/** Loads the person's cards again. Nothing before it is known who is signed in. */
+let showCards = async () => {};
 
 withSession(element("session", HTMLElement), (session) => {
   const byAgency = session.subject === "agency";
@@ -29,7 +37,40 @@ withSession(element("session", HTMLElement), (session) => {
   const byCard = session.amr.includes("sc");
   current.required = !byCard;
   element("current_password-hint", HTMLElement).hidden = !byCard;
+  if (!byAgency && cards.hidden) {
+    const byPassword = session.amr.includes("pwd");
+    element("password-first", HTMLElement).hidden = byPassword;
+    showCards = () => loadCards(cards, () => callSignedIn("GET", "/v1/account/cards"), byPassword ? unbind : undefined);
+    showCards();
+  }
 });
+
+let unbinding = false;
+
+/**
+ * Unbinds a card, once the person has confirmed it.
+ * @param {import("./bound-cards.js").Card} card
+ */
+async function unbind(card) {
+  if (unbinding) return;
+  unbound.hidden = true;
+  cardsProblem.hidden = true;
+  fill("unbind-card", nameOf(card));
+  if (!await ask(element("unbind", HTMLDialogElement))) return;
+  unbinding = true;
+  cardsPending.textContent = say("say.pending");
+  try {
+    await callSignedIn("DELETE", `/v1/account/cards/${encodeURIComponent(card.card_id)}`);
+    await showCards();
+    reveal(unbound);
+  } catch (error) {
+    cardsPending.textContent = "";
+    // Somebody else may have unbound it: then the list is not the one that it was.
+    if (error instanceof Problem && error.code === "card_not_found") await showCards();
+    showProblem(cardsProblem, error);
+  }
+  unbinding = false;
+}
 
 onSubmit(change, async ({ current_password, ...values }) => {
   changed.hidden = true;

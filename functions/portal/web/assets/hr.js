@@ -1,7 +1,8 @@
-// Search an employee, confirm, reset, and follow the mail.
+// Search an employee, confirm, reset, and follow the mail; for the helpdesk, the employee's cards.
 
+import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
-import { describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { ask, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
 import { callSignedIn, mayReset, withSession } from "./session.js";
 
 /**
@@ -56,9 +57,21 @@ const resetForm = element("reset", HTMLFormElement);
 const reason = element("reason", HTMLTextAreaElement);
 const confirmation = element("confirm", HTMLDialogElement);
 const donePart = element("done", HTMLElement);
+const cardsPart = element("cards", HTMLElement);
+const unbindDialog = element("unbind", HTMLDialogElement);
+const unbindForm = element("unbind-form", HTMLFormElement);
+const unbound = element("unbound", HTMLElement);
 
-/** Whom the page shows, with the national ID that found them. @type {{ nationalId: string, name: string } | undefined} */
+/** @typedef {{ nationalId: string, name: string }} Found */
+
+/** Whom the page shows, with the national ID that found them. @type {Found | undefined} */
 let found;
+
+/** The card in the dialog, and whose it is. @type {{ person: Found, cardId: string } | undefined} */
+let unbinding;
+
+/** Whether the helpdesk is signed in, which alone sees cards. */
+let helpdesk = false;
 
 withSession(element("desk", HTMLElement), (session) => {
   if (!mayReset(session)) {
@@ -66,7 +79,7 @@ withSession(element("desk", HTMLElement), (session) => {
     return;
   }
   fill("who", session.subject === "agency" ? session.agency_name : `${session.agency_name} ${session.name}`);
-  const helpdesk = session.roles.includes("helpdesk");
+  helpdesk = session.roles.includes("helpdesk");
   element("reason-field", HTMLElement).hidden = !helpdesk;
   reason.required = helpdesk;
 });
@@ -76,7 +89,8 @@ onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
   found = undefined;
   /** @type {Employee} */
   const employee = await callSignedIn("POST", "/v1/hr/employees/search", { national_id });
-  found = { nationalId: national_id, name: employee.name };
+  const person = { nationalId: national_id, name: employee.name };
+  found = person;
   fill("employee-name", employee.name);
   fill("employee-agency", employee.agency_name);
   fill("employee-status", STATUS[employee.status]);
@@ -88,8 +102,49 @@ onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
   resetForm.reset();
   clearProblems(resetForm);
   resetForm.hidden = !employee.may_reset;
+  unbound.hidden = true;
+  if (helpdesk) showCards(person);
   reveal(employeePart);
 });
+
+/**
+ * Shows an employee's cards.
+ * @param {Found} person
+ */
+function showCards(person) {
+  const load = () => callSignedIn("POST", "/v1/hr/employees/cards", { national_id: person.nationalId });
+  return loadCards(cardsPart, load, (card) => {
+    unbinding = { person, cardId: card.card_id };
+    unbound.hidden = true;
+    fill("unbind-person", person.name);
+    fill("unbind-card", nameOf(card));
+    unbindForm.reset();
+    clearProblems(unbindForm);
+    unbindDialog.showModal();
+  });
+}
+
+onSubmit(unbindForm, async ({ reason: why = "" }) => {
+  if (!unbinding) return;
+  const { person, cardId } = unbinding;
+  await callSignedIn("POST", "/v1/hr/employees/cards/unbind", {
+    national_id: person.nationalId,
+    card_id: cardId,
+    reason: why,
+  });
+  unbindDialog.close();
+  if (found !== person) return;
+  await showCards(person);
+  reveal(unbound);
+});
+
+/** Closes the dialog, but not while an answer is on its way that belongs in it. @param {Event} event */
+function closeUnbinding(event) {
+  event.preventDefault();
+  if (unbindForm.getAttribute("aria-busy") !== "true") unbindDialog.close();
+}
+unbindDialog.addEventListener("cancel", closeUnbinding);
+element("unbind-cancel", HTMLButtonElement).addEventListener("click", closeUnbinding);
 
 /**
  * Asks to confirm, as the manual does.
@@ -99,11 +154,7 @@ onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
 function confirmed({ email }) {
   fill("confirm-person", found?.name);
   fill("confirm-email", email);
-  confirmation.returnValue = "";
-  confirmation.showModal();
-  return new Promise((resolve) => {
-    confirmation.addEventListener("close", () => resolve(confirmation.returnValue === "confirmed"), { once: true });
-  });
+  return ask(confirmation);
 }
 
 onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {

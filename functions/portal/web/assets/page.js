@@ -65,6 +65,19 @@ export function reveal(part) {
 }
 
 /**
+ * Asks the person to confirm, in a dialog whose button with the value `confirmed` does so.
+ * @param {HTMLDialogElement} dialog
+ * @returns {Promise<boolean>}
+ */
+export function ask(dialog) {
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "confirmed"), { once: true });
+  });
+}
+
+/**
  * Goes to another page. Never resolves, so that whoever awaits it stays pending until the page is gone.
  * @param {string} address
  * @returns {Promise<never>}
