@@ -27,7 +27,7 @@ impl Entry {
         // Positive, and sixteen bytes. The low half alone is one-to-one.
         serial[0] = serial[0] & 0x3f | 0x40;
         let since = crate::authority::START - 1 - i64::try_from(high % 100_000_000).unwrap_or(0);
-        Self { serial, since, reason: [None, Some(1), Some(4), Some(5)][usize::from(serial[15] & 3)] }
+        Self { serial, since, reason: Some([1, 3, 4, 5][usize::from(serial[15] & 3)]) }
     }
 
     /// Its serial number, hex.
