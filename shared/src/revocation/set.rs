@@ -266,3 +266,245 @@ fn content_of(serial: &str) -> Result<Vec<u8>, Malformed> {
     }
     Ok(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::forged::*;
+    use super::*;
+    use crate::certificate::IssuerId;
+
+    const GRACE: SignedDuration = SignedDuration::ZERO;
+
+    fn link_of(authority: &Authority, serial: &str, scopes: &[Scope], is_ca: bool) -> Link {
+        let issuer = authority.ca().id().clone();
+        Link { issuer, serial: serial.to_owned(), scopes: [&[Scope::Full], scopes].concat(), is_ca }
+    }
+
+    fn user_of(authority: &Authority, serial: &str) -> Link {
+        link_of(authority, serial, &[], false)
+    }
+
+    fn set_of(lists: &[Vec<u8>], signers: Vec<ListSigner>) -> ListSet {
+        let files = lists.iter().enumerate().map(|(at, list)| (format!("list {at}"), list.clone()));
+        ListSet::read(files, signers, at(0), GRACE)
+    }
+
+    fn anchors(authorities: &[&Authority]) -> Vec<ListSigner> {
+        authorities.iter().map(|authority| ListSigner::anchor(&authority.certificate)).collect()
+    }
+
+    /// "good", or why not.
+    fn verdict(set: &ListSet, link: &Link) -> &'static str {
+        match link.not_revoked(&set.status(link), at(0), GRACE) {
+            Ok(()) => "good",
+            Err(super::super::Refusal::Revoked { .. }) => "revoked",
+            Err(super::super::Refusal::NoList(_)) => "no list",
+            Err(super::super::Refusal::Stale { .. }) => "stale",
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_full_lists_say() {
+        let (g2, g3) = (Authority::named("MOICA"), Authority::named("MOICA"));
+        let revoked = Forged::listing(&[entry(&[5]), entry(&[0, 0x85]), entry(&[0xff])]);
+        let none = Forged::listing(&[]);
+        let removed = |number| Forged::listing(&[entry_with(&[5], &[reason(8)])]).numbered(number);
+        let stale = |list: &Forged| list.clone().between("260801000000Z", "260802000000Z");
+        let both = Forged::listing(&[entry_with(&[5], &[reason(8)]), entry_with(&[5], &[reason(6)])]);
+        let rows: Vec<(&str, Vec<Forged>, &str, &str)> = vec![
+            ("no list", vec![], "5", "no list"),
+            ("listed", vec![revoked.clone()], "5", "revoked"),
+            ("listed, an octet of zeros before it", vec![revoked.clone()], "85", "revoked"),
+            ("listed, negative", vec![revoked.clone()], "-ff", "revoked"),
+            ("the positive one is another", vec![revoked.clone()], "ff", "good"),
+            ("not listed", vec![revoked.clone()], "6", "good"),
+            ("listed on a stale list", vec![stale(&revoked)], "5", "revoked"),
+            ("not listed on a stale list", vec![stale(&revoked)], "6", "stale"),
+            ("the newer one has it", vec![none.clone(), revoked.clone().numbered(8)], "5", "revoked"),
+            ("the newer one no longer has it", vec![none.clone().numbered(8), revoked.clone()], "5", "good"),
+            ("the newer one takes it back", vec![revoked.clone(), removed(8)], "5", "good"),
+            ("revoked and taken back in one list", vec![both], "5", "revoked"),
+            ("one number, two beginnings", vec![stale(&revoked), none.clone()], "5", "good"),
+        ];
+        for (what, lists, serial, expected) in rows {
+            let lists: Vec<_> = lists.iter().map(|list| list.signed_by(&g2)).collect();
+            for lists in [lists.clone(), lists.into_iter().rev().collect()] {
+                let set = set_of(&lists, anchors(&[&g3, &g2]));
+                assert_eq!(verdict(&set, &user_of(&g2, serial)), expected, "{what}");
+                assert_eq!(
+                    verdict(&set, &user_of(&g3, serial)),
+                    "no list",
+                    "{what}, of the other generation"
+                );
+                assert_eq!(set.refused(), []);
+            }
+        }
+    }
+
+    #[test]
+    fn what_parts_of_lists_say() {
+        let ca = Authority::named("MOICA");
+        let (a, b) = (address("http://a"), address("http://b"));
+        let point = |name: &Vec<u8>| full_name(std::slice::from_ref(name));
+        let scopes = [Scope::of_point(&a)];
+        let listing = Forged::listing(&[entry(&[5])]);
+        let none = Forged::listing(&[]);
+        // Key and CA compromise; the other six.
+        let (keys, others) = (some_reasons(3, &[5, 0x60]), some_reasons(3, &[7, 0x1f, 0x80]));
+        let rows: Vec<(&str, Vec<Forged>, bool, &str)> = vec![
+            ("its point", vec![none.clone().at_point(&[point(&a)])], false, "good"),
+            ("another's point", vec![none.clone().at_point(&[point(&b)])], false, "no list"),
+            ("listed at another's point", vec![listing.clone().at_point(&[point(&b)])], false, "no list"),
+            (
+                "listed at its point, not in full",
+                vec![listing.clone().at_point(&[point(&a)]), none.clone()],
+                false,
+                "revoked",
+            ),
+            ("users, for a user", vec![none.clone().at_point(&[flag(1)])], false, "good"),
+            ("users, for a CA", vec![none.clone().at_point(&[flag(1)])], true, "no list"),
+            ("some reasons", vec![none.clone().at_point(&[keys.clone()])], false, "no list"),
+            ("listed for some reasons", vec![listing.clone().at_point(&[keys.clone()])], false, "revoked"),
+            (
+                "all reasons together",
+                vec![none.clone().at_point(&[keys.clone()]), none.clone().at_point(&[others.clone()])],
+                false,
+                "good",
+            ),
+            (
+                "listed for the other reasons",
+                vec![none.clone().at_point(&[keys.clone()]), listing.clone().at_point(&[others.clone()])],
+                false,
+                "revoked",
+            ),
+            (
+                "all reasons together, some of them stale",
+                vec![
+                    none.clone().at_point(&[keys.clone()]).between("260801000000Z", "260802000000Z"),
+                    none.clone().at_point(&[others.clone()]),
+                ],
+                false,
+                "stale",
+            ),
+            (
+                "all reasons together, some of them for CAs",
+                vec![none.clone().at_point(&[keys]), none.clone().at_point(&[flag(2), others])],
+                false,
+                "no list",
+            ),
+        ];
+        for (what, lists, is_ca, expected) in rows {
+            let lists: Vec<_> = lists.iter().map(|list| list.signed_by(&ca)).collect();
+            let set = set_of(&lists, anchors(&[&ca]));
+            assert_eq!(verdict(&set, &link_of(&ca, "5", &scopes, is_ca)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_delta_lists_say() {
+        let ca = Authority::named("MOICA");
+        let none = Forged::listing(&[]);
+        let held = Forged::listing(&[entry_with(&[5], &[reason(6)])]);
+        let delta = |base: u8, number: u8, entries: &[Vec<u8>]| {
+            let base = extension(DELTA, true, &tagged_number(base));
+            Forged::listing(entries).numbered(number).with(base)
+        };
+        let (revokes, removes) = ([entry(&[5])], [entry_with(&[5], &[reason(8)])]);
+        let rows: Vec<(&str, Vec<Forged>, &str)> = vec![
+            ("a delta alone", vec![delta(7, 8, &[])], "no list"),
+            ("a delta alone that has it", vec![delta(7, 8, &revokes)], "revoked"),
+            ("nothing new", vec![none.clone(), delta(7, 8, &[])], "good"),
+            ("newly revoked", vec![none.clone(), delta(7, 8, &revokes)], "revoked"),
+            ("taken back", vec![held.clone(), delta(7, 8, &removes)], "good"),
+            ("taken back since an older base", vec![held.clone(), delta(3, 8, &removes)], "good"),
+            (
+                "taken back after a base that is not here",
+                vec![held.clone(), delta(8, 9, &removes)],
+                "revoked",
+            ),
+            ("taken back before the full list", vec![held.clone(), delta(3, 6, &removes)], "revoked"),
+            ("taken back, then revoked", vec![held, delta(7, 8, &removes), delta(7, 9, &revokes)], "revoked"),
+            ("the newest delta counts", vec![none, delta(7, 8, &revokes), delta(7, 9, &removes)], "good"),
+        ];
+        for (what, lists, expected) in rows {
+            let lists: Vec<_> = lists.iter().map(|list| list.signed_by(&ca)).collect();
+            let set = set_of(&lists, anchors(&[&ca]));
+            assert_eq!(verdict(&set, &user_of(&ca, "5")), expected, "{what}");
+        }
+    }
+
+    fn tagged_number(number: u8) -> Vec<u8> {
+        super::super::scope::tagged(super::super::der::INTEGER, &[number])
+    }
+
+    #[test]
+    fn another_ca_signs_the_lists_only_if_the_certificate_says_so() {
+        let (signer, issuer) = (Authority::named("lists"), Authority::named("MOICA"));
+        let list = Forged::listing(&[entry_with(&[5], &[issued_by(&issuer)])]).at_point(&[flag(4)]);
+        let (direct, list) = (Forged::listing(&[]).signed_by(&signer), list.signed_by(&signer));
+        let delegated = [Scope::of_delegated_point(None, signer.ca().name())];
+        let rows = [
+            (&list, "5", &delegated[..], "revoked"),
+            (&list, "6", &delegated, "good"),
+            (&list, "6", &[], "no list"),
+            (&direct, "6", &delegated, "no list"),
+        ];
+        for (list, serial, scopes, expected) in rows {
+            let set = set_of(std::slice::from_ref(list), anchors(&[&signer, &issuer]));
+            assert_eq!(
+                verdict(&set, &link_of(&issuer, serial, scopes, false)),
+                expected,
+                "{serial} {scopes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_signer_must_itself_be_good() {
+        let (root, ca) = (Authority::named("root"), Authority::named("MOICA"));
+        let below = |links| ListSigner { certificate: ca.certificate.clone(), links };
+        let of_root = vec![link_of(&root, "21", &[], true)];
+        // A CA whose own link is asked of its own lists.
+        let of_itself = vec![link_of(&ca, "21", &[], true)];
+        let (users, good) = (Forged::listing(&[]).signed_by(&ca), Forged::listing(&[]).signed_by(&root));
+        let revoked = Forged::listing(&[entry(&[0x21])]).signed_by(&root);
+        let own = Forged::listing(&[entry(&[5])]).signed_by(&ca);
+        let rows: Vec<(&str, Vec<&Vec<u8>>, Vec<Link>, &str)> = vec![
+            ("good", vec![&users, &good], of_root.clone(), "good"),
+            ("revoked", vec![&users, &revoked], of_root.clone(), "no list"),
+            ("not known", vec![&users], of_root.clone(), "no list"),
+            ("vouching for itself", vec![&users], of_itself, "no list"),
+            ("not known, but it revokes", vec![&own], of_root, "revoked"),
+        ];
+        for (what, lists, links, expected) in rows {
+            let lists: Vec<_> = lists.into_iter().cloned().collect();
+            let set = set_of(&lists, [anchors(&[&root]), vec![below(links)]].concat());
+            assert_eq!(verdict(&set, &user_of(&ca, "5")), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_by_name() {
+        let (ca, stranger) = (Authority::named("MOICA"), Authority::named("stranger"));
+        let files = [
+            Forged::listing(&[]).signed_by(&stranger),
+            b"rubbish".to_vec(),
+            Forged::listing(&[]).between("270101000000Z", "270201000000Z").signed_by(&ca),
+            Forged::listing(&[]).signed_by(&ca),
+        ];
+        let set = set_of(&files, anchors(&[&ca]));
+        let told: Vec<_> = set.refused().iter().map(|(file, why)| format!("{file}: {why}")).collect();
+        let expected = [
+            "list 0: not signed by the issuer: no CA of that name is known",
+            "list 1: malformed: neither DER nor PEM of a list",
+            "list 2: issued at 2027-01-01T00:00:00Z, now 2026-08-03T12:00:00Z",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(verdict(&set, &user_of(&ca, "5")), "good");
+        assert_eq!(
+            verdict(&set, &Link { issuer: IssuerId::of_key(b"none"), ..user_of(&ca, "5") }),
+            "no list"
+        );
+    }
+}
