@@ -266,8 +266,8 @@ impl Examination {
             let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
             text.push_str(&format!(
                 "\n# {name}\n# until {end}, {key}\n[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\n\
-                 name = \"{short}\"\nkind = \"\"                        # \"citizen\" or \"organization\"\n\
-                 directory_attributes = \"optional\"\ncrl = [\"\"]                      # where its lists are\n",
+                 name = \"{short}\"\nkind = \"\"  # \"citizen\" or \"organization\"\n\
+                 directory_attributes = \"optional\"\ncrl = []  # where its lists are\n",
                 name = authority.name,
                 end = day(&authority.not_after),
                 key = authority.key,

@@ -1,7 +1,7 @@
 //! The command line, a module a command. A new one gets a module here, a variant of [`Command`] and a line in [`run`].
 
 mod card;
-mod revocations;
+mod certificate;
 mod roster;
 mod serve;
 mod truststore;
@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use local::walkthrough;
 
 use self::card::Card;
-use self::revocations::Revocations;
+use self::certificate::Certificate;
 use self::roster::Roster;
 use self::serve::Serve;
 use self::truststore::Truststore;
@@ -42,9 +42,9 @@ enum Command {
     /// Loads the personnel directory.
     #[command(subcommand)]
     Roster(Roster),
-    /// Loads revocation lists.
+    /// Decides about certificates as the functions do.
     #[command(subcommand)]
-    Revocations(Revocations),
+    Certificate(Certificate),
     /// Makes the bundle of CAs that cards may chain to.
     #[command(subcommand)]
     Truststore(Truststore),
@@ -59,7 +59,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Serve(options)) => wait(serve::serve(options)),
         Some(Command::Card(command)) => card::run(command),
         Some(Command::Roster(command)) => wait(roster::run(command)),
-        Some(Command::Revocations(command)) => wait(revocations::run(command)),
+        Some(Command::Certificate(command)) => certificate::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
         Some(Command::Walkthrough) => wait(walkthrough()),
     };
