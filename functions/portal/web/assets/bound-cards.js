@@ -58,7 +58,8 @@ export async function loadCards(part, load, unbind) {
  */
 function item(card, unbind) {
   const made = document.createElement("li");
-  const name = document.createElement("h3");
+  const name = document.createElement("p");
+  name.className = "card-name";
   name.textContent = nameOf(card);
   const dates = document.createElement("dl");
   dates.append(
