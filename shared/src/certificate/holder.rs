@@ -6,6 +6,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::X509Name;
 
 use super::Refusal;
+use super::name::text;
 use super::profile::{IssuerProfile, Kind, Requirement};
 
 /// Subject Directory Attributes (RFC 5280 section 4.2.1.8).
@@ -16,6 +17,8 @@ const NATIONAL_ID_TAIL: Oid<'static> = oid!(2.16.886.1.100.2.51);
 const ORGANIZATION_OID: Oid<'static> = oid!(2.16.886.1.100.2.102);
 const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
 const SERIAL_NUMBER: Oid<'static> = oid!(2.5.4.5);
+
+const UNREADABLE: Refusal = Refusal::WrongKind("an unreadable string");
 
 /// Who holds a certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,7 +92,7 @@ fn organization_oid(certificate: &X509Certificate<'_>) -> Result<String, Refusal
 fn only_attribute(name: &X509Name<'_>, oid: &Oid<'_>) -> Result<String, Refusal> {
     let mut values = name.iter_by_oid(oid);
     match (values.next(), values.next()) {
-        (Some(value), None) => text(value.attr_value()),
+        (Some(value), None) => text(value.attr_value()).ok_or(UNREADABLE),
         (None, _) => Err(Refusal::WrongKind("a subject attribute is missing")),
         _ => Err(Refusal::WrongKind("a subject attribute occurs twice")),
     }
@@ -125,24 +128,8 @@ fn directory_attribute(
         }
         found = Some(match value.tag() {
             Tag::Oid => value.oid().map_err(|_| MALFORMED)?.to_id_string(),
-            _ => text(&value)?,
+            _ => text(&value).ok_or(MALFORMED)?,
         });
     }
     Ok(found)
-}
-
-/// A directory string (RFC 5280 section 4.1.2.4) as text.
-fn text(value: &Any<'_>) -> Result<String, Refusal> {
-    const UNREADABLE: Refusal = Refusal::WrongKind("an unreadable string");
-    match value.tag() {
-        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
-            std::str::from_utf8(value.data).map(str::to_owned).map_err(|_| UNREADABLE)
-        }
-        Tag::BmpString => {
-            let (pairs, odd) = value.data.as_chunks::<2>();
-            let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
-            if odd.is_empty() { String::from_utf16(&units).map_err(|_| UNREADABLE) } else { Err(UNREADABLE) }
-        }
-        _ => Err(UNREADABLE),
-    }
 }

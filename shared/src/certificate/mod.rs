@@ -9,12 +9,17 @@
 //! section 6); [`profile`] is `issuers.toml`, what is asked beyond that; [`holder`] reads who holds it. Whether it is
 //! revoked is [`crate::revocation`]'s question.
 
+mod constraint;
 mod der;
 pub mod holder;
+mod name;
+mod parsed;
 pub mod path;
+pub mod policy;
 pub mod profile;
 pub mod reference;
 mod sighting;
+mod signature;
 pub mod truststore;
 
 use std::fmt;
@@ -25,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::holder::{Citizen, Holder};
 pub use self::path::ValidPath;
+pub use self::policy::Policies;
 pub use self::profile::{IssuerProfile, IssuerProfiles, Kind, OcspProfile, ProfileError, Requirement};
 pub use self::reference::{NotAReference, Reference};
 pub use self::sighting::{Sighting, sight};
@@ -173,7 +179,6 @@ pub fn serial_hex(raw: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use proptest::prelude::*;
     use rcgen::{
         BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -185,7 +190,6 @@ mod tests {
 
     use super::path::MAX_PEM;
     use super::*;
-    use crate::revocation::former::{Freshness, RevokedCertificate, Status};
 
     const START: i64 = 1_767_225_600;
 
@@ -368,30 +372,6 @@ mod tests {
                 Err(Refusal::WrongKind(_)) => "wrong kind",
             };
             assert_eq!(name, expected, "{what}: {verdict:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_revoked_or_unknown_is_refused() {
-        let (pem, issuer) = authority("內政部憑證管理中心");
-        let truststore = truststore(&pem, &pin(&pem, "citizen", "required"));
-        let checked = truststore.check(&issue(&citizen_card(), &issuer), at(5)).unwrap();
-        let list = |day| Some(Freshness { next_update: at(day) });
-        let entry = || {
-            Some(RevokedCertificate { serial: checked.certificate().serial.clone(), since: at(1), reason: 1 })
-        };
-        let day = SignedDuration::from_hours(24);
-        let rows = [
-            ("on no list", list(6), None, SignedDuration::ZERO, true),
-            ("on the list", list(6), entry(), SignedDuration::ZERO, false),
-            ("on a stale list", list(1), entry(), SignedDuration::ZERO, false),
-            ("no list", None, None, SignedDuration::ZERO, false),
-            ("a stale list", list(4), None, SignedDuration::ZERO, false),
-            ("a stale list within the grace", list(4), None, day, true),
-        ];
-        for (what, list, entry, grace, good) in rows {
-            let status = Status { list, entry };
-            assert_eq!(checked.clone().not_revoked(&status, at(5), grace).is_ok(), good, "{what}");
         }
     }
 

@@ -6,11 +6,12 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
-use x509_parser::asn1_rs::FromDer as _;
-use x509_parser::certificate::X509Certificate;
 
-use super::path::{self, ValidPath};
+use super::name::Name;
+use super::parsed::{Extensions, Parsed, timestamp};
+use super::path::{self, Found, Given, ValidPath};
 use super::profile::{IssuerProfile, IssuerProfiles};
+use super::signature::Key;
 use super::{Certificate, Checked, IssuerId, Refusal, Sighting, holder, serial_hex};
 use crate::environment::StartError;
 
@@ -23,18 +24,49 @@ pub struct Truststore {
 /// One CA of the truststore.
 #[derive(Debug)]
 pub struct Authority {
-    pub(super) anchor: TrustAnchor<'static>,
-    pub(super) der: CertificateDer<'static>,
-    pub(super) subject: Vec<u8>,
-    pub(super) public_key: Vec<u8>,
-    pub(super) id: IssuerId,
-    pub(super) fingerprint: String,
-    pub(super) not_before: Timestamp,
-    pub(super) not_after: Timestamp,
+    der: CertificateDer<'static>,
+    /// webpki's reading, if it reads such a certificate.
+    pub(super) webpki: Option<TrustAnchor<'static>>,
+    pub(super) name: Name,
+    pub(super) extensions: Extensions,
+    subject: Vec<u8>,
+    public_key: Vec<u8>,
+    id: IssuerId,
+    fingerprint: String,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    defect: Option<String>,
     profile: Option<IssuerProfile>,
 }
 
 impl Authority {
+    fn new(
+        der: &CertificateDer<'static>,
+        fingerprint: String,
+        profile: Option<IssuerProfile>,
+    ) -> Result<Self, (String, String)> {
+        let parsed = match Parsed::read(der) {
+            Ok(parsed) => parsed,
+            Err(defect) => return Err((fingerprint, defect)),
+        };
+        let weak = || parsed.key.is_strong().err();
+        let defect = parsed.may_issue().err().map(str::to_owned).or_else(weak);
+        Ok(Self {
+            webpki: webpki::anchor_from_trusted_cert(der).ok().map(|anchor| anchor.to_owned()),
+            name: parsed.subject().clone(),
+            subject: parsed.raw_subject().to_vec(),
+            public_key: parsed.public_key().to_vec(),
+            id: IssuerId::of_key(parsed.public_key()),
+            fingerprint,
+            not_before: timestamp(parsed.not_before),
+            not_after: timestamp(parsed.not_after),
+            defect,
+            profile,
+            extensions: parsed.extensions,
+            der: der.clone(),
+        })
+    }
+
     /// The CA's key.
     pub fn id(&self) -> &IssuerId {
         &self.id
@@ -63,6 +95,16 @@ impl Authority {
     /// SHA-256 of the CA's certificate, hex.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Why nothing that this CA signs is believed: it is none, its key is weak or not for certificates.
+    pub fn defect(&self) -> Option<&str> {
+        self.defect.as_deref()
+    }
+
+    /// The CA's key.
+    pub(super) fn key(&self) -> Option<Key<'_>> {
+        Key::read(&self.public_key)
     }
 
     /// The CA certificate's first and last second.
@@ -105,23 +147,10 @@ impl Truststore {
             }
             let pinned = profiles.iter().position(|profile| profile.certificate_sha256 == fingerprint);
             let profile = pinned.map(|at| profiles.swap_remove(at));
-            let anchor = webpki::anchor_from_trusted_cert(&der)
-                .map_err(|error| broken(format!("CA {fingerprint}: {error}")))?
-                .to_owned();
-            let (_, parsed) = X509Certificate::from_der(&der)
-                .map_err(|error| broken(format!("CA {fingerprint}: {error}")))?;
-            let (not_before, not_after) = path::validity(&parsed);
-            authorities.push(Authority {
-                anchor,
-                subject: parsed.subject().as_raw().to_vec(),
-                public_key: parsed.public_key().raw.to_vec(),
-                id: IssuerId::of_key(parsed.public_key().raw),
-                not_before,
-                not_after,
-                fingerprint,
-                profile,
-                der,
-            });
+            authorities.push(
+                Authority::new(&der, fingerprint, profile)
+                    .map_err(|(fingerprint, defect)| broken(format!("CA {fingerprint}: {defect}")))?,
+            );
         }
         if authorities.is_empty() {
             return Err(broken("truststore.pem holds no certificate".to_owned()));
@@ -178,7 +207,8 @@ impl Truststore {
         intermediates: Option<&str>,
         now: Timestamp,
     ) -> Result<ValidPath, Refusal> {
-        path::validate(self, pem, intermediates, now)
+        let given = Given::read(pem, intermediates)?;
+        path::find(self, &given, now).map(|found| found.path)
     }
 
     /// Decides whether a certificate may sign in: [`Truststore::validate`], a pinned issuer, and what its profile asks.
@@ -199,21 +229,23 @@ impl Truststore {
         intermediates: Option<&str>,
         now: Timestamp,
     ) -> Result<Checked, Refusal> {
-        let path = self.validate(pem, intermediates, now)?;
-        let issuer = IssuerId::of_key(path.issuer_key());
-        let profile = self
-            .authority(&issuer)
-            .and_then(Authority::profile)
+        let given = Given::read(pem, intermediates)?;
+        let Found { leaf, anchor, path } = path::find(self, &given, now)?;
+        // The pinned CA itself has issued it: a CA below a pinned one has no profile.
+        let profile = anchor
+            .profile()
+            .filter(|_| path.certificates().len() == 1)
             .ok_or(Refusal::WrongKind("issued by a CA that is not pinned"))?;
-        let (_, leaf) =
-            X509Certificate::from_der(path.leaf()).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        if !profile.policies.is_empty() && !path.policies().allow(&profile.policies) {
+            return Err(Refusal::WrongKind("of no policy that is accepted"));
+        }
         let certificate = Certificate {
+            issuer: anchor.id().clone(),
             issuer_name: profile.name.clone(),
             family: profile.family().to_owned(),
-            serial: serial_hex(leaf.raw_serial()),
-            holder: holder::read(&leaf, profile)?,
-            not_after: path::validity(&leaf).1,
-            issuer,
+            serial: serial_hex(leaf.x509.raw_serial()),
+            holder: holder::read(&leaf.x509, profile)?,
+            not_after: timestamp(leaf.not_after),
         };
         Ok(Checked { certificate, path })
     }

@@ -1,0 +1,242 @@
+//! Signatures on certificates, and the keys that may make them.
+
+use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use webpki::aws_lc_rs as algorithms;
+
+use super::der::{self, BIT_STRING, INTEGER, SEQUENCE};
+
+/// Signatures that a certificate may have: RSA with 2048 to 8192 bits, P-256 and P-384, with SHA-256 or stronger.
+pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::RSA_PKCS1_2048_8192_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA512,
+    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+];
+
+/// A public key: its algorithm and its bits, both as a SubjectPublicKeyInfo has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key<'a> {
+    algorithm: &'a [u8],
+    bits: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    /// The key in a DER-encoded SubjectPublicKeyInfo.
+    pub(super) fn read(spki: &'a [u8]) -> Option<Self> {
+        let (whole, rest) = der::element(spki)?;
+        let fields = der::elements(whole.content)?;
+        match fields.as_slice() {
+            [algorithm, key]
+                if rest.is_empty()
+                    && whole.tag == SEQUENCE
+                    && algorithm.tag == SEQUENCE
+                    && key.tag == BIT_STRING =>
+            {
+                Some(Self { algorithm: algorithm.content, bits: whole_bytes(key.content)? })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a signature by this key would be believed: RSA with 2048 to 8192 bits, P-256 or P-384.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub(super) fn is_strong(&self) -> Result<(), String> {
+        let is = |algorithm: AlgorithmIdentifier| algorithm.as_ref() == self.algorithm;
+        let point = |bytes: usize| self.bits.first() == Some(&4) && self.bits.len() == 1 + 2 * bytes;
+        if is(alg_id::RSA_ENCRYPTION) {
+            match self.modulus_bits().ok_or("an RSA key that cannot be read")? {
+                2048..=8192 => Ok(()),
+                bits => Err(format!("RSA of {bits} bits")),
+            }
+        } else if is(alg_id::ECDSA_P256) && point(32) || is(alg_id::ECDSA_P384) && point(48) {
+            Ok(())
+        } else {
+            Err("neither RSA nor P-256 nor P-384".to_owned())
+        }
+    }
+
+    /// The length of an RSA key's modulus (RFC 8017 appendix A.1.1), when modulus and exponent can be those of a key.
+    fn modulus_bits(&self) -> Option<usize> {
+        let (whole, rest) = der::element(self.bits)?;
+        let numbers = der::elements(whole.content)?;
+        let [modulus, exponent] = numbers.as_slice() else { return None };
+        let (modulus, exponent) = (positive(modulus)?, positive(exponent)?);
+        let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+        if !rest.is_empty() || whole.tag != SEQUENCE || !odd(modulus) || !odd(exponent) || exponent == [1] {
+            return None;
+        }
+        Some(modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?)
+    }
+}
+
+/// A positive INTEGER's bytes without the sign's.
+fn positive<'a>(number: &der::Element<'a>) -> Option<&'a [u8]> {
+    match number.content {
+        _ if number.tag != INTEGER => None,
+        [0, digits @ ..] if digits.first().is_some_and(|first| *first >= 0x80) => Some(digits),
+        digits @ [1..=0x7f, ..] => Some(digits),
+        _ => None,
+    }
+}
+
+/// A BIT STRING's bytes, when no bit of the last is unused.
+pub(super) fn whole_bytes(content: &[u8]) -> Option<&[u8]> {
+    match content {
+        [0, bytes @ ..] => Some(bytes),
+        _ => None,
+    }
+}
+
+/// What a certificate's issuer has signed, and the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Signed<'a> {
+    pub(super) message: &'a [u8],
+    pub(super) algorithm: &'a [u8],
+    pub(super) signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// Whether anything of [`SIGNATURES`] makes such signatures.
+    pub(super) fn is_strong(&self) -> bool {
+        SIGNATURES.iter().any(|known| known.signature_alg_id().as_ref() == self.algorithm)
+    }
+
+    /// Whether `key` made the signature, with an algorithm of [`SIGNATURES`].
+    pub(super) fn verify(&self, key: Key<'a>) -> Option<Proof<'a>> {
+        let fits = |known: &&&dyn SignatureVerificationAlgorithm| {
+            known.signature_alg_id().as_ref() == self.algorithm
+                && known.public_key_alg_id().as_ref() == key.algorithm
+        };
+        let algorithm = SIGNATURES.iter().find(fits)?;
+        algorithm.verify_signature(key.bits, self.message, self.signature).ok()?;
+        Some(Proof { signed: *self, key })
+    }
+}
+
+/// A signature that was verified. Only [`Signed::verify`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proof<'a> {
+    signed: Signed<'a>,
+    key: Key<'a>,
+}
+
+/// An algorithm that does not verify again what is proven: for a second validator of the same path.
+#[derive(Debug)]
+pub(super) struct Proven<'a> {
+    pub(super) algorithm: &'static dyn SignatureVerificationAlgorithm,
+    pub(super) proofs: &'a [Proof<'a>],
+}
+
+impl SignatureVerificationAlgorithm for Proven<'_> {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let is_this = |proof: &Proof<'_>| {
+            proof.key.bits == public_key
+                && proof.key.algorithm == self.algorithm.public_key_alg_id().as_ref()
+                && proof.signed.algorithm == self.algorithm.signature_alg_id().as_ref()
+                && proof.signed.signature == signature
+                && proof.signed.message == message
+        };
+        if self.proofs.iter().any(is_this) {
+            return Ok(());
+        }
+        self.algorithm.verify_signature(public_key, message, signature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let head = match content.len() {
+            0..=0x7f => vec![tag, length[1]],
+            0x80..=0xff => vec![tag, 0x81, length[1]],
+            _ => vec![tag, 0x82, length[0], length[1]],
+        };
+        [head, content.to_vec()].concat()
+    }
+
+    fn spki(algorithm: AlgorithmIdentifier, bits: &[u8]) -> Vec<u8> {
+        let key = tagged(BIT_STRING, &[&[0], bits].concat());
+        tagged(SEQUENCE, &[tagged(SEQUENCE, algorithm.as_ref()), key].concat())
+    }
+
+    fn rsa(bits: usize, last: u8, exponent: &[u8]) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        modulus[0] = 0xff >> (modulus.len() * 8 - bits);
+        *modulus.last_mut().unwrap() = last;
+        if modulus[0] >= 0x80 {
+            modulus.insert(0, 0);
+        }
+        let numbers = [tagged(INTEGER, &modulus), tagged(INTEGER, exponent)].concat();
+        spki(alg_id::RSA_ENCRYPTION, &tagged(SEQUENCE, &numbers))
+    }
+
+    #[test]
+    fn which_keys_are_strong() {
+        let exponent = [1, 0, 1];
+        let point = |bytes: usize| [vec![4], vec![7; 2 * bytes]].concat();
+        let rows = [
+            ("RSA 2048", rsa(2048, 0xff, &exponent), true),
+            ("RSA 3072", rsa(3072, 0xff, &exponent), true),
+            ("RSA 8192", rsa(8192, 0xff, &exponent), true),
+            ("RSA 2047", rsa(2047, 0xff, &exponent), false),
+            ("RSA 1024", rsa(1024, 0xff, &exponent), false),
+            ("RSA 8193", rsa(8193, 0xff, &exponent), false),
+            ("RSA, even", rsa(2048, 0xfe, &exponent), false),
+            ("RSA with exponent 1", rsa(2048, 0xff, &[1]), false),
+            ("RSA with exponent 2", rsa(2048, 0xff, &[2]), false),
+            ("RSA with exponent 0", rsa(2048, 0xff, &[0]), false),
+            ("RSA with a negative exponent", rsa(2048, 0xff, &[0xff]), false),
+            ("P-256", spki(alg_id::ECDSA_P256, &point(32)), true),
+            ("P-384", spki(alg_id::ECDSA_P384, &point(48)), true),
+            ("P-521", spki(alg_id::ECDSA_P521, &point(66)), false),
+            ("P-384's point on P-256", spki(alg_id::ECDSA_P256, &point(48)), false),
+            ("Ed25519", spki(alg_id::ED25519, &[7; 32]), false),
+            ("secp256k1", spki(alg_id::ECDSA_P256K1, &point(32)), false),
+        ];
+        for (what, spki, strong) in rows {
+            let verdict = Key::read(&spki).unwrap().is_strong();
+            assert_eq!(verdict.is_ok(), strong, "{what}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_no_key() {
+        let good = rsa(2048, 0xff, &[1, 0, 1]);
+        assert!(Key::read(&good).is_some());
+        for (what, bad) in [
+            ("nothing", Vec::new()),
+            ("cut", good[..good.len() - 1].to_vec()),
+            ("with more after it", [good.clone(), vec![0]].concat()),
+            (
+                "unused bits",
+                spki(alg_id::ED25519, &[7; 32]).iter().map(|b| if *b == 0 { 1 } else { *b }).collect(),
+            ),
+        ] {
+            assert!(Key::read(&bad).is_none(), "{what}");
+        }
+    }
+}
