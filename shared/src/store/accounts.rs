@@ -459,10 +459,12 @@ impl Accounts {
             .key("pk", text(card_key(&card.id)))
             .update_expression(
                 "SET person = :person, generation = :generation, bound_at = if_not_exists(bound_at, :now), \
-                 last_used_at = :now, issuer_name = :issuer_name, family = :family, number_tail = :number_tail, \
+                 last_used_at = :now, issuer_name = :issuer_name, #family = :family, number_tail = :number_tail, \
                  certificate = :certificate ADD certificates :certificates",
             )
             .condition_expression("attribute_not_exists(pk) OR person = :person")
+            // A word that DynamoDB keeps for itself.
+            .expression_attribute_names("#family", "family")
             .expression_attribute_values(":person", text(person.id.as_str()))
             .expression_attribute_values(":generation", number(person.generation))
             .expression_attribute_values(":now", number(now.as_second()))
