@@ -25,6 +25,8 @@ pub enum Action {
     CardRenewal,
     /// A card unbound from a person.
     CardUnbinding,
+    /// What was opened with a certificate ended, because its issuer revoked it.
+    CertificateRevocation,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

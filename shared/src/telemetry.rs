@@ -77,6 +77,11 @@ impl RequestNotes {
         })
     }
 
+    /// How many calls there were.
+    pub fn count(&self) -> usize {
+        self.with(|notes| notes.calls.len())
+    }
+
     /// The time spent in calls, in milliseconds; calls side by side count each.
     pub fn milliseconds(&self) -> u64 {
         let total: Duration = self.with(|notes| notes.calls.iter().map(|call| call.duration).sum());

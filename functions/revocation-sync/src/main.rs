@@ -1,7 +1,6 @@
-////! Wires the function to the Lambda runtime.
-//
-//#[tokio::main(flavor = "current_thread")]
-//async fn main() -> Result<(), lambda_runtime::Error> {
-//    shared::lambda::run(revocation_sync::start).await
-//}
-fn main() {}
+//! Wires the function to the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::lambda::run(revocation_sync::start).await
+}

@@ -1,10 +1,11 @@
 //! What the stand-in makes of the template's resources: functions and their variables, routes, tables, keys, the
-//! stream mapping, the sender of mails.
+//! stream mapping, schedules, the sender of mails.
 //!
 //! A resource type that the stand-in does not need (roles, alarms, logs) is passed over. To support another one,
 //! read it here into a type of its own and build it in [`crate::stack`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,17 @@ pub struct RouteDeclaration {
     pub function: String,
 }
 
+/// A schedule that starts a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleDeclaration {
+    /// The name of the rule: function and event, as in `RevocationSyncFunction.Lists`.
+    pub rule: String,
+    /// The function that it starts.
+    pub function: String,
+    /// The time from one start to the next.
+    pub every: Duration,
+}
+
 /// A table to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableDeclaration {
@@ -63,6 +75,8 @@ pub struct Deployment {
     pub routes: Vec<RouteDeclaration>,
     /// The streams that start functions.
     pub mappings: Vec<Mapping>,
+    /// The schedules that start functions.
+    pub schedules: Vec<ScheduleDeclaration>,
     /// Aliases of keys: `alias/…` and the key's id.
     pub aliases: Vec<(String, String)>,
     /// Addresses and domains that may send mail.
@@ -251,8 +265,14 @@ impl Deployment {
                     let event = resolver.resolve(properties(event))?;
                     self.mappings.push(read_mapping(&place, &event, &name)?);
                 }
-                // Schedules and buckets are started by hand here.
-                Some("Schedule" | "ScheduleV2" | "S3" | "SQS" | "SNS" | "EventBridgeRule") => {}
+                Some("Schedule") => {
+                    let event = resolver.resolve(properties(event))?;
+                    let expression = text(&event, "Schedule").unwrap_or_default();
+                    let every = rate(expression)
+                        .ok_or_else(|| malformed(&place, format!("no schedules like {expression:?} here")))?;
+                    let function = name.clone();
+                    self.schedules.push(ScheduleDeclaration { rule: place, function, every });
+                }
                 other => return Err(malformed(&place, format!("no events of type {other:?} here"))),
             }
         }
@@ -311,6 +331,19 @@ fn read_mapping(place: &str, event: &Value, function: &str) -> Result<Mapping, T
         retry_attempts: whole(event, "MaximumRetryAttempts"),
         record_age_seconds: whole(event, "MaximumRecordAgeInSeconds"),
     })
+}
+
+/// The time between two starts of a schedule like `rate(15 minutes)`.
+fn rate(expression: &str) -> Option<Duration> {
+    let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit.strip_suffix('s').unwrap_or(unit) {
+        "minute" => 60,
+        "hour" => 3600,
+        "day" => 86400,
+        _ => return None,
+    };
+    let count: u64 = count.parse().ok().filter(|count| *count > 0)?;
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
 }
 
 #[cfg(test)]
@@ -379,6 +412,29 @@ mod tests {
             mapping.retry_attempts.map(|retries| retries + 1),
             Some(email_dispatch::handler::TRIES.into())
         );
+    }
+
+    #[test]
+    fn the_lists_are_fetched_on_a_schedule() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let [schedule] = deployment.schedules.as_slice() else { panic!("one schedule") };
+        assert_eq!((schedule.function.as_str(), schedule.every.as_secs()), ("revocation-sync", 900));
+    }
+
+    #[test]
+    fn a_rate_is_a_time() {
+        let rows = [
+            ("rate(15 minutes)", Some(900)),
+            ("rate(1 minute)", Some(60)),
+            ("rate(1 hour)", Some(3600)),
+            ("rate(2 days)", Some(172_800)),
+            ("rate(0 minutes)", None),
+            ("rate(minutes)", None),
+            ("cron(0 12 * * ? *)", None),
+        ];
+        for (expression, seconds) in rows {
+            assert_eq!(rate(expression), seconds.map(Duration::from_secs), "{expression}");
+        }
     }
 
     #[test]

@@ -237,6 +237,7 @@ async fn start(name: &str, environment: &Environment) -> Option<Result<Function,
         "hr-reset" => hr_reset::start(environment).await,
         "password-login" => password_login::start(environment).await,
         "portal" => portal::start(environment).await,
+        "revocation-sync" => revocation_sync::start(environment).await,
         "session" => session::start(environment).await,
         _ => return None,
     })

@@ -1,72 +1,41 @@
-//! Brings the test CAs' revocation lists into the `revocations` table, by the same code that will do it on AWS.
+//! EventBridge, as far as the template uses it: starts the functions that have a schedule, which is `revocation-sync`; and
+//! sooner when a list in a file has changed, so that a revoked test card is refused within seconds.
+//!
+//! The test CAs publish their lists here too: each is renewed in time, and served over HTTP like that of a real one
+//! ([`crate::pki::crl::router`]).
 
-use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use rustls::pki_types::CertificateRevocationListDer;
-use rustls::pki_types::pem::PemObject as _;
-use shared::certificate::{Kind, Truststore};
+use serde_json::{Value, json};
+use shared::certificate::Truststore;
 use shared::clock::Clock;
-use shared::environment::{Environment, StartError};
-use shared::revocation::{ListRefusal, RevocationList};
-use shared::store::revocations::{Applied, Revocations};
-use shared::store::{self, StoreError};
+use shared::environment::StartError;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use crate::files;
+use crate::deployment::ScheduleDeclaration;
+use crate::functions::{Functions, InvocationError};
 use crate::pki::{KINDS, Pki, PkiError, crl};
+use crate::stack::{ACCOUNT, REGION};
 
-/// How often the lists are looked at: a revoked card is refused within seconds.
+/// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Why a list did not get into the table.
+/// Why the lists were not brought into the table.
 #[derive(Debug, thiserror::Error)]
 pub enum RevocationError {
     /// The test PKI cannot be used.
     #[error(transparent)]
     Pki(#[from] PkiError),
-    /// The truststore cannot be used, or a variable is missing.
+    /// The truststore cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The list is not one that a function would believe.
-    #[error("a revocation list is refused: {0}")]
-    List(#[from] ListRefusal),
-    /// The table cannot be written.
+    /// The function failed, or an issuer has no fresh list. Its log says more.
     #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Brings one list into the table that the environment names, whichever pinned CA of the truststore issued it. PEM or DER.
-///
-/// # Errors
-/// When no pinned CA issued the list, or the table cannot be used.
-pub async fn import(
-    list: &[u8],
-    truststore: &Truststore,
-    environment: &Environment,
-) -> Result<Applied, RevocationError> {
-    let der =
-        CertificateRevocationListDer::from_pem_slice(list).map_or_else(|_| list.to_vec(), |der| der.to_vec());
-    let pinned = truststore.authorities().iter().filter(|authority| authority.profile().is_some());
-    let mut refusal = ListRefusal::NotTheIssuers("no CA is pinned".to_owned());
-    for authority in pinned {
-        match RevocationList::parse(&der, authority) {
-            Ok(list) => {
-                let mut settings = environment.settings();
-                let table = settings.required("REVOCATIONS_TABLE");
-                settings.finish()?;
-                let config = shared::aws::sdk_config(environment).await;
-                let table = Revocations::new(store::client(environment, &config), table);
-                return Ok(table.apply(&list).await?);
-            }
-            // Another CA of that name may have signed it.
-            Err(ListRefusal::NotTheIssuers(reason)) => refusal = ListRefusal::NotTheIssuers(reason),
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Err(refusal.into())
+    Function(#[from] InvocationError),
 }
 
 /// Keeps the table at the lists' state. Clones are the same.
@@ -78,80 +47,109 @@ pub struct RevocationSync {
 #[derive(Debug)]
 struct Inner {
     pki: Pki,
-    truststore: Truststore,
-    table: Revocations,
+    functions: Functions,
+    schedules: Vec<ScheduleDeclaration>,
+    /// The lists that are files.
+    files: Vec<PathBuf>,
     clock: Clock,
-    /// Digests of the lists that are in the table.
-    applied: Mutex<HashMap<&'static str, String>>,
+    /// One run at a time.
+    turn: Mutex<()>,
     watch: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl RevocationSync {
-    /// A sync into the table that the environment names.
+    /// The schedules of these functions, whose issuers are those of `truststore`, a folder.
     ///
     /// # Errors
-    /// When the truststore cannot be read or a variable is missing.
-    pub async fn new(pki: Pki, environment: &Environment) -> Result<Self, RevocationError> {
-        let truststore = Truststore::load(&pki.truststore_folder())?;
-        let mut settings = environment.settings();
-        let table = settings.required("REVOCATIONS_TABLE");
-        settings.finish()?;
-        let config = shared::aws::sdk_config(environment).await;
-        let table = Revocations::new(store::client(environment, &config), table);
-        let clock = environment.clock().clone();
-        let inner =
-            Inner { pki, truststore, table, clock, applied: Mutex::default(), watch: Mutex::default() };
+    /// When the truststore cannot be read.
+    pub fn new(
+        pki: Pki,
+        truststore: &Path,
+        functions: Functions,
+        schedules: Vec<ScheduleDeclaration>,
+        clock: Clock,
+    ) -> Result<Self, RevocationError> {
+        let authorities = Truststore::load(truststore)?;
+        let profiles = authorities.authorities().iter().filter_map(|authority| authority.profile());
+        let sources = profiles.flat_map(|profile| profile.crl.clone());
+        let files = sources.filter(|source| !source.contains("://")).map(|file| truststore.join(file));
+        let own = KINDS.into_iter().flat_map(|kind| pki.revocation_lists(kind));
+        let files = files.chain(own).collect();
+        let inner = Inner {
+            pki,
+            functions,
+            schedules,
+            files,
+            clock,
+            turn: Mutex::default(),
+            watch: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Renews lists that end soon and applies those that changed.
+    /// Renews the test CAs' lists that end soon, and starts the functions that have a schedule, now. Gives their answers.
     ///
     /// # Errors
-    /// When a list or the table cannot be used; the other list is applied all the same.
-    pub async fn run(&self) -> Result<(), RevocationError> {
-        let mut result = Ok(());
-        for kind in KINDS {
-            let applied = self.apply(kind).await;
-            result = result.and(applied);
+    /// When a list cannot be renewed, or a function fails.
+    pub async fn run(&self) -> Result<Vec<Value>, RevocationError> {
+        let Inner { functions, schedules, clock, turn, .. } = self.inner.as_ref();
+        let _turn = turn.lock().await;
+        self.renew()?;
+        let mut answers = Vec::new();
+        for schedule in schedules {
+            let event = json!({
+                "version": "0",
+                "id": Uuid::new_v4().to_string(),
+                "detail-type": "Scheduled Event",
+                "source": "aws.events",
+                "account": ACCOUNT,
+                "time": clock.now().to_string(),
+                "region": REGION,
+                "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{}", schedule.rule)],
+                "detail": {},
+            });
+            answers.push(functions.invoke(&schedule.function, event).await?);
         }
-        result
+        Ok(answers)
     }
 
-    async fn apply(&self, kind: Kind) -> Result<(), RevocationError> {
-        let Inner { pki, truststore, table, clock, applied, .. } = self.inner.as_ref();
-        crl::renew(pki, kind, clock.now())?;
-        let der = files::read(&pki.revocation_list(kind)).map_err(PkiError::from)?;
-        let mut authorities = truststore.authorities().iter();
-        let issuing =
-            authorities.find(|authority| authority.profile().is_some_and(|profile| profile.kind == kind));
-        let Some(issuing) = issuing else { return Ok(()) };
-        let list = RevocationList::parse(&der, issuing)?;
-        let name = match kind {
-            Kind::Citizen => "citizen",
-            Kind::Organization => "organization",
-        };
-        let mut applied = applied.lock().await;
-        if applied.get(name) != Some(&list.digest) {
-            let change = table.apply(&list).await?;
-            tracing::info!(
-                list = name,
-                added = change.added,
-                removed = change.removed,
-                "revocation list applied"
-            );
-            applied.insert(name, list.digest);
+    fn renew(&self) -> Result<(), PkiError> {
+        for kind in KINDS {
+            crl::renew(&self.inner.pki, kind, self.inner.clock.now())?;
         }
         Ok(())
     }
 
-    /// Looks at the lists every second from now on.
+    /// What tells whether a list in a file has changed.
+    fn look(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let look = |file: &PathBuf| {
+            let found = std::fs::metadata(file).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        };
+        self.inner.files.iter().map(look).collect()
+    }
+
+    /// Runs whenever the schedule says so, and whenever a file has changed since now.
     pub async fn watch(&self) {
         let sync = self.clone();
+        let mut seen = sync.look();
         let task = tokio::spawn(async move {
+            let mut ran = Instant::now();
             let mut last = String::new();
             loop {
                 tokio::time::sleep(INTERVAL).await;
-                let problem = sync.run().await.err().map(|error| error.to_string()).unwrap_or_default();
+                let renewed = sync.renew().map_err(RevocationError::from);
+                let now = sync.look();
+                let due = sync.inner.schedules.iter().any(|schedule| ran.elapsed() >= schedule.every);
+                if renewed.is_ok() && now == seen && !due {
+                    continue;
+                }
+                seen = now;
+                ran = Instant::now();
+                let problem = match renewed.and(sync.run().await) {
+                    Ok(_) => String::new(),
+                    Err(error) => error.to_string(),
+                };
                 // A problem that lasts is told once.
                 if !problem.is_empty() && problem != last {
                     tracing::error!(problem, "revocation lists are not applied");
@@ -164,8 +162,9 @@ impl RevocationSync {
         }
     }
 
-    /// Stops looking: the lists in the table grow stale, as when a CA's server is out of reach.
+    /// Runs no more: the lists in the table grow stale, as when the schedule is off. A run that is under way ends first.
     pub async fn stop(&self) {
+        let _turn = self.inner.turn.lock().await;
         if let Some(task) = self.inner.watch.lock().await.take() {
             task.abort();
         }

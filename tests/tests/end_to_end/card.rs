@@ -281,7 +281,6 @@ async fn a_revoked_card_is_refused_and_others_are_not() {
         (wang.show_card(&challenge).await.body["code"] == "certificate_revoked").then_some(())
     })
     .await;
-    wang.get("/v1/session").await.ok();
     let renewed = world.browser_with(&world.card_of(&WANG));
     renewed.show_card(&challenge).await.ok();
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use local::pki::Pki;
 use local::pki::card::{CardRequest, PIN, Usage};
+use local::pki::{Generation, Pki};
 use shared::certificate::Kind;
 use shared::clock::Clock;
 
@@ -61,6 +61,10 @@ pub(crate) struct Issue {
     /// Leaves the Subject Directory Attributes out, as some real cards do.
     #[arg(long)]
     no_directory_attributes: bool,
+    /// Which generation of the citizens' CA issues the card: 2 is made when it is first asked for, and a stand-in knows it
+    /// from its next start on.
+    #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    generation: u8,
     /// The folder to write to.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -104,8 +108,13 @@ fn issue(issue: Issue) -> Result<ExitCode, Failure> {
         not_before: issue.not_before,
         not_after: issue.not_after,
         directory_attributes: !issue.no_directory_attributes,
+        generation: if issue.generation == 2 { Generation::Second } else { Generation::First },
     };
-    Pki::open(&issue.data, now)?.issue(&request, now)?.write(&issue.out)?;
+    let pki = Pki::open(&issue.data, now)?;
+    if request.generation == Generation::Second {
+        pki.next_generation(now)?;
+    }
+    pki.issue(&request, now)?.write(&issue.out)?;
     eprintln!("{}: certificate.pem, key.pem, card.p12 (password {PIN})", issue.out.display());
     Ok(ExitCode::SUCCESS)
 }

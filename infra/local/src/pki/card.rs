@@ -10,7 +10,7 @@ use rcgen::{
 };
 use shared::certificate::Kind;
 
-use super::{Pki, PkiError, moment, printable, serial};
+use super::{Generation, Pki, PkiError, moment, printable, serial};
 use crate::files;
 
 /// The password of every PKCS#12 file, and what stands for the PIN.
@@ -61,6 +61,8 @@ pub struct CardRequest {
     pub not_after: Option<Timestamp>,
     /// Whether the certificate has the directory attributes at all: some real ones lack them.
     pub directory_attributes: bool,
+    /// Which generation of the CA issues it.
+    pub generation: Generation,
 }
 
 impl CardRequest {
@@ -77,6 +79,7 @@ impl CardRequest {
             not_before: None,
             not_after: None,
             directory_attributes: true,
+            generation: Generation::First,
         }
     }
 
@@ -159,7 +162,10 @@ impl Pki {
                 .push(CustomExtension::from_oid_content(DIRECTORY_ATTRIBUTES, attributes));
         }
 
-        let issuing = self.issuing(request.kind)?;
+        if (request.kind, request.generation) == (Kind::Organization, Generation::Second) {
+            return Err(PkiError::Request("only the citizens' CA has a second generation".to_owned()));
+        }
+        let issuing = self.issuing(request.kind, request.generation)?;
         let key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
         let certificate = params.signed_by(&key, &issuing.issuer)?;
         let pkcs12 = pkcs12(&key, &[certificate.der(), &issuing.certificate])?;
@@ -332,6 +338,7 @@ mod tests {
             CardRequest { not_after: Some("2020-01-01T00:00:00Z".parse().unwrap()), ..citizen() },
             CardRequest { agency_oid: None, ..agency() },
             CardRequest { id_tail: Some("6789".into()), ..agency() },
+            CardRequest { generation: Generation::Second, ..agency() },
         ];
         for request in requests {
             assert!(matches!(pki.issue(&request, now), Err(PkiError::Request(_))), "{request:?}");

@@ -1,9 +1,15 @@
 //! Revocation lists of the card CAs. The list's file is all the state that there is: revoking reads it, adds a serial
-//! number and signs a new one.
+//! number and signs a new one. Where a real CA has a web server for its lists there is [`router`].
 
 use std::fs::File;
 use std::path::Path;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::extract::{Path as Segment, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 use jiff::Timestamp;
 use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
@@ -14,7 +20,7 @@ use shared::certificate::Kind;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::{KINDS, Pki, PkiError, hours_from, moment};
+use super::{Generation, KINDS, Pki, PkiError, hours_from, moment};
 use crate::files;
 
 /// How long a list is valid.
@@ -33,20 +39,28 @@ struct List {
     entries: Vec<Entry>,
 }
 
-/// Makes a list where there is none, and replaces one that ends soon; true when the file changed.
+/// Makes the lists of a kind's CAs where there are none, and replaces those that end soon; true when a file changed.
 ///
 /// # Errors
 /// When the file or the CA cannot be used.
 pub(crate) fn renew(pki: &Pki, kind: Kind, now: Timestamp) -> Result<bool, PkiError> {
     let _guard = lock(pki, kind)?;
-    let list = read(pki, kind)?;
     let soon = now + jiff::SignedDuration::from_hours(RENEW_HOURS);
-    match list {
-        Some(list) if list.next_update > soon => Ok(false),
-        Some(list) => write(pki, kind, list.number + 1, list.entries, now).map(|()| true),
-        None => write(pki, kind, 1, Vec::new(), now).map(|()| true),
+    let mut changed = false;
+    for generation in pki.generations(kind) {
+        let ca = (kind, generation);
+        match read(pki, ca)? {
+            Some(list) if list.next_update > soon => continue,
+            Some(list) => write(pki, ca, list.number + 1, list.entries, now)?,
+            None => write(pki, ca, 1, Vec::new(), now)?,
+        }
+        changed = true;
     }
+    Ok(changed)
 }
+
+/// An issuing CA.
+type Issuing = (Kind, Generation);
 
 /// A fresh list at each start, so that a stand-in that slept does not begin with a stale one.
 pub(super) fn ensure(pki: &Pki, kind: Kind, now: Timestamp) -> Result<(), PkiError> {
@@ -63,26 +77,72 @@ impl Pki {
         let der = CertificateDer::from_pem_slice(certificate_pem).map_err(|_| unreadable())?;
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| unreadable())?;
         for kind in KINDS {
-            let issuing = self.issuing(kind)?;
-            let (_, authority) = X509Certificate::from_der(&issuing.certificate)
-                .map_err(|_| PkiError::Damaged { path: self.folder(kind).join("issuing.pem") })?;
-            if certificate.verify_signature(Some(authority.public_key())).is_ok() {
-                return self.add(kind, certificate.raw_serial(), now);
+            for generation in self.generations(kind) {
+                let issuing = self.issuing(kind, generation)?;
+                let (_, authority) = X509Certificate::from_der(&issuing.certificate)
+                    .map_err(|_| PkiError::Damaged { path: self.folder(kind) })?;
+                if certificate.verify_signature(Some(authority.public_key())).is_ok() {
+                    return self.add((kind, generation), certificate.raw_serial(), now);
+                }
             }
         }
         Err(PkiError::Request("that certificate was not issued by this data directory's CAs".to_owned()))
     }
 
-    fn add(&self, kind: Kind, serial: &[u8], now: Timestamp) -> Result<(), PkiError> {
-        let _guard = lock(self, kind)?;
-        let list = read(self, kind)?;
+    fn add(&self, ca: Issuing, serial: &[u8], now: Timestamp) -> Result<(), PkiError> {
+        let _guard = lock(self, ca.0)?;
+        let list = read(self, ca)?;
         let number = list.as_ref().map_or(1, |list| list.number + 1);
         let mut entries = list.map(|list| list.entries).unwrap_or_default();
         if !entries.iter().any(|entry| entry.serial == serial) {
             entries.push(Entry { serial: serial.to_vec(), since: now });
         }
-        write(self, kind, number, entries, now)
+        write(self, ca, number, entries, now)
     }
+
+    /// Publishes an issuing CA's list anew, without any entry: what was revoked is good again, as after a hold.
+    ///
+    /// # Errors
+    /// When the list cannot be read or written.
+    pub fn reinstate_all(&self, kind: Kind, now: Timestamp) -> Result<(), PkiError> {
+        let _guard = lock(self, kind)?;
+        for generation in self.generations(kind) {
+            let ca = (kind, generation);
+            let number = read(self, ca)?.map_or(1, |list| list.number + 1);
+            write(self, ca, number, Vec::new(), now)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lists' web server: each under what [`served_at`] says, with an `ETag`.
+pub(crate) fn router(pki: Pki) -> Router {
+    Router::new().route("/{list}", get(serve)).with_state(pki)
+}
+
+/// Where [`router`] has a CA's list, below its own address.
+pub(crate) fn served_at(kind: Kind, generation: Generation) -> String {
+    let kind = match kind {
+        Kind::Citizen => "citizen",
+        Kind::Organization => "organization",
+    };
+    format!("{kind}-{}.crl", generation.files().1)
+}
+
+async fn serve(State(pki): State<Pki>, Segment(name): Segment<String>, headers: HeaderMap) -> Response {
+    let cas =
+        KINDS.into_iter().flat_map(|kind| pki.generations(kind).map(move |generation| (kind, generation)));
+    let mut named = cas.filter(|(kind, generation)| served_at(*kind, *generation) == name);
+    let list = named
+        .next()
+        .and_then(|(kind, generation)| files::read(&pki.revocation_list_of(kind, generation)).ok());
+    let Some(list) = list else { return StatusCode::NOT_FOUND.into_response() };
+    let etag = format!("\"{}\"", hex::encode(digest(&SHA256, &list)));
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == etag) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+    }
+    let content_type = (header::CONTENT_TYPE, "application/pkix-crl".to_owned());
+    ([content_type, (header::ETAG, etag)], list).into_response()
 }
 
 /// Keeps `card revoke` and a running stand-in from writing the list at once.
@@ -94,8 +154,8 @@ fn lock(pki: &Pki, kind: Kind) -> Result<File, PkiError> {
     Ok(file)
 }
 
-fn read(pki: &Pki, kind: Kind) -> Result<Option<List>, PkiError> {
-    let path = pki.revocation_list(kind);
+fn read(pki: &Pki, (kind, generation): Issuing) -> Result<Option<List>, PkiError> {
+    let path = pki.revocation_list_of(kind, generation);
     let Some(der) = files::read_if_present(&path)? else { return Ok(None) };
     parse(&der).map(Some).ok_or_else(|| PkiError::Damaged { path: path.clone() })
 }
@@ -114,7 +174,13 @@ fn parse(der: &[u8]) -> Option<List> {
     })
 }
 
-fn write(pki: &Pki, kind: Kind, number: u64, entries: Vec<Entry>, now: Timestamp) -> Result<(), PkiError> {
+fn write(
+    pki: &Pki,
+    (kind, generation): Issuing,
+    number: u64,
+    entries: Vec<Entry>,
+    now: Timestamp,
+) -> Result<(), PkiError> {
     let revoked_certs = entries.into_iter().map(|entry| {
         Ok(RevokedCertParams {
             serial_number: SerialNumber::from_slice(&entry.serial),
@@ -131,15 +197,15 @@ fn write(pki: &Pki, kind: Kind, number: u64, entries: Vec<Entry>, now: Timestamp
         revoked_certs: revoked_certs.collect::<Result<_, PkiError>>()?,
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let list = params.signed_by(&pki.issuing(kind)?.issuer)?;
-    let path: &Path = &pki.revocation_list(kind);
+    let list = params.signed_by(&pki.issuing(kind, generation)?.issuer)?;
+    let path: &Path = &pki.revocation_list_of(kind, generation);
     Ok(files::write(path, list.der())?)
 }
 
 #[cfg(test)]
 mod tests {
     use shared::certificate::{Truststore, serial_hex};
-    use shared::revocation::RevocationList;
+    use shared::revocation::{Ca, List, Number, RevokedCertificate};
 
     use super::*;
     use crate::pki::card::CardRequest;
@@ -150,31 +216,36 @@ mod tests {
         let now: Timestamp = "2026-08-03T00:00:00Z".parse().unwrap();
         let pki = Pki::open(folder.path(), now).unwrap();
         let truststore = Truststore::load(&pki.truststore_folder()).unwrap();
-        let list = |kind| {
-            let authorities = truststore.authorities().iter();
-            let mut pinned = authorities
-                .filter(|authority| authority.profile().is_some_and(|profile| profile.kind == kind));
+        let list = |kind, at| {
+            let mut authorities = truststore.authorities().iter();
+            let issuer =
+                authorities.find(|authority| authority.profile().is_some_and(|profile| profile.kind == kind));
+            let ca = Ca::of(issuer.unwrap().certificate()).unwrap();
             let der = std::fs::read(pki.revocation_list(kind)).unwrap();
-            RevocationList::parse(&der, pinned.next().unwrap()).unwrap()
+            let list = List::read(&der, &ca, &ca, at).unwrap();
+            let entries: Vec<_> = list.entries().map(RevokedCertificate::from).collect();
+            (list.freshness().clone(), entries)
         };
-        assert_eq!((list(Kind::Citizen).number.as_str(), list(Kind::Citizen).revoked.len()), ("1", 0));
+        let (freshness, entries) = list(Kind::Citizen, now);
+        assert_eq!((freshness.number, entries.len()), (Number::from(1), 0));
 
         let card = pki.issue(&CardRequest::citizen("王小明", "6789"), now).unwrap();
         for _ in 0..2 {
             pki.revoke(card.certificate_pem.as_bytes(), now).unwrap();
         }
-        let citizen = list(Kind::Citizen);
+        let (freshness, entries) = list(Kind::Citizen, now);
         let der = CertificateDer::from_pem_slice(card.certificate_pem.as_bytes()).unwrap();
         let (_, certificate) = X509Certificate::from_der(&der).unwrap();
-        assert_eq!(citizen.revoked.len(), 1);
-        assert_eq!(citizen.revoked[0].serial, serial_hex(certificate.raw_serial()));
-        assert_eq!((citizen.number.as_str(), citizen.revoked[0].since), ("3", now));
-        assert_eq!(list(Kind::Organization).revoked.len(), 0);
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].serial, serial_hex(certificate.raw_serial()));
+        assert_eq!((freshness.number, entries[0].since), (Number::from(3), now));
+        assert_eq!(list(Kind::Organization, now).1, []);
 
         assert!(!renew(&pki, Kind::Citizen, now).unwrap());
         let later = now + jiff::SignedDuration::from_hours(72);
         assert!(renew(&pki, Kind::Citizen, later).unwrap());
-        assert_eq!((list(Kind::Citizen).revoked.len(), list(Kind::Citizen).this_update), (1, later));
+        let (freshness, entries) = list(Kind::Citizen, later);
+        assert_eq!((entries.len(), freshness.this_update), (1, later));
         assert!(pki.revoke(b"rubbish", now).is_err());
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! The card CAs carry the real issuers' names with a mark that says test. Their keys lie open in the data directory:
 //! nothing outside this stand-in may trust them. [`card`] issues cards, [`crl`] revokes them, [`samples`] are the
-//! cards of the sample roster.
+//! cards of the sample roster, [`foreign`] are other CAs in their place.
 
 pub mod card;
 pub mod crl;
+pub mod foreign;
 pub mod samples;
 
 use std::path::{Path, PathBuf};
@@ -98,6 +99,29 @@ fn place(kind: Kind) -> (&'static str, &'static str, &'static Naming) {
     }
 }
 
+/// Which of a kind's issuing CAs: they have one name, and each its own key and list, as MOICA's have. A renewed card may
+/// come of the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Generation {
+    /// The one that is always there.
+    #[default]
+    First,
+    /// The one that is there after [`Pki::next_generation`].
+    Second,
+}
+
+impl Generation {
+    pub(crate) const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// The names of its CA's files and of its list, without their endings.
+    fn files(self) -> (&'static str, &'static str) {
+        match self {
+            Self::First => ("issuing", "revoked"),
+            Self::Second => ("issuing-2", "revoked-2"),
+        }
+    }
+}
+
 /// Both kinds of card.
 pub(crate) const KINDS: [Kind; 2] = [Kind::Citizen, Kind::Organization];
 
@@ -128,6 +152,30 @@ impl Pki {
         crl::ensure(self, kind, now)
     }
 
+    /// Makes the second generation of the CA that issues citizens' cards: the same name, another key. A stand-in knows it
+    /// from its next start on.
+    ///
+    /// # Errors
+    /// When files cannot be read or written.
+    pub fn next_generation(&self, now: Timestamp) -> Result<(), PkiError> {
+        let kind = Kind::Citizen;
+        let folder = self.folder(kind);
+        let (_, _, naming) = place(kind);
+        let root = authority(&folder, "root", &ROOT, &PKCS_RSA_SHA256, None)?;
+        authority(&folder, Generation::Second.files().0, naming, &PKCS_RSA_SHA256, Some(&root))?;
+        crl::ensure(self, kind, now)?;
+        self.write_truststore()
+    }
+
+    /// The generations of a kind's issuing CA that there are.
+    pub(crate) fn generations(&self, kind: Kind) -> impl Iterator<Item = Generation> {
+        let folder = self.folder(kind);
+        let made = move |generation: &Generation| {
+            *generation == Generation::First || folder.join(format!("{}.pem", generation.files().0)).exists()
+        };
+        Generation::ALL.into_iter().filter(made)
+    }
+
     pub(crate) fn folder(&self, kind: Kind) -> PathBuf {
         self.data.join("pki").join(place(kind).0)
     }
@@ -150,61 +198,97 @@ impl Pki {
         self.data.join("cards")
     }
 
-    /// The file with an issuing CA's revocation list, in DER.
+    /// The file with the revocation list of a kind's first issuing CA, in DER.
     #[must_use]
     pub fn revocation_list(&self, kind: Kind) -> PathBuf {
-        self.folder(kind).join("revoked.crl")
+        self.revocation_list_of(kind, Generation::First)
     }
 
-    /// The issuing CA of a kind of card.
-    pub(crate) fn issuing(&self, kind: Kind) -> Result<Authority, PkiError> {
-        read_authority(&self.folder(kind), "issuing")?
-            .ok_or_else(|| PkiError::Damaged { path: self.folder(kind).join("issuing.pem") })
+    /// The files with the lists of all of a kind's issuing CAs.
+    pub(crate) fn revocation_lists(&self, kind: Kind) -> Vec<PathBuf> {
+        self.generations(kind).map(|generation| self.revocation_list_of(kind, generation)).collect()
     }
 
-    /// The CA certificates that card holders' certificates may chain to.
+    pub(crate) fn revocation_list_of(&self, kind: Kind, generation: Generation) -> PathBuf {
+        self.folder(kind).join(format!("{}.crl", generation.files().1))
+    }
+
+    /// An issuing CA.
+    pub(crate) fn issuing(&self, kind: Kind, generation: Generation) -> Result<Authority, PkiError> {
+        let (name, _) = generation.files();
+        read_authority(&self.folder(kind), name)?
+            .ok_or_else(|| PkiError::Damaged { path: self.folder(kind).join(format!("{name}.pem")) })
+    }
+
+    /// Makes `issuers.toml` name the web server of the test CAs' lists, at `url`, in place of the lists' files.
     ///
     /// # Errors
-    /// When the truststore cannot be read.
-    pub fn truststore(&self) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-        let path = self.truststore_folder().join("truststore.pem");
-        let text = files::read(&path)?;
-        let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>();
-        certificates.map_err(|_| PkiError::Damaged { path })
+    /// When it cannot be written.
+    pub(crate) fn publish_lists(&self, url: &str) -> Result<(), PkiError> {
+        let issuers =
+            self.issuers(|kind, generation| format!("{url}/{}", crl::served_at(kind, generation)))?;
+        Ok(files::write(&self.truststore_folder().join("issuers.toml"), issuers.as_bytes())?)
     }
 
     fn write_truststore(&self) -> Result<(), PkiError> {
         let mut bundle = String::new();
-        let mut issuers = String::new();
         for kind in KINDS {
             let folder = self.folder(kind);
-            for name in ["root.pem", "issuing.pem"] {
-                bundle.push_str(&files::read_text(&folder.join(name))?);
+            bundle.push_str(&files::read_text(&folder.join("root.pem"))?);
+            for generation in self.generations(kind) {
+                bundle.push_str(&files::read_text(&folder.join(format!("{}.pem", generation.files().0)))?);
             }
-            let issuing = self.issuing(kind)?;
-            let fingerprint = hex::encode(digest::digest(&digest::SHA256, &issuing.certificate));
-            let (word, name, _) = place(kind);
-            let list = self.revocation_list(kind);
-            // Relative to the truststore's folder, which lies beside the CAs'.
-            let list = Path::new("..").join(list.strip_prefix(&self.data).unwrap_or(&list));
-            issuers.push_str(&format!(
-                "[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\nname = \"{name} (test)\"\nkind = \"{word}\"\n\
-                 crl = [{:?}]\n\n",
-                list.to_string_lossy(),
-            ));
         }
         let folder = self.truststore_folder();
         files::write(&folder.join("truststore.pem"), bundle.as_bytes())?;
-        Ok(files::write(&folder.join("issuers.toml"), issuers.as_bytes())?)
+        // Relative to the truststore's folder, which lies beside the CAs'.
+        let issuers = self.issuers(|kind, generation| {
+            let list = self.revocation_list_of(kind, generation);
+            let list = Path::new("..").join(list.strip_prefix(&self.data).unwrap_or(&list));
+            list.to_string_lossy().into_owned()
+        })?;
+        // A stand-in that is running has named its own web server there.
+        let path = folder.join("issuers.toml");
+        let pins = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| line.starts_with("certificate_sha256")).map(str::to_owned).collect()
+        };
+        let known = files::read_if_present(&path)?.map(|text| String::from_utf8_lossy(&text).into_owned());
+        match known {
+            Some(known) if pins(&known) == pins(&issuers) => Ok(()),
+            _ => Ok(files::write(&path, issuers.as_bytes())?),
+        }
     }
 
-    /// A server certificate for one of the [`HOSTS`]; it also names `localhost` and `127.0.0.1`.
+    /// The test CAs' profiles, their lists where `list` says.
+    fn issuers(&self, list: impl Fn(Kind, Generation) -> String) -> Result<String, PkiError> {
+        let mut issuers = String::new();
+        for kind in KINDS {
+            let (word, family, _) = place(kind);
+            for generation in self.generations(kind) {
+                let issuing = self.issuing(kind, generation)?;
+                let fingerprint = hex::encode(digest::digest(&digest::SHA256, &issuing.certificate));
+                let name = match generation {
+                    Generation::First => format!("{family} (test)"),
+                    Generation::Second => format!("{family} G2 (test)"),
+                };
+                let list = list(kind, generation);
+                issuers.push_str(&format!(
+                    "[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\nname = \"{name}\"\n\
+                     family = \"{family} (test)\"\nkind = \"{word}\"\ncrl = [{list:?}]\n\n",
+                ));
+            }
+        }
+        Ok(issuers)
+    }
+
+    /// A server certificate for one of the [`HOSTS`]; it also names `localhost` and `127.0.0.1`. It is valid at all of
+    /// `times`: the stand-in's clock may be set, and clients go by theirs.
     ///
     /// A new one at each start: nobody pins it, and so it never expires.
     ///
     /// # Errors
     /// When the server CA cannot be used.
-    pub fn server_identity(&self, host: &str, now: Timestamp) -> Result<Identity, PkiError> {
+    pub fn server_identity(&self, host: &str, times: &[Timestamp]) -> Result<Identity, PkiError> {
         let folder = self.data.join("pki/server");
         let ca = authority(&folder, "ca", &SERVERS, &PKCS_ECDSA_P256_SHA256, None)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
@@ -212,8 +296,11 @@ impl Pki {
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, host);
-        params.not_before = hours_from(now, -24)?;
-        params.not_after = hours_from(now, 24 * 365)?;
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+            return Err(PkiError::Request("a server certificate must be valid for some time".to_owned()));
+        };
+        params.not_before = hours_from(*first, -24)?;
+        params.not_after = hours_from(*last, 24 * 365)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -222,6 +309,14 @@ impl Pki {
             .map_err(|_| PkiError::Request("a server key cannot be used".to_owned()))?;
         Ok(Identity { chain: vec![certificate.der().clone(), ca.certificate], key })
     }
+}
+
+/// The CA certificates in a truststore's folder.
+pub(crate) fn bundle(folder: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let path = folder.join("truststore.pem");
+    let text = files::read(&path)?;
+    let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>();
+    certificates.map_err(|_| PkiError::Damaged { path })
 }
 
 /// A moment as rcgen writes time: whole seconds.
@@ -249,8 +344,9 @@ fn authority(
     let key = KeyPair::generate_for(algorithm)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = naming.distinguished_name()?;
-    params.not_before = date_time_ymd(2013, 1, 1);
-    params.not_after = date_time_ymd(2053, 1, 1);
+    // Longer than real ones: the stand-in's clock may be set to any time.
+    params.not_before = date_time_ymd(1990, 1, 1);
+    params.not_after = date_time_ymd(2090, 1, 1);
     params.is_ca = IsCa::Ca(match above {
         Some(_) => BasicConstraints::Constrained(0),
         None => BasicConstraints::Unconstrained,
@@ -305,10 +401,11 @@ mod tests {
             .collect();
         assert_eq!(truststore.authorities().len(), 4);
         assert_eq!(pinned, [Kind::Citizen, Kind::Organization]);
-        let before = pki.truststore().unwrap();
-        assert_eq!(Pki::open(folder.path(), now).unwrap().truststore().unwrap(), before);
+        let before = bundle(&pki.truststore_folder()).unwrap();
+        let again = Pki::open(folder.path(), now).unwrap();
+        assert_eq!(bundle(&again.truststore_folder()).unwrap(), before);
         for host in HOSTS {
-            assert_eq!(pki.server_identity(host, now).unwrap().chain.len(), 2);
+            assert_eq!(pki.server_identity(host, &[now]).unwrap().chain.len(), 2);
         }
     }
 }

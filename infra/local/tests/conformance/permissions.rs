@@ -5,17 +5,15 @@ use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
 use aws_sdk_sesv2::types::{Destination, EmailContent, RawMessage};
-use local::pki::card::CardRequest;
+use local::directory;
 use local::stack::{Options, Running, Stack, read_functions_env};
-use local::{directory, revocation};
 use shared::aws::sdk_config;
-use shared::certificate::{Kind, Truststore};
-use shared::clock::Clock;
 use shared::environment::Environment;
 
 const ACCOUNTS: &str = "ACCOUNTS_TABLE";
 const AUDIT: &str = "AUDIT_TABLE";
 const MAIL: &str = "MAIL_TABLE";
+const REVOCATIONS: &str = "REVOCATIONS_TABLE";
 const TICKETS: &str = "TICKETS_TABLE";
 const PSEUDONYM: &str = "PSEUDONYM_KEY";
 const SECRETS: &str = "SECRETS_KEY";
@@ -131,33 +129,20 @@ fn environment(running: &Running, role: &str) -> Environment {
 }
 
 #[tokio::test]
-async fn the_operators_roles_are_enough_for_the_imports_and_for_nothing_else() {
+async fn the_operators_role_is_enough_for_the_roster_and_for_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
     let running = Stack::start(options).await.unwrap();
-    // The stand-in would take the list in by itself.
-    running.revocations.stop().await;
-
     let renamed = directory::SAMPLE.replacen("王小明", "王大明", 1);
     assert_ne!(renamed, directory::SAMPLE);
     let imported = directory::import(renamed.as_bytes(), &environment(&running, "roster-import")).await;
     assert_eq!(imported.unwrap().refused, []);
 
-    let now = Clock::system().now();
-    let card = running.pki.issue(&CardRequest::citizen("王大明", "6789"), now).unwrap();
-    running.pki.revoke(card.certificate_pem.as_bytes(), now).unwrap();
-    let list = std::fs::read(running.pki.revocation_list(Kind::Citizen)).unwrap();
-    let truststore = Truststore::load(&running.pki.truststore_folder()).unwrap();
-    let revocations = environment(&running, "revocation-import");
-    assert_eq!(revocation::import(&list, &truststore, &revocations).await.unwrap().added, 1);
-
-    for role in ["roster-import", "revocation-import"] {
-        for table in [AUDIT, MAIL, TICKETS] {
-            assert!(!Caller::new(&running, role).await.may(&Call::Get(table)).await, "{role} {table}");
-        }
+    for table in [AUDIT, MAIL, TICKETS, REVOCATIONS] {
+        assert!(!Caller::new(&running, "roster-import").await.may(&Call::Get(table)).await, "{table}");
     }
-    let error = directory::import(renamed.as_bytes(), &revocations).await.unwrap_err();
-    assert!(error.to_string().contains("AccessDeniedException"), "{error}");
+    let error = directory::import(renamed.as_bytes(), &environment(&running, "revocation-sync")).await;
+    assert!(error.unwrap_err().to_string().contains("AccessDeniedException"));
     running.shutdown().await;
 }
 
@@ -208,6 +193,21 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
         ("hr-reset", Call::Decrypt(letter), false),
         ("hr-reset", Call::Send(sender), false),
         ("hr-reset", Call::Put(ACCOUNTS), false),
+        ("revocation-sync", Call::Get(REVOCATIONS), true),
+        ("revocation-sync", Call::Put(REVOCATIONS), true),
+        ("revocation-sync", Call::Scan(REVOCATIONS), false),
+        ("revocation-sync", Call::Put(AUDIT), true),
+        ("revocation-sync", Call::Get(AUDIT), false),
+        ("revocation-sync", Call::Put(MAIL), true),
+        ("revocation-sync", Call::Get(MAIL), false),
+        ("revocation-sync", Call::Get(ACCOUNTS), false),
+        ("revocation-sync", Call::Put(ACCOUNTS), false),
+        ("revocation-sync", Call::DeleteInTransaction(ACCOUNTS), false),
+        ("revocation-sync", Call::Get(TICKETS), false),
+        ("revocation-sync", Call::Mac(PSEUDONYM), false),
+        ("revocation-sync", Call::Decrypt(email), false),
+        ("revocation-sync", Call::Send(sender), false),
+        ("certificate-login", Call::Put(REVOCATIONS), false),
         ("portal", Call::Get(ACCOUNTS), false),
         ("portal", Call::Mac(PSEUDONYM), false),
         ("portal", Call::Send(sender), false),
