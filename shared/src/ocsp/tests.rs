@@ -107,6 +107,8 @@ struct Reply {
     with_certificate: bool,
     algorithm: Vec<u8>,
     signature: fn(Vec<u8>) -> Vec<u8>,
+    /// A byte of what is signed, and what is changed in it before that.
+    slip: Option<(usize, u8)>,
 }
 
 fn oid(arcs: &[u64]) -> Vec<u8> {
@@ -146,6 +148,7 @@ impl Reply {
             with_certificate: true,
             algorithm: sequence(&[oid(SHA256_WITH_ECDSA)]),
             signature: |signature| signature,
+            slip: None,
         }
     }
 
@@ -166,7 +169,11 @@ impl Reply {
             some => tlv(0xa1, &sequence(some)),
         };
         let singles = sequence(&[single, self.more.clone()]);
-        let signed = sequence(&[self.version.clone(), id, time(self.produced), singles, extensions]);
+        let mut signed = sequence(&[self.version.clone(), id, time(self.produced), singles, extensions]);
+        if let Some((at_byte, flip)) = self.slip {
+            let byte = at_byte % signed.len();
+            signed[byte] ^= flip;
+        }
         let signature = (self.signature)(self.signer.key.sign(&signed).unwrap());
         let certificates = match self.with_certificate {
             true => tlv(0xa0, &sequence(&[self.signer.der.to_vec()])),
@@ -518,6 +525,22 @@ proptest! {
     fn rubbish_is_no_answer(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let ca = ca(&PKCS_ECDSA_P256_SHA256);
         prop_assert!(question(&ca, true).read(&ca.issuer(), &bytes, at(0)).is_err());
+    }
+}
+
+/// What is wrong under a right signature must not hurt either.
+#[test]
+fn a_responder_that_signs_rubbish_does_no_harm() {
+    let ca = ca(&PKCS_ECDSA_P256_SHA256);
+    let question = question(&ca, true);
+    let mut reply = Reply::good(&ca, ca.signs(), &question);
+    reply.verdict = tlv(0xa1, &[time(at(-99)), tlv(0xa0, &[10, 1, 1])].concat());
+    for at_byte in 0..400 {
+        for flip in [0x01, 0x10, 0x80, 0xff] {
+            reply.slip = Some((at_byte, flip));
+            let read = question.read(&ca.issuer(), &reply.der(), at(0));
+            assert_ne!(outcome(&read), "good", "byte {at_byte}");
+        }
     }
 }
 
