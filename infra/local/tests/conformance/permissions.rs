@@ -155,10 +155,13 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
     let sender = "no-reply@example.gov.tw";
     let rows = [
         ("email-dispatch", Call::Get(MAIL), true),
-        ("email-dispatch", Call::Get(ACCOUNTS), false),
+        ("email-dispatch", Call::Get(ACCOUNTS), true),
+        ("email-dispatch", Call::Scan(ACCOUNTS), false),
+        ("email-dispatch", Call::Put(ACCOUNTS), false),
         ("email-dispatch", Call::Put(AUDIT), false),
         ("email-dispatch", Call::Decrypt(letter), true),
-        ("email-dispatch", Call::Decrypt(email), false),
+        ("email-dispatch", Call::Decrypt(email), true),
+        ("email-dispatch", Call::DataKey(email), false),
         ("email-dispatch", Call::Encrypt(letter), false),
         ("email-dispatch", Call::Send(sender), true),
         ("email-dispatch", Call::Send("director@example.gov.tw"), false),
