@@ -40,11 +40,20 @@ impl Program {
     /// # Panics
     /// When it ends before that.
     pub async fn serve(data: &Path) -> Self {
+        Self::serve_with(data, &[]).await
+    }
+
+    /// As [`Program::serve`], with more options.
+    ///
+    /// # Panics
+    /// When it ends before it is ready.
+    pub async fn serve_with(data: &Path, more: &[&str]) -> Self {
         let program = built().await;
         let free = "127.0.0.1:0";
         let mut child = Command::new(program)
             .args(["serve", "--ready-json", "--portal", free, "--card", free, "--mailbox", free, "--data"])
             .arg(data)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)

@@ -6,13 +6,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 use local::log;
 use local::pki::card::PIN;
+use local::pki::foreign::ForeignTruststore;
 use local::stack::{Options, Running, Stack};
 use serde_json::json;
 use shared::clock::Clock;
 
 use super::{Failure, roster};
+
+/// 1970, in seconds since then.
+const FIRST: i64 = 0;
+/// The year 9000.
+const LAST: i64 = 221_845_392_000;
 
 /// What to bring up.
 #[derive(Args)]
@@ -38,6 +45,16 @@ pub(crate) struct Serve {
     /// Calls the functions through `cargo lambda watch` at this URL.
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
+    /// Takes these CAs for those that cards may chain to, in place of the test CAs. There are no sample cards then.
+    #[arg(long, value_name = "PEM", requires = "issuers")]
+    truststore: Option<PathBuf>,
+    /// Which of those CAs issue cards, and where their lists are. Files of lists are relative to this file.
+    #[arg(long, value_name = "TOML", requires = "truststore")]
+    issuers: Option<PathBuf>,
+    /// The stand-in's time at its start, from which it runs on. Functions behind --functions get it with each request;
+    /// those that a stream starts keep the system's time there.
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    clock: Option<Timestamp>,
     /// Prints one line of JSON when ready: URLs and absolute paths.
     #[arg(long)]
     ready_json: bool,
@@ -47,6 +64,13 @@ pub(crate) struct Serve {
 pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
     log::start(&options.data.join("log"), Clock::system().now());
     let roster = options.roster.clone();
+    let truststore = options.truststore.zip(options.issuers);
+    let truststore = truststore.map(|(bundle, issuers)| ForeignTruststore { bundle, issuers });
+    let foreign = truststore.is_some();
+    let (clock, control) = Clock::adjustable();
+    if let Some(start) = options.clock {
+        control.advance(start.duration_since(clock.now()));
+    }
     let running = Stack::start(Options {
         memory: options.memory,
         portal: options.portal,
@@ -54,13 +78,15 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
         mailbox: options.mailbox,
         roster: options.roster,
         functions: options.functions,
+        truststore,
+        clock,
         ..Options::new(options.data)
     })
     .await?;
     if let (Some(path), Some(imported)) = (&roster, &running.imported) {
         roster::tell_refused(path, imported);
     }
-    let text = if options.ready_json { ready_line(&running) } else { summary(&running) };
+    let text = if options.ready_json { ready_line(&running) } else { summary(&running, foreign) };
     let mut stdout = std::io::stdout().lock();
     // Nobody may be reading; that is no reason to end.
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
@@ -82,16 +108,28 @@ fn ready_line(running: &Running) -> String {
     ready.to_string()
 }
 
-fn summary(running: &Running) -> String {
+fn summary(running: &Running, foreign: bool) -> String {
     let Running { portal_url, card_url, mailbox_url, paths, .. } = running;
     let (cards, ca, data) = (paths.cards.display(), paths.server_ca.display(), paths.data.display());
-    format!(
+    let places = format!(
         "
   portal    {portal_url}
   cards     {card_url}  (asks for a client certificate)
   mailbox   {mailbox_url}
   data      {data}
-
+"
+    );
+    let whose = if foreign {
+        format!(
+            "
+  Let your browser trust {ca}.
+  Cards are those of {truststore}; there are no sample cards.
+",
+            truststore = paths.truststore.display()
+        )
+    } else {
+        format!(
+            "
   Let your browser trust {ca}
   and import a card of {cards} (card.p12, PIN {PIN}):
 
@@ -102,12 +140,24 @@ fn summary(running: &Running) -> String {
     agency-a02      範例市政府            signs in as the agency
 
   All cards: {cards}/README.txt
-  With curl: curl --cacert {ca} --cert {cards}/wang-xiaoming/certificate.pem \\
-               --key {cards}/wang-xiaoming/key.pem -H 'Accept: application/json' \\
+"
+        )
+    };
+    let card = if foreign { "CARD".to_owned() } else { format!("{cards}/wang-xiaoming") };
+    format!(
+        "{places}{whose}  With curl: curl --cacert {ca} --cert {card}/certificate.pem \\
+               --key {card}/key.pem -H 'Accept: application/json' \\
                '{card_url}/v1/login/certificate?challenge=…'
 
   Ctrl-C ends it."
     )
+}
+
+/// A time that certificates can be made for.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let at: Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let years = FIRST..LAST;
+    if years.contains(&at.as_second()) { Ok(at) } else { Err("it must lie between 1970 and 9000".to_owned()) }
 }
 
 async fn until_told_to_stop() -> std::io::Result<()> {
