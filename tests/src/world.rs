@@ -61,13 +61,22 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// As [`World::start`], with options changed once there is a data directory.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         log::keep();
         let (clock, control) = Clock::adjustable();
         let (options, place) = match std::env::var("FIRST_SIGN_IN_FUNCTIONS_URL") {
             Ok(url) => watched(url),
             Err(_) => own(),
         };
-        let options = Options { memory: true, sample_cards: false, clock: clock.clone(), ..options };
+        let mut options = Options { memory: true, sample_cards: false, clock: clock.clone(), ..options };
+        change(&mut options);
         let stack = Stack::start(options).await.expect("the stand-in starts");
         Self { stack, clock, control, _place: place }
     }

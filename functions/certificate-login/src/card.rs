@@ -30,11 +30,13 @@ impl CertificateLogin {
         let certificate = checked.certificate().clone();
         let scopes = checked.links().first().map(|leaf| leaf.scopes.clone()).unwrap_or_default();
         telemetry::note_subject(audit_subject(&certificate));
-        let (holder, status) =
-            futures_util::future::try_join(self.holder(&certificate), self.revocations.status(&certificate))
-                .await?;
+        let (holder, statuses) = futures_util::future::try_join(
+            self.holder(&certificate),
+            self.revocation_of(checked.links(), origin.at, rng),
+        )
+        .await?;
         let decided =
-            checked.not_revoked(&status, origin.at, self.revocation_grace).map_err(Problem::from).and_then(
+            checked.verify(&statuses, origin.at, self.revocation_grace).map_err(Problem::from).and_then(
                 |_verified| holder.ok_or_else(|| Problem::new(Code::PersonUnknown).because("unknown agency")),
             );
         let holder = match decided {

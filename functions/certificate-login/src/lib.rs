@@ -5,6 +5,8 @@
 //! 2. `POST /v1/login/certificate`: the page exchanges the code, with the verifier that only it knows ([`exchange`]);
 //! 3. `POST /v1/login/certificate/identity`, the first time only: whose card is it? ([`bind`]).
 //!
+//! Where `issuers.toml` names an issuer's OCSP responder, that is asked too ([`ocsp`]).
+//!
 //! A bound card costs two reads side by side and a write on the card host, and two writes at the exchange: the person is not
 //! read at all, the transaction's condition decides on them.
 
@@ -12,8 +14,10 @@ pub mod bind;
 pub mod card;
 pub mod exchange;
 pub mod handler;
+pub mod ocsp;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use shared::audit::Origin;
@@ -29,6 +33,8 @@ use shared::store::revocations::Revocations;
 use shared::store::tickets::Rate;
 use shared::{aws, kms};
 
+use crate::ocsp::Responders;
+
 /// The step.
 pub struct CertificateLogin {
     accounts: Accounts,
@@ -36,6 +42,7 @@ pub struct CertificateLogin {
     sign_in: SignIn,
     pseudonyms: Pseudonymizer,
     truststore: Truststore,
+    responders: Option<Responders>,
     revocation_grace: SignedDuration,
     code_life: SignedDuration,
     sign_ins: RateLimit,
@@ -63,10 +70,12 @@ impl CertificateLogin {
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let truststore = settings.required("TRUSTSTORE_DIR");
         let grace = SignedDuration::from_secs(settings.parsed("REVOCATION_GRACE_SECONDS", 0));
+        let ocsp_timeout = Duration::from_millis(settings.parsed("OCSP_TIMEOUT_MILLISECONDS", 2_000));
         let code_life = SignedDuration::from_secs(settings.parsed("CODE_SECONDS", 60));
         let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
         settings.finish()?;
         let truststore = Truststore::load(Path::new(&truststore))?;
+        let responders = Responders::of(&truststore, environment, ocsp_timeout)?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
@@ -76,6 +85,7 @@ impl CertificateLogin {
             accounts: Accounts::new(client.clone(), accounts),
             revocations: Revocations::new(client, revocations),
             truststore,
+            responders,
             revocation_grace: grace,
             code_life,
             sign_ins,
