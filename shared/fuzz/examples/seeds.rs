@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use workbench::authority::{Algorithm, Authority, START, citizen_card};
 use workbench::damage::split;
-use workbench::list::{Entry, Heading, element, signed, signed_as, write, write_raw};
+use workbench::list::{Entry, Heading, element, ocsp_response, signed, signed_as, write, write_raw};
 
 const DAY: i64 = 86_400;
 
@@ -18,6 +19,7 @@ fn main() {
     let agencies = authority(&folder, "agencies", "政府憑證管理中心 (test)", Some(&root));
     certificates(&folder.join("seeds/certificate"), &citizens, &agencies);
     lists(&folder.join("seeds/list"), &citizens);
+    responses(&folder.join("seeds/ocsp"), &citizens, &agencies);
     texts(&folder.join("seeds"), &citizens);
 }
 
@@ -378,6 +380,105 @@ fn lists(folder: &Path, citizens: &Authority) {
     replaced("issuer-another", 2, element(0x30, &[]));
     replaced("entries-empty", 5, element(0x30, &[]));
     replaced("times-generalized", 3, element(0x18, b"20260803000000Z"));
+}
+
+fn responses(folder: &Path, citizens: &Authority, agencies: &Authority) {
+    let id_of = |authority: &Authority, serial: &[u8]| {
+        let contents = Contents::of(authority.certificate());
+        let key =
+            split(split(split(&contents.key).unwrap().content).unwrap().rest).unwrap().content[1..].to_vec();
+        let sha1 = |bytes: &[u8]| element(4, digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
+        let algorithm = element(0x30, &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0]);
+        element(0x30, &[algorithm, sha1(&contents.subject), sha1(&key), element(2, serial)].concat())
+    };
+    let id = id_of(citizens, &[0x4a; 16]);
+    let time = |text: &str| element(0x18, text.as_bytes());
+    let (this, next) = (time("20260803230000Z"), element(0xa0, &time("20260804120000Z")));
+    let good = element(0x80, &[]);
+    let single = |id: &[u8], status: &[u8], this: &[u8], next: &[u8]| {
+        element(0x30, &[id, status, this, next].concat())
+    };
+    let name = Contents::of(citizens.certificate()).subject;
+    let data_of = |responder: &[u8], singles: &[Vec<u8>], extensions: &[u8]| {
+        let responder = element(0xa1, responder);
+        let singles = element(0x30, &singles.concat());
+        element(0x30, &[&responder[..], &time("20260803230000Z"), &singles, extensions].concat())
+    };
+    let data = |singles: &[Vec<u8>], extensions: &[u8]| data_of(&name, singles, extensions);
+    let basic = |signer: &Authority, data: &[u8], certificates: &[u8]| {
+        let basic = signed(signer, data);
+        ocsp_response(&element(0x30, &[split(&basic).unwrap().content, certificates].concat()))
+    };
+    let answer = |name: &str, singles: &[Vec<u8>]| {
+        save(folder, &format!("{name}.der"), &basic(citizens, &data(singles, &[]), &[]));
+    };
+    let plain = single(&id, &good, &this, &next);
+    answer("believed-good", std::slice::from_ref(&plain));
+    let since = time("20260801000000Z");
+    let reason = element(0xa0, &element(10, &[1]));
+    let revoked = element(0xa1, &[&since[..], &reason].concat());
+    answer("believed-revoked", &[single(&id, &revoked, &this, &next)]);
+    answer("believed-unknown", &[single(&id, &element(0x82, &[]), &this, &next)]);
+    answer("without-next-update", &[single(&id, &good, &time("20260803235900Z"), &[])]);
+    answer(
+        "stale",
+        &[single(&id, &good, &time("20260801000000Z"), &element(0xa0, &time("20260802000000Z")))],
+    );
+    answer(
+        "of-tomorrow",
+        &[single(&id, &good, &time("20260805000000Z"), &element(0xa0, &time("20260806000000Z")))],
+    );
+    answer("twice", &[plain.clone(), single(&id, &revoked, &this, &next)]);
+    answer("about-another", &[single(&id_of(citizens, &[0x4b; 16]), &good, &this, &next)]);
+    answer("about-another-issuer", &[single(&id_of(agencies, &[0x4a; 16]), &good, &this, &next)]);
+    answer("among-others", &[single(&id_of(citizens, &[1]), &revoked, &this, &next), plain.clone()]);
+    answer("about-nothing", &[]);
+    answer(
+        "reason-99",
+        &[single(&id, &element(0xa1, &[&since[..], &element(0xa0, &[10, 1, 99])].concat()), &this, &next)],
+    );
+    answer("utc-time", &[single(&id, &good, &element(0x17, b"260803230000Z"), &next)]);
+    let nonce = |value: &[u8]| {
+        let oid = element(6, &[0x2b, 6, 1, 5, 5, 7, 48, 1, 2]);
+        element(0x30, &[oid, element(4, value)].concat())
+    };
+    let with = |name: &str, extensions: &[Vec<u8>]| {
+        let extensions = element(0xa1, &element(0x30, &extensions.concat()));
+        let data = data(std::slice::from_ref(&plain), &extensions);
+        save(folder, &format!("{name}.der"), &basic(citizens, &data, &[]));
+    };
+    with("nonce", &[nonce(&element(4, &[7; 32]))]);
+    with("nonce-twice", &[nonce(&element(4, &[7; 32])), nonce(&element(4, &[8; 32]))]);
+    with("critical-unknown", &[extension(&[0x55, 0x1d, 99], true, &[5, 0])]);
+    let data = data(std::slice::from_ref(&plain), &[]);
+    save(folder, "signed-by-another.der", &basic(agencies, &data, &[]));
+
+    // A delegated responder: a certificate of the issuer for signing answers.
+    let key = Algorithm::P256.key();
+    let mut card = citizen_card(&[0x4d; 16]);
+    card.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::OcspSigning];
+    let delegated = |name: &str, card: &rcgen::CertificateParams| {
+        let certificate = fuzz::world::from_pem(&citizens.issue_for(card, &key)).unwrap();
+        let subject = Contents::of(&certificate).subject;
+        let data = data_of(&subject, std::slice::from_ref(&plain), &[]);
+        let signature = element(3, &[&[0][..], &rcgen::SigningKey::sign(&key, &data).unwrap()].concat());
+        let certificates = element(0xa0, &element(0x30, &certificate));
+        let parts = [&data[..], Algorithm::P256.identifier(), &signature, &certificates].concat();
+        save(folder, &format!("{name}.der"), &ocsp_response(&element(0x30, &parts)));
+    };
+    delegated("delegated", &card);
+    let mut unchecked = card.clone();
+    let no_check = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0]);
+    unchecked.custom_extensions = vec![no_check];
+    delegated("delegated-no-check", &unchecked);
+    let mut client = card;
+    client.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    delegated("delegated-to-a-card", &client);
+    for status in 1..=6 {
+        save(folder, &format!("status-{status}.der"), &element(0x30, &[10, 1, status]));
+    }
+    let good = basic(citizens, &data, &[]);
+    save(folder, "cut-in-the-middle.der", &good[..good.len() / 2]);
 }
 
 fn texts(folder: &Path, citizens: &Authority) {

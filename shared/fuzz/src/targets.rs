@@ -4,18 +4,19 @@ use std::collections::HashSet;
 
 use jiff::SignedDuration;
 use shared::certificate::{Checked, Holder, IssuerProfiles, Reference, Truststore, serial_hex};
+use shared::ocsp::Issuer;
 use shared::revocation::{
     Bucket, BucketDigests, Buckets, Ca, Covers, Freshness, List, ListStatus, Number, Reason, Status,
 };
 use workbench::authority::{Authority, mirrored};
 use workbench::damage::split;
-use workbench::list::signed;
+use workbench::list::{element, ocsp_response, signed};
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::world::{WORLD, from_pem, to_pem};
+use crate::world::{self, WORLD, from_pem, to_pem};
 
 /// A certificate, DER, decided upon as a function decides: path, profile, holder, revocation.
 ///
@@ -111,6 +112,48 @@ fn removed(entry: &x509_parser::revocation_list::RevokedCertificate<'_>) -> bool
     entry.extensions().iter().any(|extension| {
         matches!(extension.parsed_extension(), ParsedExtension::ReasonCode(reason) if reason.0 == 8)
     })
+}
+
+/// The body of an OCSP responder's answer, DER, to a question about the citizen's certificate among the seeds.
+///
+/// # Panics
+/// When an answer is believed that nobody who may has signed, or that is not of its time.
+pub fn ocsp(body: &[u8]) {
+    let world = &*WORLD;
+    let issuer = Issuer::of(world.citizens.certificate()).unwrap();
+    let question = issuer.question(world::CITIZEN, None).unwrap();
+    if question.read(&issuer, body, world.now).is_ok() {
+        // The certificates beside the signature are signed for themselves: anybody may add some.
+        let data = response_data(body).map(|(data, _)| data);
+        let known = |seed: &Vec<u8>| response_data(seed).map(|(data, _)| data) == data;
+        assert!(data.is_some() && world.responses().iter().any(known), "believed, and no issuer signed it");
+    }
+    // The same, signed by the issuer, with the certificates that were beside the signature.
+    let Some((data, certificates)) = response_data(body) else { return };
+    let body = ocsp_response(&signed_with(&world.citizens, data, certificates));
+    match question.read(&issuer, &body, world.now) {
+        Err(error) => drop(error.to_string()),
+        Ok(response) => {
+            assert_eq!(response.delegate(), None, "signed by the issuer itself");
+            let answer = response.believed(&Status::default(), world.now, SignedDuration::ZERO).unwrap();
+            assert!(answer.is_current(world.now), "not of its time");
+            assert!(answer.keep_until(world.now).is_none_or(|until| until > world.now));
+        }
+    }
+}
+
+/// The `ResponseData` of an `OCSPResponse`, and what follows the signature.
+fn response_data(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let status = split(split(body)?.content)?;
+    let kind = split(split(split(status.rest)?.content)?.content)?;
+    let data = split(split(split(kind.rest)?.content)?.content)?;
+    let signature = split(split(data.rest)?.rest)?;
+    Some((data.element, signature.rest))
+}
+
+fn signed_with(signer: &Authority, data: &[u8], certificates: &[u8]) -> Vec<u8> {
+    let basic = signed(signer, data);
+    element(0x30, &[split(&basic).unwrap().content, certificates].concat())
 }
 
 fn ca(authority: &Authority) -> Ca<'_> {

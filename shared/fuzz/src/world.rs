@@ -13,6 +13,9 @@ use workbench::authority::{Algorithm, Authority, START};
 /// The world of all targets.
 pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
+/// The serial number of the citizens' certificates among the seeds.
+pub const CITIZEN: &str = "4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a";
+
 /// CAs, and truststores that believe them.
 #[derive(Debug)]
 pub struct World {
@@ -30,6 +33,7 @@ pub struct World {
     pub now: Timestamp,
     certificates: Vec<Vec<u8>>,
     lists: Vec<Vec<u8>>,
+    responses: Vec<Vec<u8>>,
 }
 
 impl World {
@@ -56,6 +60,7 @@ impl World {
             agencies,
             certificates: seeds("certificate").into_values().collect(),
             lists: seeds("list").into_values().collect(),
+            responses: seeds("ocsp").into_values().collect(),
         }
     }
 
@@ -69,6 +74,12 @@ impl World {
     #[must_use]
     pub fn lists(&self) -> &[Vec<u8>] {
         &self.lists
+    }
+
+    /// The OCSP responses among the seeds, DER: the issuers signed no others.
+    #[must_use]
+    pub fn responses(&self) -> &[Vec<u8>] {
+        &self.responses
     }
 
     /// The CAs below the root, PEM.

@@ -48,6 +48,11 @@ fn list() {
 }
 
 #[test]
+fn ocsp() {
+    run("ocsp", fuzz::targets::ocsp);
+}
+
+#[test]
 fn event() {
     run("event", fuzz::targets::event);
 }

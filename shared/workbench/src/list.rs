@@ -125,6 +125,15 @@ pub fn signed_as(authority: &Authority, to_be_signed: &[u8], algorithm: &[u8]) -
     out
 }
 
+/// An `OCSPResponse` (RFC 6960 section 4.2.1), successful, around a `BasicOCSPResponse`; DER.
+#[must_use]
+pub fn ocsp_response(basic: &[u8]) -> Vec<u8> {
+    // id-pkix-ocsp-basic.
+    let kind = element(0x06, &[0x2b, 6, 1, 5, 5, 7, 48, 1, 1]);
+    let bytes = element(0x30, &[kind, element(0x04, basic)].concat());
+    element(0x30, &[element(0x0a, &[0]), element(0xa0, &bytes)].concat())
+}
+
 /// The DER element with that tag and content.
 #[must_use]
 pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
