@@ -1,5 +1,5 @@
-//! Writes the seeds that are made, not found: CAs into `authority/` unless they are there, and certificates and lists
-//! into `seeds/`, each of one kind that a reader may stumble over. `cargo run -p fuzz --example seeds`
+//! Writes the seeds that are made, not found, unless they are there: CAs into `authority/`, and certificates, lists and OCSP
+//! responses into `seeds/`, each of one kind that a reader may stumble over. `cargo run -p fuzz --example seeds`
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a tool for whoever works on the targets")]
 
@@ -36,9 +36,13 @@ fn authority(folder: &Path, file: &str, name: &str, above: Option<&Authority>) -
     Authority::read(&read(certificate), &read(key), Algorithm::P256)
 }
 
+/// A seed that is there already stays as it is: no two signatures are the same.
 fn save(folder: &Path, name: &str, content: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join(name), content).unwrap();
+    let path = folder.join(name);
+    if !path.exists() {
+        std::fs::write(path, content).unwrap();
+    }
 }
 
 /// A TBSCertificate, element by element, each DER.
@@ -133,8 +137,8 @@ fn distribution_point(address: &str) -> Vec<u8> {
 fn certificates(folder: &Path, citizens: &Authority, agencies: &Authority) {
     let der = |pem: &str| fuzz::world::from_pem(pem).unwrap();
     let card = citizen_card(&[0x4a; 16]);
-    let citizen = der(&citizens.issue(&card));
-    save(folder, "accepted-citizen.der", &citizen);
+    save(folder, "accepted-citizen.der", &der(&citizens.issue(&card)));
+    let citizen = std::fs::read(folder.join("accepted-citizen.der")).unwrap();
     save(folder, "accepted-citizen-rsa.der", &der(&citizens.issue_for(&card, &Algorithm::Rsa2048.key())));
     let mut agency = citizen_card(&[0x4b; 16]);
     agency.custom_extensions.pop();
