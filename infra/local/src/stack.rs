@@ -25,7 +25,8 @@ use crate::gateway::tls::{self, TlsError};
 use crate::kms::{Kms, KmsError};
 use crate::mailbox::Mailbox;
 use crate::permissions::Permissions;
-use crate::pki::{HOSTS, Pki, PkiError};
+use crate::pki::foreign::{ForeignError, ForeignTruststore};
+use crate::pki::{self, HOSTS, Pki, PkiError, crl};
 use crate::revocation::{RevocationError, RevocationSync};
 use crate::ses::Ses;
 use crate::stream::{Keeping, Pump};
@@ -60,7 +61,9 @@ pub struct Options {
     pub clock: Clock,
     /// Variables that every function gets in place of the template's.
     pub variables: BTreeMap<String, String>,
-    /// Whether to make the sample cards.
+    /// The CAs that cards may chain to, in place of the test PKI's.
+    pub truststore: Option<ForeignTruststore>,
+    /// Whether to make the sample cards. There are none of other CAs.
     pub sample_cards: bool,
 }
 
@@ -79,6 +82,7 @@ impl Options {
             functions: None,
             clock: Clock::system(),
             variables: BTreeMap::new(),
+            truststore: None,
             sample_cards: true,
         }
     }
@@ -115,6 +119,9 @@ pub enum StackError {
     /// The test PKI cannot be used.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// The given CAs cannot be used.
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// A host has no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -184,7 +191,7 @@ pub struct Running {
     pub traffic: Traffic,
     /// The test PKI: issue and revoke cards here.
     pub pki: Pki,
-    /// The sync of revocation lists.
+    /// The schedule of the sync of revocation lists.
     pub revocations: RevocationSync,
     /// What came of the roster that was loaded at the start.
     pub imported: Option<Imported>,
@@ -201,12 +208,13 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Stack;
 
-/// The ports of KMS, SES and the hosts, so that a restart has them again and `functions.env` stays right.
+/// The ports of KMS, SES, the lists and the database, so that a restart has them again and `functions.env` stays right.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Ports {
     kms: u16,
     ses: u16,
+    lists: u16,
     dynamodb: u16,
 }
 
@@ -216,6 +224,7 @@ struct Listeners {
     mailbox: TcpListener,
     kms: TcpListener,
     ses: TcpListener,
+    lists: TcpListener,
 }
 
 async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, StackError> {
@@ -256,18 +265,20 @@ impl Stack {
             mailbox: listen(options.mailbox, "mailbox").await?,
             kms: listen_again(known.kms, "KMS stand-in").await?,
             ses: listen_again(known.ses, "SES stand-in").await?,
+            lists: listen_again(known.lists, "revocation lists").await?,
         };
         let database_listener = listen_again(known.dynamodb, "database").await?;
         let ports = Ports {
             kms: port_of(&listeners.kms),
             ses: port_of(&listeners.ses),
+            lists: port_of(&listeners.lists),
             dynamodb: port_of(&database_listener),
         };
         files::write(&ports_file, serde_json::to_string(&ports).unwrap_or_default().as_bytes())?;
 
         // Making keys is slow, opening the database is slow: side by side.
         let pki = {
-            let (data, samples) = (data.clone(), options.sample_cards);
+            let (data, samples) = (data.clone(), options.sample_cards && options.truststore.is_none());
             let work = move || {
                 let pki = Pki::open(&data, now)?;
                 if samples {
@@ -332,11 +343,21 @@ impl Stack {
         serve(&mut services, listeners.kms, kms.router());
         serve(&mut services, listeners.ses, ses.router());
         serve(&mut services, listeners.mailbox, mailbox.router());
+        pki.publish_lists(&format!("http://127.0.0.1:{}", port_of(&listeners.lists)))?;
+        serve(&mut services, listeners.lists, crl::router(pki.clone()));
 
+        let truststore = match &options.truststore {
+            None => pki.truststore_folder(),
+            Some(foreign) => {
+                let folder = data.join("foreign-truststore");
+                foreign.install(&folder)?;
+                folder
+            }
+        };
         for function in &mut deployment.functions {
             // On Lambda this is the folder of a layer.
             if let Some(folder) = function.environment.get_mut("TRUSTSTORE_DIR") {
-                *folder = pki.truststore_folder().to_string_lossy().into_owned();
+                *folder = truststore.to_string_lossy().into_owned();
             }
             function.environment.extend(options.variables.clone());
         }
@@ -347,8 +368,6 @@ impl Stack {
             Environment::from_map(variables.into_iter().collect()).with_clock(options.clock.clone());
 
         let directory_table = environment.get("ACCOUNTS_TABLE").unwrap_or_default();
-        let revocations = RevocationSync::new(pki.clone(), &environment).await?;
-        revocations.run().await?;
         let imported = match &options.roster {
             Some(path) => Some(directory::import(files::read(path)?.as_slice(), &environment).await?),
             None if dynamodb.is_empty(&directory_table).await? => {
@@ -363,25 +382,38 @@ impl Stack {
             Some(url) => Functions::through_emulator(declarations, url, place)?,
         };
         functions.wait_for_emulator(&functions_env).await;
+        let revocations = RevocationSync::new(
+            pki.clone(),
+            &truststore,
+            functions.clone(),
+            deployment.schedules.clone(),
+            options.clock.clone(),
+        )?;
+        if let Err(error) = revocations.run().await {
+            // Without a list nobody signs in by card of that issuer, which is no reason to keep everybody out.
+            tracing::error!(%error, "revocation lists are not applied");
+        }
 
         let (stop, stopped) = watch::channel(false);
         let mut hosts = JoinSet::new();
         let apis = [
             (portal_name, PORTAL_API, listeners.portal, None),
-            (card_name, CARD_API, listeners.card, Some(pki.truststore()?)),
+            (card_name, CARD_API, listeners.card, Some(pki::bundle(&truststore)?)),
         ];
-        for (name, api, listener, truststore) in apis {
+        let times = [now, Clock::system().now()];
+        for (name, api, listener, anchors) in apis {
+            let identity = pki.server_identity(name, &times)?;
             let host = Host {
                 name: name.to_owned(),
                 routes: Routes::of(api, &deployment.routes),
                 api: Api { account: ACCOUNT.to_owned(), id: api.to_lowercase() },
-                tls: tls::configuration(pki.server_identity(name, now)?, truststore.as_deref())?,
+                tls: tls::configuration(identity, anchors.as_deref(), &options.clock)?,
                 functions: functions.clone(),
                 clock: options.clock.clone(),
             };
             hosts.spawn(Arc::new(host).serve(listener, stopped.clone()));
         }
-        services.spawn(dynamodb.clone().sweep_forever());
+        services.spawn(dynamodb.clone().sweep_forever(options.clock.clone()));
         revocations.watch().await;
 
         let running = Running {
@@ -392,7 +424,7 @@ impl Stack {
             card,
             paths: Paths {
                 server_ca: pki.server_ca(),
-                truststore: pki.truststore_folder().join("truststore.pem"),
+                truststore: truststore.join("truststore.pem"),
                 cards: pki.cards_folder(),
                 mail,
                 dead_letters: data.join("dead-letters"),
