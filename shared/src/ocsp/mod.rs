@@ -3,7 +3,9 @@
 //! make the verdict stricter ([`crate::revocation`]).
 //!
 //! [`Issuer::question`] writes a request, [`Question::read`] decides on the bytes that came back: pure functions, what asks
-//! over HTTP lives in `certificate-login`. The command line decides by lists alone. How these rules read where the standards leave a choice:
+//! over HTTP lives in `certificate-login`. The command line decides by lists alone.
+//!
+//! How these rules read where the standards leave a choice:
 //!
 //! - **CertID is SHA-1** ([`request`]). It is an identifier, not a signature: an answer is believed for who signed it and
 //!   for the serial number in it. RFC 5019 section 2.1.1 obliged clients to SHA-1, and many responders know nothing else

@@ -6,7 +6,8 @@ use aws_lc_rs::digest;
 use rand::CryptoRng;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::asn1_rs::{
-    FromDer as _, Integer, OctetString, Oid, Sequence, SerializeError, ToDer as _, oid,
+    Any, Class, FromDer as _, Header, Integer, Length, OctetString, Oid, Sequence, SerializeError, Tag,
+    ToDer as _, oid,
 };
 use x509_parser::certificate::X509Certificate;
 
@@ -148,7 +149,6 @@ fn request(issuer: &Issuer, serial: &[u8], nonce: Option<&Nonce>) -> Result<Vec<
 
 /// `[2] EXPLICIT`.
 fn tagged_2(content: &[u8]) -> Result<Vec<u8>, SerializeError> {
-    use x509_parser::asn1_rs::{Any, Class, Header, Length, Tag};
     let header = Header::new(Class::ContextSpecific, true, Tag(2), Length::Definite(content.len()));
     Any::new(header, content).to_der_vec()
 }

@@ -41,7 +41,7 @@ pub enum ResponseError {
     Unsuccessful(&'static str),
     /// Nobody who may speak for the issuer has signed it.
     #[error("not signed by the issuer or its delegate: {0}")]
-    NotAuthorized(&'static str),
+    NotAuthorized(String),
     /// It is about other certificates.
     #[error("about another certificate")]
     OtherCertificate,
@@ -265,9 +265,9 @@ const UNKNOWN: u8 = primitive(2);
 fn answer_of(mut single: Reader<'_>) -> Result<Answer, ResponseError> {
     let status = single.element()?;
     let verdict = match status.tag {
-        GOOD => Verdict::Good,
+        GOOD if status.content.is_empty() => Verdict::Good,
         REVOKED => revoked(Reader::new(status.content))?,
-        UNKNOWN => Verdict::Unknown,
+        UNKNOWN if status.content.is_empty() => Verdict::Unknown,
         _ => return Err(Malformed("no certificate status").into()),
     };
     let this_update = time(&mut single)?;
@@ -397,12 +397,12 @@ impl<'a> Basic<'a> {
     /// the latter when its revocation is to be looked up.
     fn signer(&self, issuer: &Issuer, now: Timestamp) -> Result<Option<Link>, ResponseError> {
         let responder = self.responder()?;
-        let mut reason = "no certificate of the responder";
+        let mut reason = "no certificate of the responder".to_owned();
         if responder.is(&issuer.subject, &issuer.key_hash) {
             // Several generations of a CA have one name: it may still be a delegate that is called as its issuer.
             match self.verify(&issuer.spki) {
                 Ok(()) => return Ok(None),
-                Err(told) => reason = told,
+                Err(told) => reason = told.to_owned(),
             }
         }
         for der in &self.certificates {
@@ -414,9 +414,13 @@ impl<'a> Basic<'a> {
             {
                 continue;
             }
-            match self.verify(key.raw).and_then(|()| delegated(issuer, der, &certificate, now)) {
+            if let Err(told) = self.verify(key.raw) {
+                reason = told.to_owned();
+                continue;
+            }
+            match delegated(issuer, der, &certificate, now) {
                 Ok(link) => return Ok(link),
-                Err(told) => reason = told,
+                Err(told) => reason = format!("no delegate of the issuer's: {told}"),
             }
         }
         Err(ResponseError::NotAuthorized(reason))
@@ -452,9 +456,9 @@ fn delegated(
     der: &[u8],
     certificate: &X509Certificate<'_>,
     now: Timestamp,
-) -> Result<Option<Link>, &'static str> {
+) -> Result<Option<Link>, String> {
     let der = CertificateDer::from(der);
-    let end_entity = EndEntityCert::try_from(&der).map_err(|_| "a malformed certificate")?;
+    let end_entity = EndEntityCert::try_from(&der).map_err(|error| error.to_string())?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
     end_entity
         .verify_for_usage(
@@ -466,17 +470,18 @@ fn delegated(
             None,
             None,
         )
-        .map_err(|_| "a certificate to which the issuer has not delegated this, or not now")?;
+        .map_err(|error| error.to_string())?;
     match certificate.key_usage() {
         Ok(None) => {}
         Ok(Some(usage)) if usage.value.digital_signature() || usage.value.non_repudiation() => {}
-        _ => return Err("a certificate that may not sign"),
+        _ => return Err("its key usage lets it sign nothing".to_owned()),
     }
     match certificate.get_extension_unique(&NO_CHECK) {
         Ok(Some(_)) => Ok(None),
-        Ok(None) => Link::of_certificate(certificate, issuer.id.clone())
-            .map(Some)
-            .map_err(|_| "a certificate whose lists cannot be told"),
-        Err(_) => Err("a malformed certificate"),
+        Ok(None) => match Link::of_certificate(certificate, issuer.id.clone()) {
+            Ok(link) => Ok(Some(link)),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(error) => Err(error.to_string()),
     }
 }

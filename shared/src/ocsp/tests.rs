@@ -252,6 +252,7 @@ fn what_an_answer_is_worth() {
         row("revoked for no number", verdict(revoked(&tlv(0xa0, &[10, 2, 1, 1]))), "malformed"),
         row("revoked without a date", verdict(tlv(0xa1, &[])), "malformed"),
         row("unknown", verdict(vec![0x82, 0]), "unknown"),
+        row("good, and something", verdict(vec![0x80, 1, 0]), "malformed"),
         row("another status", verdict(vec![0x83, 0]), "malformed"),
         // RFC 6960 section 4.2.1: OCSPResponseStatus.
         row("malformed request", Box::new(|r| r.status = 1), "unsuccessful"),
