@@ -12,14 +12,14 @@
 mod constraint;
 mod der;
 pub mod holder;
-mod name;
+pub(crate) mod name;
 mod parsed;
 pub mod path;
 pub mod policy;
 pub mod profile;
 pub mod reference;
 mod sighting;
-mod signature;
+pub(crate) mod signature;
 pub mod truststore;
 
 use std::fmt;
@@ -33,7 +33,7 @@ pub use self::path::ValidPath;
 pub use self::policy::Policies;
 pub use self::profile::{IssuerProfile, IssuerProfiles, Kind, OcspProfile, ProfileError, Requirement};
 pub use self::reference::{NotAReference, Reference};
-pub use self::sighting::{Sighting, sight};
+pub use self::sighting::{Issuer, Sighting, sight};
 pub use self::truststore::{Authority, Truststore};
 use crate::revocation::Link;
 

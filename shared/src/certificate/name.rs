@@ -8,7 +8,7 @@ use x509_parser::x509::X509Name;
 /// A distinguished name in a form in which equal names are equal: each relative name with its attributes in order,
 /// strings in one encoding, in NFKC, case folded, and with single spaces between their words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name(Vec<Vec<u8>>);
+pub(crate) struct Name(Vec<Vec<u8>>);
 
 impl Name {
     pub(super) fn of(name: &X509Name<'_>) -> Self {
@@ -27,7 +27,7 @@ impl Name {
     }
 
     /// A DER-encoded name.
-    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
         match X509Name::from_der(der) {
             Ok(([], name)) => Some(Self::of(&name)),
             _ => None,

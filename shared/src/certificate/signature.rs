@@ -5,7 +5,7 @@ use webpki::aws_lc_rs as algorithms;
 
 use super::der::{self, BIT_STRING, INTEGER, SEQUENCE};
 
-/// Signatures that a certificate may have: RSA with 2048 to 8192 bits, P-256 and P-384, with SHA-256 or stronger.
+/// Signatures that a certificate, or a revocation list, may have: RSA with 2048 to 8192 bits, P-256 and P-384, with SHA-256 or stronger.
 pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::RSA_PKCS1_2048_8192_SHA256,
     algorithms::RSA_PKCS1_2048_8192_SHA384,
@@ -15,8 +15,10 @@ pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
     algorithms::ECDSA_P256_SHA256,
     algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P256_SHA512,
     algorithms::ECDSA_P384_SHA256,
     algorithms::ECDSA_P384_SHA384,
+    algorithms::ECDSA_P384_SHA512,
 ];
 
 /// A public key: its algorithm and its bits, both as a SubjectPublicKeyInfo has them.

@@ -14,9 +14,8 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
+use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateRevocationListDer, SignatureVerificationAlgorithm};
-use webpki::aws_lc_rs as algorithms;
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::certificate::X509Certificate;
 
@@ -26,26 +25,12 @@ use super::der::{
 };
 use super::scope::{PointName, directory_names, tagged};
 use super::{Covers, Freshness, Number, Reason, RevokedCertificate, Scope};
+use crate::certificate::name::Name;
+use crate::certificate::signature::SIGNATURES;
 use crate::certificate::{IssuerId, serial_hex};
 
 /// How far in the future a list's `thisUpdate` may be: clocks differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
-/// Signatures that a list may have, as with certificates: nothing with SHA-1 or MD5, no RSA key below 2048 bits.
-static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithms::RSA_PKCS1_2048_8192_SHA256,
-    algorithms::RSA_PKCS1_2048_8192_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA512,
-    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-    algorithms::ECDSA_P256_SHA256,
-    algorithms::ECDSA_P256_SHA384,
-    algorithms::ECDSA_P256_SHA512,
-    algorithms::ECDSA_P384_SHA256,
-    algorithms::ECDSA_P384_SHA384,
-    algorithms::ECDSA_P384_SHA512,
-];
 
 // Object identifiers, as X.690 section 8.19 encodes them: RFC 5280 sections 4.2.1 and 5.2 for lists, 5.3 for entries.
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
@@ -128,14 +113,29 @@ impl<'a> Ca<'a> {
         &self.id
     }
 
+    /// Whether it has signed `message`; `None` when nothing is proven by such signatures, whoever makes them.
+    /// `algorithm` is the content of an `AlgorithmIdentifier`.
+    pub(super) fn signed(&self, message: &[u8], algorithm: &[u8], signature: &[u8]) -> Option<bool> {
+        let mut known =
+            SIGNATURES.iter().filter(|known| known.signature_alg_id().as_ref() == algorithm).peekable();
+        known.peek()?;
+        let mut of_this_key = known.filter(|known| known.public_key_alg_id().as_ref() == self.algorithm);
+        Some(of_this_key.any(|known| known.verify_signature(self.key, message, signature).is_ok()))
+    }
+
     /// Its name, a DER-encoded `Name`.
     pub(super) fn name(&self) -> &'a [u8] {
         self.name
     }
 }
 
+/// Whether two DER-encoded names are one (RFC 5280 section 7.1), however their strings are written.
+pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || Name::from_der(one).is_some_and(|one| Name::from_der(other) == Some(one))
+}
+
 /// A bit string without bits left over.
-fn whole_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
+pub(super) fn whole_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
     match content {
         [0, bytes @ ..] => Ok(bytes),
         _ => Err(Malformed("a bit string of broken bytes")),
@@ -207,12 +207,7 @@ impl<'a> List<'a> {
         if signed.point.some_reasons.is_some() {
             return Err(ListRefusal::Unsupported("for some reasons only"));
         }
-        // That this CA signs the lists of that issuer is known, so an unnamed list speaks for all of its certificates.
-        let scopes = if delegated && signed.point.names.is_empty() {
-            vec![Scope::Full]
-        } else {
-            signed.scopes(delegated)
-        };
+        let scopes = signed.scopes(if delegated { Signer::Pinned } else { Signer::Issuer });
         let freshness = signed.freshness();
         let entries = signed.entries(issuer);
         Ok(Self { issuer: issuer.id.clone(), scopes, freshness, der, entries })
@@ -247,6 +242,17 @@ impl<'a> List<'a> {
     pub fn entries(&self) -> Entries<'a> {
         self.entries.clone()
     }
+}
+
+/// What a list's signer is to the issuer of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signer {
+    /// The issuer itself.
+    Issuer,
+    /// The CA that is known to sign the issuer's lists: one without a name speaks for all of the issuer's certificates.
+    Pinned,
+    /// A CA that signs lists for those certificates that name it as `cRLIssuer`.
+    Named,
 }
 
 /// A list as its bytes say it is; [`Signed::verify`] tells whether they are to be believed.
@@ -345,21 +351,17 @@ impl<'a> Signed<'a> {
     /// Whether `signer` signed it: the name alone proves nothing, nor does the key alone.
     pub(super) fn verify(&self, signer: &Ca<'_>) -> Result<(), ListRefusal> {
         let not_the_issuers = |why: &str| Err(ListRefusal::NotTheIssuers(why.to_owned()));
-        if self.name != signer.name {
+        if !same_name(self.name, signer.name) {
             return not_the_issuers("another name");
         }
         if !signer.may_sign_lists {
             return not_the_issuers("its key usage has no cRLSign");
         }
-        let mut accepted =
-            SIGNATURES.iter().filter(|known| known.signature_alg_id().as_ref() == self.algorithm).peekable();
-        if accepted.peek().is_none() {
-            return Err(ListRefusal::Algorithm(algorithm_name(self.algorithm)));
+        match signer.signed(self.message, self.algorithm, self.signature) {
+            None => Err(ListRefusal::Algorithm(algorithm_name(self.algorithm))),
+            Some(false) => not_the_issuers("another key, or a broken signature"),
+            Some(true) => Ok(()),
         }
-        let verifies = accepted
-            .filter(|known| known.public_key_alg_id().as_ref() == signer.algorithm)
-            .any(|known| known.verify_signature(signer.key, self.message, self.signature).is_ok());
-        if verifies { Ok(()) } else { not_the_issuers("another key, or a broken signature") }
     }
 
     /// Whether its time has come, give or take [`CLOCK_SKEW`].
@@ -370,20 +372,21 @@ impl<'a> Signed<'a> {
         Ok(())
     }
 
-    /// Which certificates it speaks for, as those certificates say it. `delegated`: they name the signer as `cRLIssuer`.
-    pub(super) fn scopes(&self, delegated: bool) -> Vec<Scope> {
-        if delegated {
-            let names = self.point.names.iter();
-            let points =
-                names.map(|name| Scope::of_delegated_point(Some(name), self.name)).collect::<Vec<_>>();
-            return if points.is_empty() { vec![Scope::of_delegated_point(None, self.name)] } else { points };
+    /// Which certificates it speaks for.
+    pub(super) fn scopes(&self, signer: Signer) -> Vec<Scope> {
+        let names = self.point.names.as_slice();
+        match signer {
+            // RFC 5280 section 6.3.3: a list of the issuer's own name speaks for certificates that name no point, too.
+            Signer::Issuer if names.is_empty() || names.contains(&tagged(constructed(4), self.name)) => {
+                vec![Scope::Full]
+            }
+            Signer::Issuer => names.iter().map(|name| Scope::of_point(name)).collect(),
+            Signer::Pinned if names.is_empty() => vec![Scope::Full],
+            Signer::Named if names.is_empty() => vec![Scope::of_delegated_point(None, self.name)],
+            Signer::Pinned | Signer::Named => {
+                names.iter().map(|name| Scope::of_delegated_point(Some(name), self.name)).collect()
+            }
         }
-        // RFC 5280 section 6.3.3: a list of the issuer's own name speaks for certificates that name no point, too.
-        let own = tagged(constructed(4), self.name);
-        if self.point.names.is_empty() || self.point.names.contains(&own) {
-            return vec![Scope::Full];
-        }
-        self.point.names.iter().map(|name| Scope::of_point(name)).collect()
     }
 
     /// What makes one list newer than another: its number, then its beginning.
@@ -402,13 +405,14 @@ impl<'a> Signed<'a> {
 
     /// What is revoked of `issuer`.
     pub(super) fn entries(&self, issuer: &Ca<'_>) -> Entries<'a> {
-        let own = self.name == issuer.name;
+        let own = same_name(self.name, issuer.name);
         let issuer = self.point.indirect.then(|| issuer.name.into());
         Entries {
             all: self.revoked,
             begun: self.revoked,
             left: Reader::new(self.revoked),
             issuer,
+            named: self.name,
             applies: own,
         }
     }
@@ -631,7 +635,8 @@ pub struct Entries<'a> {
     left: Reader<'a>,
     /// Whose entries, by name, where a list has entries of several issuers.
     issuer: Option<std::sync::Arc<[u8]>>,
-    /// Whether the entries at this place are that issuer's.
+    /// The name that was given last, and whether it is that issuer's.
+    named: &'a [u8],
     applies: bool,
 }
 
@@ -644,7 +649,9 @@ impl<'a> Entries<'a> {
             // All entries were read once before; were one unreadable after all, the list would have been refused.
             let entry = RawEntry::read(&mut self.left).ok()?;
             if let (Some(named), Some(issuer)) = (entry.issuer, &self.issuer) {
-                self.applies = *named == **issuer;
+                if named != self.named {
+                    (self.named, self.applies) = (named, same_name(named, issuer));
+                }
             }
             if self.applies {
                 return Some(Entry { serial: entry.serial, since: entry.since, reason: entry.reason });

@@ -17,7 +17,6 @@ pub(crate) mod der;
 mod difference;
 #[cfg(test)]
 mod forged;
-pub mod former;
 mod list;
 mod scope;
 mod set;
@@ -33,7 +32,6 @@ use crate::certificate::{Certificate, Checked, IssuerId, ValidPath, serial_hex};
 
 pub use der::Malformed;
 pub use difference::{BUCKETS, Bucket, BucketDigests, Buckets, Difference, difference};
-pub use former::RevocationList;
 pub use list::{CLOCK_SKEW, Ca, Entries, Entry, List, ListRefusal, lists_in};
 pub use scope::Scope;
 pub use set::{ListSet, ListSigner};

@@ -6,35 +6,102 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use x509_parser::asn1_rs::FromDer as _;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+
+use super::der::{BIT_STRING, Reader, SEQUENCE};
 use super::difference::stricter;
-use super::list::{Entry, Signed};
+use super::list::{Entry, Signed, Signer, same_name, whole_bytes};
 use super::{
     Ca, Freshness, Link, ListRefusal, ListStatus, Malformed, Reason, RevokedCertificate, Scope, Status,
     lists_in,
 };
-use crate::certificate::ValidPath;
+use crate::certificate::{Authority, IssuerId, Truststore, ValidPath};
 
 /// A CA that lists may come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListSigner {
     /// Its certificate, DER.
-    pub certificate: Vec<u8>,
+    certificate: Vec<u8>,
     /// The links of its path below the trust anchor, its own first: none, for an anchor. A list whose signer is itself
     /// revoked, or not known to be good, proves nothing.
-    pub links: Vec<Link>,
+    links: Vec<Link>,
+    /// The issuers for which it is known to sign lists, whatever their certificates say.
+    pinned_for: Vec<IssuerId>,
 }
 
 impl ListSigner {
-    /// A CA of the truststore.
+    /// A trust anchor.
     pub fn anchor(certificate: &[u8]) -> Self {
-        Self { certificate: certificate.to_vec(), links: Vec::new() }
+        Self { certificate: certificate.to_vec(), links: Vec::new(), pinned_for: Vec::new() }
+    }
+
+    /// The CAs of a truststore, each known to sign the lists of those whose profile says so.
+    pub fn of_truststore(truststore: &Truststore) -> Vec<Self> {
+        let signer = |authority: &Authority| {
+            let signs_for = |issuer: &&Authority| {
+                truststore
+                    .list_signer(issuer)
+                    .is_ok_and(|signer| signer.certificate() == authority.certificate())
+            };
+            let issuers = truststore.authorities().iter().filter(signs_for);
+            Self {
+                pinned_for: issuers.map(|issuer| issuer.id().clone()).collect(),
+                ..Self::anchor(authority.certificate())
+            }
+        };
+        truststore.authorities().iter().map(signer).collect()
     }
 
     /// The CAs of a valid path, below its anchor.
     pub fn of_path(path: &ValidPath) -> Vec<Self> {
         let below = |at: usize| path.links().get(at..).unwrap_or_default().to_vec();
         let certificates = path.certificates().iter().enumerate().skip(1);
-        certificates.map(|(at, ca)| Self { certificate: ca.to_vec(), links: below(at) }).collect()
+        certificates.map(|(at, ca)| Self { links: below(at), ..Self::anchor(ca) }).collect()
+    }
+
+    /// Those of untrusted `certificates` that may sign lists because one of `trusted`, all of them CAs, certifies them for
+    /// that (RFC 5280 section 6.3.3 (f)): in time, with `cRLSign` in their key usage, and with nothing critical that is not
+    /// understood here. They sign indirect lists, for certificates that name them.
+    pub fn certified<'a>(
+        certificates: impl IntoIterator<Item = &'a [u8]>,
+        trusted: &[Self],
+        now: Timestamp,
+    ) -> Vec<Self> {
+        let known = |der: &[u8]| trusted.iter().any(|signer| signer.certificate == der);
+        let certificates = certificates.into_iter().filter(|der| !known(der));
+        certificates.filter_map(|der| trusted.iter().find_map(|above| above.certifies(der, now))).collect()
+    }
+
+    fn certifies(&self, certificate: &[u8], now: Timestamp) -> Option<Self> {
+        let ca = Ca::of(&self.certificate).ok()?;
+        let (rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let validity = parsed.validity();
+        let in_time =
+            (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now.as_second());
+        let usage = parsed.key_usage().ok()??;
+        let understood = |extension: &X509Extension<'_>| {
+            use ParsedExtension::{BasicConstraints, CRLDistributionPoints, CertificatePolicies, KeyUsage};
+            let parsed = extension.parsed_extension();
+            matches!(
+                parsed,
+                BasicConstraints(_) | CertificatePolicies(_) | CRLDistributionPoints(_) | KeyUsage(_)
+            )
+        };
+        let strange =
+            parsed.extensions().iter().any(|extension| extension.critical && !understood(extension));
+        let mut fields = Reader::of_sequence(certificate).ok()?;
+        let (message, algorithm) = (fields.element().ok()?.raw, fields.expect(SEQUENCE).ok()?);
+        let signature = whole_bytes(fields.expect(BIT_STRING).ok()?).ok()?;
+        let above = same_name(parsed.issuer().as_raw(), ca.name());
+        if !(rest.is_empty() && in_time && usage.value.crl_sign() && !strange && above)
+            || ca.signed(message, algorithm, signature) != Some(true)
+        {
+            return None;
+        }
+        let link = Link::of_certificate(&parsed, ca.id().clone()).ok()?;
+        Some(Self { links: [&[link], self.links.as_slice()].concat(), ..Self::anchor(certificate) })
     }
 }
 
@@ -103,8 +170,8 @@ impl ListSet {
             let Ok(ca) = Ca::of(&signer.certificate) else { continue };
             match signed.verify(&ca) {
                 Ok(()) => return Ok(at),
-                // Another CA may have that name.
-                Err(_) if ca.name() != signed.name => {}
+                Err(_) if !same_name(ca.name(), signed.name) => {}
+                // Another CA may have that name, too.
                 Err(other) => refusal = other,
             }
         }
@@ -177,7 +244,12 @@ impl ListSet {
         if delegated && !signed.point.indirect {
             return None;
         }
-        let scope = signed.scopes(delegated).into_iter().find(|scope| link.scopes.contains(scope))?;
+        let relation = match delegated {
+            false => Signer::Issuer,
+            true if signer.pinned_for.contains(&link.issuer) => Signer::Pinned,
+            true => Signer::Named,
+        };
+        let scope = signed.scopes(relation).into_iter().find(|scope| link.scopes.contains(scope))?;
         let serial = content_of(&link.serial).ok()?;
         // A certificate that is both revoked and removed is revoked: the graver reason counts.
         let entry = signed.every_entry(&issuer).filter(|entry| *entry.serial == *serial).reduce(stricter);
@@ -269,9 +341,8 @@ fn content_of(serial: &str) -> Result<Vec<u8>, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::forged::*;
+    use super::super::forged::{Authority, *};
     use super::*;
-    use crate::certificate::IssuerId;
 
     const GRACE: SignedDuration = SignedDuration::ZERO;
 
@@ -463,7 +534,7 @@ mod tests {
     #[test]
     fn a_signer_must_itself_be_good() {
         let (root, ca) = (Authority::named("root"), Authority::named("MOICA"));
-        let below = |links| ListSigner { certificate: ca.certificate.clone(), links };
+        let below = |links| ListSigner { links, ..ListSigner::anchor(&ca.certificate) };
         let of_root = vec![link_of(&root, "21", &[], true)];
         // A CA whose own link is asked of its own lists.
         let of_itself = vec![link_of(&ca, "21", &[], true)];
