@@ -321,6 +321,7 @@ fn read_mapping(place: &str, event: &Value, function: &str) -> Result<Mapping, T
     let responses = event.get("FunctionResponseTypes").and_then(Value::as_array);
     let reports = responses.into_iter().flatten().any(|kind| kind == "ReportBatchItemFailures");
     Ok(Mapping {
+        name: place.to_owned(),
         table: table.to_owned(),
         stream_arn: stream.to_owned(),
         function: function.to_owned(),
@@ -400,18 +401,35 @@ mod tests {
             deployment.functions.iter().find(|function| function.name == "email-dispatch").unwrap();
         assert_eq!(dispatch.environment["PORTAL_ORIGIN"], "https://portal.localhost:1");
         assert_eq!(dispatch.environment["MAIL_TABLE"], "stack-MailTable");
-        let mapping = &deployment.mappings[0];
-        assert_eq!(
-            (mapping.table.as_str(), mapping.function.as_str()),
-            ("stack-MailTable", "email-dispatch")
-        );
-        assert!(mapping.bisects && mapping.reports_item_failures);
-        assert!(mapping.retry_attempts.is_some() && mapping.record_age_seconds.is_some());
-        // The function gives a mail up at the try after which the stream gives its record up.
-        assert_eq!(
-            mapping.retry_attempts.map(|retries| retries + 1),
-            Some(email_dispatch::handler::TRIES.into())
-        );
+        for mapping in &deployment.mappings {
+            assert_eq!(
+                (mapping.table.as_str(), mapping.function.as_str()),
+                ("stack-MailTable", "email-dispatch")
+            );
+            assert!(mapping.bisects && mapping.reports_item_failures);
+            assert!(mapping.record_age_seconds.is_some());
+            // The function gives a mail up at the try after which the stream gives its record up.
+            assert_eq!(
+                mapping.retry_attempts.map(|retries| retries + 1),
+                Some(email_dispatch::handler::TRIES.into())
+            );
+        }
+    }
+
+    #[test]
+    fn each_new_mail_starts_one_dispatcher() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let started_by = |event: &str, pk: &str| -> Vec<&str> {
+            let record = json!({"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}}}});
+            let started = deployment
+                .mappings
+                .iter()
+                .filter(|mapping| mapping.filters.iter().any(|filter| filter.matches(&record)));
+            started.map(|mapping| mapping.name.as_str()).collect()
+        };
+        assert_eq!(started_by("INSERT", "reset#1"), ["EmailDispatchFunction.Events.Resets"]);
+        assert_eq!(started_by("INSERT", "notice#1"), ["EmailDispatchFunction.Events.Notices"]);
+        assert_eq!(started_by("MODIFY", "reset#1"), [""; 0]);
     }
 
     #[test]

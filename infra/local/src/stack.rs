@@ -478,7 +478,7 @@ impl Running {
             return;
         }
         for mapping in self.deployment.mappings.clone() {
-            let checkpoint = format!("stream-{}-{}", mapping.table, mapping.function);
+            let checkpoint = format!("stream-{}-{}", mapping.table, mapping.name);
             let keeping = Keeping {
                 checkpoint: (!self.memory).then(|| self.paths.data.join("dynamodb").join(checkpoint)),
                 dead_letters: self.paths.dead_letters.clone(),

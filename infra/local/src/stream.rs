@@ -27,6 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// An event source mapping as the template declares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
+    /// Its place in the template: several mappings of one stream have each their own place in it.
+    pub name: String,
     /// The table whose stream is read.
     pub table: String,
     /// The stream's ARN as events carry it.
@@ -413,6 +415,7 @@ mod tests {
 
     fn mapping() -> Mapping {
         Mapping {
+            name: "EmailDispatchFunction.Events.Resets".into(),
             table: "Mail".into(),
             stream_arn: "arn:aws:dynamodb:ap-east-2:123456789012:table/Mail/stream/1".into(),
             function: "email-dispatch".into(),

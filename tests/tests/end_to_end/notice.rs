@@ -206,6 +206,28 @@ async fn a_dead_letter_can_be_handed_in_again_for_a_week() {
 }
 
 #[tokio::test]
+async fn a_password_does_not_wait_behind_notices() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let (head, person) = (world.head().await, world.person_id(&WANG).await);
+    world.stack.stop_stream().await;
+    let mut notices = Vec::new();
+    for _ in 0..25 {
+        notices.push(world.tell(&person, &revoked()).await);
+    }
+    let reset = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    // Nobody's address can be read: no notice can be sent.
+    world.stack.traffic.inject(broken(Service::DynamoDb, "GetItem", None));
+    world.stack.start_stream().await;
+    world.mail_of(&reset).await;
+    assert_eq!(world.mails_of(&notices[0]).await.len(), 0);
+    world.stack.traffic.mend();
+    for id in notices {
+        settled(&world, &id, "sent").await;
+    }
+}
+
+#[tokio::test]
 async fn hr_sees_no_notice() {
     let world = World::start().await;
     let head = world.head().await;

@@ -329,6 +329,7 @@ async fn stream_records_become_the_event_that_aws_documents() {
     };
     let functions = Functions::through_emulator(&[function], &url, ("us-east-1", "123456789012")).unwrap();
     let mapping = Mapping {
+        name: "EmailDispatchFunction.Events.Resets".to_owned(),
         table: "Example-Table".to_owned(),
         stream_arn: samples[0]["eventSourceARN"].as_str().unwrap().to_owned(),
         function: "function".to_owned(),
