@@ -208,6 +208,30 @@ impl Browser {
         self.post("/v1/hr/employees/password-reset", body).await
     }
 
+    /// The cards that are bound to the account, as `GET /v1/account/cards` gives them.
+    ///
+    /// # Panics
+    /// When they are refused.
+    pub async fn cards(&self) -> Vec<Value> {
+        self.get("/v1/account/cards").await.ok().body["cards"].as_array().unwrap().clone()
+    }
+
+    /// Unbinds a card of one's own.
+    pub async fn unbind(&self, card_id: &str) -> Answer {
+        self.request("DELETE", &format!("/v1/account/cards/{card_id}")).send().await
+    }
+
+    /// Looks at the cards of an employee.
+    pub async fn cards_of(&self, person: &Civilian) -> Answer {
+        self.post("/v1/hr/employees/cards", json!({"national_id": person.national_id})).await
+    }
+
+    /// Unbinds a card of an employee.
+    pub async fn unbind_of(&self, person: &Civilian, card_id: &str, reason: &str) -> Answer {
+        let body = json!({"national_id": person.national_id, "card_id": card_id, "reason": reason});
+        self.post("/v1/hr/employees/cards/unbind", body).await
+    }
+
     /// The mails in a mailbox, newest first, as its JSON interface gives them.
     ///
     /// # Panics

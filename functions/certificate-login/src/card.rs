@@ -13,6 +13,10 @@ use shared::ticket::{self, CardHolder, Challenge};
 
 use crate::CertificateLogin;
 
+/// Most hexadecimal digits of the serial number of a certificate that was not believed, in log and audit: twice what RFC
+/// 5280 section 4.1.2.2 allows.
+const MAX_CLAIMED_SERIAL: usize = 80;
+
 impl CertificateLogin {
     /// Checks the certificate of a connection, and gives a code for it to whoever knows the challenge's verifier.
     ///
@@ -26,7 +30,10 @@ impl CertificateLogin {
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(Secret, Timestamp), Problem> {
-        let checked = self.truststore.check(pem, origin.at)?;
+        let checked = match self.truststore.check(pem, origin.at) {
+            Ok(checked) => checked,
+            Err(refusal) => return Err(self.refuse_unchecked(pem, refusal.into(), origin).await?),
+        };
         let certificate = checked.certificate().clone();
         let scopes = checked.links().first().map(|leaf| leaf.scopes.clone()).unwrap_or_default();
         telemetry::note_subject(audit_subject(&certificate));
@@ -54,6 +61,23 @@ impl CertificateLogin {
         let content = ticket::Code { challenge, holder, seen, scopes, expires_at };
         self.sign_in.tickets().issue_code(&code, &content).await?;
         Ok((code, expires_at))
+    }
+
+    /// Audits the refusal of a certificate by what it claims to be. What is no certificate leaves no trace but the log's.
+    async fn refuse_unchecked(
+        &self,
+        pem: &str,
+        problem: Problem,
+        origin: &Origin,
+    ) -> Result<Problem, StoreError> {
+        if let Some(sighting) = self.truststore.sight(pem) {
+            let serial: String = sighting.serial.chars().take(MAX_CLAIMED_SERIAL).collect();
+            let subject = format!("certificate#{}#{serial}", sighting.issuer);
+            telemetry::note_subject(&subject);
+            let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, problem.code.name());
+            self.sign_in.audit().note(entry).await?;
+        }
+        Ok(problem)
     }
 
     /// Whom the certificate stands for; `None` for an agency that the personnel directory does not know.

@@ -1,6 +1,7 @@
 //! The design's budgets: what one warm call asks of AWS, counted where the calls arrive.
 
 use jiff::SignedDuration;
+use local::pki::card::CardRequest;
 use local::traffic::Service;
 use tests::browser::ProofKey;
 use tests::people::{NOBODY, WANG, ZHOU};
@@ -130,6 +131,89 @@ async fn a_card_sign_in() {
         "exchange for a token",
         wang.sign_in("/v1/login/certificate", body).await.signed_in(),
         "DeleteItem TransactWriteItems | Sign"
+    );
+}
+
+#[tokio::test]
+async fn a_card_seen_for_the_first_time_or_renewed() {
+    let world = World::start().await;
+    let serial_number = Some("1234567890123456".to_owned());
+    let request = CardRequest { serial_number, ..CardRequest::citizen(WANG.name, WANG.id_tail()) };
+    world.signed_in(&WANG).await;
+    let mut wang = world.browser_with(&world.issue(&request));
+    let challenge = ProofKey::random().challenge;
+    assert_asks!(world, "card host", wang.show_card(&challenge).await.ok(), "BatchGetItem GetItem PutItem |");
+    let (code, verifier) = wang.code().await;
+    let body = serde_json::json!({"code": code, "verifier": verifier});
+    let identity = assert_asks!(
+        world,
+        "exchange",
+        wang.sign_in("/v1/login/certificate", body).await,
+        "DeleteItem TransactWriteItems |"
+    );
+    let ticket = identity.ticket("identity_required");
+    assert_asks!(
+        world,
+        "binding",
+        wang.identify(&ticket, WANG.national_id).await.signed_in(),
+        "GetItem GetItem TransactWriteItems |"
+    );
+    let mut renewed = world.browser_with(&world.issue(&request));
+    for what in ["a renewal", "the next time"] {
+        let (code, verifier) = renewed.code().await;
+        let body = serde_json::json!({"code": code, "verifier": verifier});
+        world.stack.traffic.reset();
+        renewed.sign_in("/v1/login/certificate", body).await.signed_in();
+        assert_eq!(asked(&world), "DeleteItem TransactWriteItems |", "{what}");
+    }
+    let mut agency = world.browser_with(&world.sample_card("agency-a02"));
+    let (code, verifier) = agency.code().await;
+    let body = serde_json::json!({"code": code, "verifier": verifier});
+    assert_asks!(
+        world,
+        "an agency",
+        agency.sign_in("/v1/login/certificate", body).await.signed_in(),
+        "DeleteItem TransactWriteItems |"
+    );
+}
+
+#[tokio::test]
+async fn cards() {
+    let world = World::start().await;
+    let (with_card, helpdesk) = (world.signed_in(&WANG).await, world.helpdesk().await);
+    let mut wang = world.browser();
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    // What the dispatcher asks is not the unbinding's.
+    world.stack.stop_stream().await;
+    let cards = assert_asks!(
+        world,
+        "one's own",
+        with_card.get("/v1/account/cards").await.ok(),
+        "BatchGetItem GetItem GetItem |"
+    );
+    let card = cards.body["cards"][0]["card_id"].as_str().unwrap().to_owned();
+    assert_asks!(
+        world,
+        "an employee's",
+        helpdesk.cards_of(&WANG).await.ok(),
+        "BatchGetItem BatchGetItem GetItem UpdateItem |"
+    );
+    assert_asks!(
+        world,
+        "unbinding one's own",
+        wang.unbind(&card).await.status(204),
+        "GetItem GetItem GetItem TransactWriteItems |"
+    );
+    assert_asks!(world, "none left", wang.get("/v1/account/cards").await.ok(), "GetItem GetItem |");
+    let mut again = world.browser_with(&world.card_of(&WANG));
+    let ticket = again.sign_in_by_card().await.ticket("identity_required");
+    again.identify(&ticket, WANG.national_id).await.signed_in();
+    let card = again.cards().await[0]["card_id"].as_str().unwrap().to_owned();
+    assert_asks!(
+        world,
+        "unbinding an employee's",
+        helpdesk.unbind_of(&WANG, &card, "lost").await.status(204),
+        "BatchGetItem GetItem GetItem TransactWriteItems |"
     );
 }
 

@@ -153,6 +153,15 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             }
             with_card(world.card_of(&WANG)).show_card(&challenge).await
         }
+        // Somebody activates once, so it is another one in each language.
+        Code::PasswordSignInRequired | Code::CardNotFound => {
+            let person = if language == "en" { ZHANG } else { WANG };
+            let mut browser = speaking(world.signed_in(&person).await);
+            if code == Code::CardNotFound {
+                browser.sign_in_by_password(person.account, person.password).await.signed_in();
+            }
+            browser.unbind(&challenge).await
+        }
         Code::Unavailable => {
             world.stack.traffic.inject(Fault::broken(Service::Kms));
             let mut helpdesk = with_card(world.sample_card("agency-a02"));
@@ -180,6 +189,7 @@ async fn provoked(code: Code, name: &str) {
         (r#"retry-after: \d+"#, "retry-after: [seconds]"),
         (r#""retry_after": \d+"#, r#""retry_after": [seconds]"#),
         (r#"/v1/hr/password-resets/\S+"#, "/v1/hr/password-resets/[id]"),
+        (r#"/v1/account/cards/\S+"#, "/v1/account/cards/[id]"),
         // What the log said about a failure is not part of the answer.
         (r#"(?s)\n\n\{"timestamp.*?(\n\n|$)"#, "$1"),
     ]}, { insta::assert_snapshot!(name, told.join("\n\n\n")) });
@@ -231,6 +241,8 @@ codes! {
     too_many_requests: TooManyRequests,
     revocation_unknown: RevocationUnknown,
     unavailable: Unavailable,
+    password_sign_in_required: PasswordSignInRequired,
+    card_not_found: CardNotFound,
 }
 
 #[tokio::test]

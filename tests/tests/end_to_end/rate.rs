@@ -104,3 +104,26 @@ fn begin_window(world: &World, window: i64) {
     let into = world.now().as_second().rem_euclid(window);
     world.pass(SignedDuration::from_secs(window - into));
 }
+
+#[tokio::test]
+async fn the_helpdesks_look_at_cards_counts_as_a_search_and_an_unbinding_as_a_reset() {
+    let world = World::start().await;
+    let mut helpdesk = world.helpdesk().await;
+    let wang = world.signed_in(&WANG).await;
+    begin_window(&world, 86_400);
+    helpdesk.sign_in_by_card().await.signed_in();
+    let card = helpdesk.cards_of(&WANG).await.ok().body["cards"][0]["card_id"].as_str().unwrap().to_owned();
+    fill(&world, "searches", 300);
+    too_many(helpdesk.cards_of(&WANG).await, 3600);
+    helpdesk.reset(&ZHOU, Some("forgot")).await.status(202);
+    fill(&world, "resets-by", 120);
+    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 3600);
+    fill(&world, "resets-by", 1);
+    helpdesk.reset(&WANG, Some("forgot")).await.status(202);
+    fill(&world, "resets-of", 10);
+    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 86_400);
+    assert_eq!(helpdesk.search(WANG.national_id).await.status, 429, "it is one counter");
+    fill(&world, "resets-of", 9);
+    helpdesk.unbind_of(&WANG, &card, "lost").await.status(204);
+    drop(wang);
+}

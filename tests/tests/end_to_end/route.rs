@@ -69,6 +69,12 @@ const ROUTES: &[Expected] = &[
         For::SignedIn { refused: &[Kind::Agency] },
         Some(|| json!({"password": "too-short", "password_confirmation": "too-short"})),
     ),
+    expected("PortalApi GET /v1/account/cards", For::SignedIn { refused: &[Kind::Agency] }, None),
+    expected(
+        "PortalApi DELETE /v1/account/cards/{card_id}",
+        For::SignedIn { refused: &[Kind::Agency] },
+        None,
+    ),
     expected(
         "PortalApi POST /v1/hr/employees/search",
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
@@ -78,6 +84,18 @@ const ROUTES: &[Expected] = &[
         "PortalApi POST /v1/hr/employees/password-reset",
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
         Some(|| json!({"national_id": STAFF.national_id, "email": STAFF.email})),
+    ),
+    expected(
+        "PortalApi POST /v1/hr/employees/cards",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Agency, Kind::Program] },
+        Some(|| json!({"national_id": STAFF.national_id})),
+    ),
+    expected(
+        "PortalApi POST /v1/hr/employees/cards/unbind",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Agency, Kind::Program] },
+        Some(
+            || json!({"national_id": STAFF.national_id, "card_id": "A".repeat(43), "reason": "lost the card"}),
+        ),
     ),
     expected(
         "PortalApi GET /v1/hr/password-resets/{reset_id}",
@@ -100,7 +118,8 @@ impl Expected {
 
     fn path(&self) -> String {
         let template = self.route.split(' ').nth(2).unwrap();
-        template.replace("{reset_id}", &"A".repeat(43)).replace("{page+}", "help/card")
+        let id = "A".repeat(43);
+        template.replace("{reset_id}", &id).replace("{card_id}", &id).replace("{page+}", "help/card")
     }
 
     /// A right call, but for who makes it.
@@ -171,7 +190,7 @@ async fn sessions_of_another_kind_are_not_enough() {
     let agency = world.agency("agency-a02").await;
     let mut program = world.browser();
     program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
-    for route in ROUTES.iter().filter(|route| route.method() != "DELETE") {
+    for route in ROUTES.iter().filter(|route| route.path() != "/v1/session" || route.method() != "DELETE") {
         let For::SignedIn { refused } = route.may else { continue };
         for (kind, browser) in
             [(Kind::Employee, &employee), (Kind::Agency, &agency), (Kind::Program, &program)]
