@@ -10,8 +10,9 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::name::GeneralNames;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, ExtendedKeyUsage, InhibitAnyPolicy,
-    KeyUsage, NameConstraints, PolicyConstraints, PolicyMappings, SubjectKeyIdentifier,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
+    ExtendedKeyUsage, InhibitAnyPolicy, KeyUsage, NameConstraints, PolicyConstraints, PolicyMappings,
+    SubjectKeyIdentifier,
 };
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
@@ -30,6 +31,9 @@ const MAX_SERIAL: usize = 20;
 /// id-kp-clientAuth (RFC 5280 section 4.2.1.12).
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
+/// id-pe-authorityInfoAccess, 1.3.6.1.5.5.7.1.1 (RFC 5280 section 4.2.2.1).
+const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+
 /// The extensions of section 4.2 that validation asks for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extensions {
@@ -47,6 +51,8 @@ pub(super) struct Extensions {
     pub(super) scopes: Vec<Scope>,
     /// Something in it is decided here and nowhere else: webpki would refuse it without reading it.
     pub(super) beyond_webpki: bool,
+    /// Whether there are name constraints that are not critical.
+    not_critical: bool,
 }
 
 /// A certificate, read once.
@@ -71,6 +77,8 @@ impl<'a> Parsed<'a> {
     /// What RFC 5280 does not allow.
     pub(super) fn untrusted(der: &'a CertificateDer<'a>) -> Result<Self, String> {
         let mut parsed = Self::read(der)?;
+        parsed.extensions = Extensions::read(&parsed.x509)?;
+        parsed.extensions.fit_profile()?;
         if parsed.x509.version() != X509Version::V3 {
             return Err("not version 3".to_owned());
         }
@@ -85,20 +93,39 @@ impl<'a> Parsed<'a> {
         if parsed.x509.issuer().iter_rdn().next().is_none() {
             return Err("no issuer".to_owned());
         }
-        // Its reading of DER is stricter than our libraries'; it does not know what is decided here.
+        // Its reading of DER is stricter than our libraries'. It reads no unique identifiers (section 4.1.2.8), and not
+        // the extensions that are decided here.
+        let body = &parsed.x509.tbs_certificate;
+        let has_identifiers = body.issuer_uid.is_some() || body.subject_uid.is_some();
         match EndEntityCert::try_from(der) {
             Ok(read) => parsed.webpki = Some(read),
             Err(webpki::Error::UnsupportedCriticalExtension) if parsed.extensions.beyond_webpki => {}
+            Err(webpki::Error::TrailingData(_)) if has_identifiers => {}
             Err(error) => return Err(error.to_string()),
         }
         Ok(parsed)
     }
 
-    /// Reads a certificate of the truststore, which may have been made before RFC 5280.
+    /// Reads a certificate of the truststore, which may have been made before RFC 5280: when its extensions cannot be
+    /// understood it is there nevertheless, with the reason why nothing that it signs is believed.
     ///
     /// # Errors
-    /// What cannot be read.
-    pub(super) fn read(der: &'a CertificateDer<'a>) -> Result<Self, String> {
+    /// What cannot be read at all.
+    pub(super) fn trusted(der: &'a CertificateDer<'a>) -> Result<(Self, Option<String>), String> {
+        let mut parsed = Self::read(der)?;
+        let defect = match Extensions::read(&parsed.x509) {
+            Ok(extensions) => {
+                parsed.extensions = extensions;
+                let weak = || parsed.key.is_strong().err();
+                parsed.may_issue().err().map(str::to_owned).or_else(weak)
+            }
+            Err(defect) => Some(defect),
+        };
+        Ok((parsed, defect))
+    }
+
+    /// All but the extensions.
+    fn read(der: &'a CertificateDer<'a>) -> Result<Self, String> {
         let malformed = |what: &str| what.to_owned();
         let (rest, x509) = X509CertificateParser::new()
             .with_deep_parse_extensions(false)
@@ -132,7 +159,7 @@ impl<'a> Parsed<'a> {
         if not_before > not_after {
             return Err(malformed("valid until before it is valid"));
         }
-        let extensions = Extensions::read(&x509)?;
+        let extensions = Extensions::default();
         let (subject, issuer) = (OnceCell::new(), OnceCell::new());
         Ok(Self { x509, signed, key, extensions, not_before, not_after, webpki: None, subject, issuer })
     }
@@ -270,9 +297,13 @@ impl Extensions {
                     let skip: InhibitAnyPolicy = read(extension.value, "inhibit anyPolicy")?;
                     policies.inhibit_any_policy = Some(skip.0);
                 }
+                AUTHORITY_INFORMATION if !extension.critical => {
+                    read::<AuthorityInfoAccessSyntax>(extension.value, "authority information access")?;
+                }
                 _ if extension.critical => return Err("a critical extension that is not known".to_owned()),
                 _ => {}
             }
+            found.not_critical |= !extension.critical && oid == [0x55, 0x1d, 30];
             found.beyond_webpki |= extension.critical && matches!(oid, [0x55, 0x1d, 32 | 33 | 36 | 54]);
         }
         // Section 4.1.2.6: who has no name has a critical alternative one.
@@ -280,6 +311,24 @@ impl Extensions {
             return Err("no subject".to_owned());
         }
         Ok(found)
+    }
+}
+
+impl Extensions {
+    /// What section 4.2.1.10 demands of those who make certificates, where a reader who does not understand name
+    /// constraints would be misled: they are critical, and a CA's.
+    ///
+    /// # Errors
+    /// What is not so.
+    fn fit_profile(&self) -> Result<(), String> {
+        let is_ca = self.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca);
+        if self.not_critical {
+            Err("name constraints that are not critical".to_owned())
+        } else if self.name_constraints.is_some() && !is_ca {
+            Err("name constraints of no CA".to_owned())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! identifier that the certificate names first, and along true signatures only. Then the path is decided by section 6.1,
 //! with what every certificate that signs in must have besides. Last, `webpki` decides it as well: both must accept. It
 //! is not asked about a path with extensions that it refuses unread (critical policies, constraints on directory names
-//! and URIs) or with names whose spellings differ; it compares bytes.
+//! and URIs), with names whose spellings differ (it compares bytes), or with self-issued CAs (it counts them).
 //!
 //! All input is untrusted: the numbers of certificates, partial paths, signatures and name comparisons are bounded.
 
@@ -399,7 +399,8 @@ impl<'s, 'a> Search<'s, 'a> {
             extensions.name_constraints.as_ref().is_none_or(Constraints::are_read_by_webpki)
         });
         let Some(leaf) = path.first().and_then(|leaf| leaf.webpki.as_ref()) else { return Ok(()) };
-        if !same_spelling || !read_by_both || path.iter().any(|one| one.webpki.is_none()) {
+        let self_issued = path.iter().skip(1).any(|issuer| issuer.is_self_issued());
+        if !same_spelling || !read_by_both || self_issued || path.iter().any(|one| one.webpki.is_none()) {
             return Ok(());
         }
         let Some(trusted) = &anchor.webpki else { return Ok(()) };

@@ -5,10 +5,15 @@ use std::fmt;
 use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use x509_parser::asn1_rs::FromDer as _;
-use x509_parser::certificate::X509Certificate;
 
+use super::der::{self, INTEGER, SEQUENCE};
+use super::parsed::Parsed;
+use super::path::MAX_PEM;
+use super::truststore::{Authority, Truststore};
 use super::{IssuerId, serial_hex};
+
+/// `version`, the first field of a certificate when it is there.
+const VERSION: u8 = 0xa0;
 
 /// What a certificate claims of itself, unverified and without any name: for the log of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub struct Sighting {
 /// Who a certificate says issued it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {
-    /// The one CA of the truststore that has this name and key identifier. The signature may still be another's.
+    /// The one CA of the truststore with this name and key identifier. The signature may still be another's.
     Known(IssuerId),
     /// SHA-256 of the issuer's name (DER), hex.
     Named(String),
@@ -37,11 +42,48 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// Issuer and serial number that the first certificate of a PEM claims, for the log of its refusal; `None` when there
-/// is no certificate to be read. [`super::Truststore::sight`] also tells which CA of the truststore is meant.
+/// Issuer and serial number that the first certificate of a PEM claims, for the log of its refusal; `None` when they
+/// cannot be read. Nothing else of it needs to be readable. [`Truststore::sight`] also tells which CA is meant.
 pub fn sight(pem: &str) -> Option<Sighting> {
-    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-    let name = digest::digest(&digest::SHA256, certificate.issuer().as_raw());
-    Some(Sighting { issuer: Issuer::Named(hex::encode(name)), serial: serial_hex(certificate.raw_serial()) })
+    claims(&first(pem)?).map(|(sighting, _)| sighting)
+}
+
+impl Truststore {
+    /// [`sight`], with the CA of the truststore that is meant, when only one can be.
+    pub fn sight(&self, pem: &str) -> Option<Sighting> {
+        let der = first(pem)?;
+        let (sighting, issuer) = claims(&der)?;
+        let key = Parsed::untrusted(&der).ok().and_then(|parsed| parsed.extensions.authority_key);
+        let may_be = |authority: &&Authority| {
+            let own = &authority.extensions.subject_key;
+            authority.subject() == issuer && (own.is_none() || key.is_none() || *own == key)
+        };
+        let mut ids: Vec<_> = self.authorities().iter().filter(may_be).map(Authority::id).collect();
+        ids.dedup();
+        match ids.as_slice() {
+            [only] => Some(Sighting { issuer: Issuer::Known((*only).clone()), ..sighting }),
+            _ => Some(sighting),
+        }
+    }
+}
+
+fn first(pem: &str) -> Option<CertificateDer<'static>> {
+    if pem.len() > MAX_PEM { None } else { CertificateDer::from_pem_slice(pem.as_bytes()).ok() }
+}
+
+/// What the first fields of a certificate say, and the issuer's name.
+fn claims(der: &[u8]) -> Option<(Sighting, &[u8])> {
+    let (whole, _) = der::element(der)?;
+    let (body, _) = der::element(whole.content)?;
+    let (mut field, mut rest) = der::element(body.content)?;
+    if field.tag == VERSION {
+        (field, rest) = der::element(rest)?;
+    }
+    let serial = Some(field).filter(|field| field.tag == INTEGER)?;
+    let (_algorithm, rest) = der::element(rest)?;
+    let (issuer, _) = der::element(rest)?;
+    let issuer = Some(issuer.whole).filter(|_| issuer.tag == SEQUENCE)?;
+    let digest = digest::digest(&digest::SHA256, issuer);
+    let named = Issuer::Named(hex::encode(digest));
+    Some((Sighting { issuer: named, serial: serial_hex(serial.content) }, issuer))
 }

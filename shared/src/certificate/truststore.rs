@@ -12,7 +12,7 @@ use super::parsed::{Extensions, Parsed, timestamp};
 use super::path::{self, Found, Given, ValidPath};
 use super::profile::{IssuerProfile, IssuerProfiles};
 use super::signature::Key;
-use super::{Certificate, Checked, IssuerId, Refusal, Sighting, holder, serial_hex};
+use super::{Certificate, Checked, IssuerId, Refusal, holder, serial_hex};
 use crate::environment::StartError;
 
 /// The CAs that the gateway accepts, and which of them issue the certificates that may sign in.
@@ -45,12 +45,10 @@ impl Authority {
         fingerprint: String,
         profile: Option<IssuerProfile>,
     ) -> Result<Self, (String, String)> {
-        let parsed = match Parsed::read(der) {
-            Ok(parsed) => parsed,
+        let (parsed, defect) = match Parsed::trusted(der) {
+            Ok(read) => read,
             Err(defect) => return Err((fingerprint, defect)),
         };
-        let weak = || parsed.key.is_strong().err();
-        let defect = parsed.may_issue().err().map(str::to_owned).or_else(weak);
         Ok(Self {
             webpki: webpki::anchor_from_trusted_cert(der).ok().map(|anchor| anchor.to_owned()),
             name: parsed.subject().clone(),
@@ -248,10 +246,5 @@ impl Truststore {
             not_after: timestamp(leaf.not_after),
         };
         Ok(Checked { certificate, path })
-    }
-
-    /// [`super::sight`], and which CA of the truststore is meant, when only one can be.
-    pub fn sight(&self, pem: &str) -> Option<Sighting> {
-        super::sight(pem)
     }
 }
