@@ -92,7 +92,7 @@ fn build(options: &Build) -> Result<ExitCode, Failure> {
 
 fn listing(examined: &Examination) -> String {
     let lines = examined.authorities.iter().map(|ca| {
-        let issuing = if ca.is_issuing { ", issues cards" } else { "" };
+        let issuing = if ca.is_issuing { ", issuing" } else { "" };
         format!(
             "{name}\n  role     {role}{issuing}\n  SHA-256  {fingerprint}\n  key      {key}\n  signed   {signature}\n  \
              valid    {from} to {until}\n  from     {place}\n\n",

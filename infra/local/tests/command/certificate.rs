@@ -77,6 +77,7 @@ fn verdicts() {
     let rows = [
         ("good", "good.pem --crl issuing.crl", None, ""),
         ("DER", "good.der --crl issuing.crl", None, ""),
+        ("others follow", "good-chain.pem --crl issuing.crl", None, ""),
         ("CRLF, after some text", "good-crlf.pem --crl issuing.crl", None, ""),
         (
             "one list of many",
