@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::card::{Card, EndedCertificates, Seen};
-use crate::certificate::Citizen;
+use crate::identity::Named;
 use crate::pseudonym::PersonId;
 use crate::revocation::Scope;
 use crate::session::Proof;
@@ -61,7 +61,7 @@ pub enum CardHolder {
         /// The card.
         card: Card,
         /// Its holder, in the card's words.
-        citizen: Citizen,
+        holder: Named,
     },
     /// An organization certificate of a known agency.
     Agency {
@@ -91,7 +91,7 @@ pub struct IdentityTicket {
     /// The card.
     pub card: Card,
     /// Its holder, in the card's words.
-    pub citizen: Citizen,
+    pub holder: Named,
     /// The certificate that showed it.
     pub seen: Seen,
     /// The lists that may speak for the certificate.
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_identity_ticket_allows_five_tries() {
-        let citizen = Citizen { name: "王大明".to_owned(), serial_number: "1".to_owned(), id_tail: None };
+        let holder = Named { name: "王大明".to_owned(), id_tail: None };
         let expires_at = now() + SignedDuration::from_secs(60);
         let card = Card {
             id: CardId::from_stored("c"),
@@ -230,7 +230,7 @@ mod tests {
         };
         let ticket = |tries| IdentityTicket {
             card: card.clone(),
-            citizen: citizen.clone(),
+            holder: holder.clone(),
             seen: seen(),
             scopes: vec![Scope::Full],
             tries,

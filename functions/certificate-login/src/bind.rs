@@ -44,7 +44,7 @@ impl CertificateLogin {
             Some(id) => self.accounts.person(id).await?,
             None => None,
         };
-        match identity::holder_is(&content.citizen, person, &self.pseudonyms) {
+        match identity::holder_is(&content.holder, person, &self.pseudonyms) {
             Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
             Err(refusal) => {
                 let subject = person_id

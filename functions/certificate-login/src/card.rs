@@ -92,7 +92,7 @@ impl CertificateLogin {
                         generation: binding.generation,
                         card,
                     },
-                    None => CardHolder::Unbound { card, citizen: citizen.clone() },
+                    None => CardHolder::Unbound { card, holder: citizen.into() },
                 }))
             }
             Holder::Organization { oid } => {

@@ -60,10 +60,10 @@ impl CertificateLogin {
                 let assumed = Assumed { generation, activated: true, renewed };
                 self.admit_card(Arrival { person, card, seen, scopes, carrier, origin }, assumed, rng).await
             }
-            CardHolder::Unbound { card, citizen } => {
+            CardHolder::Unbound { card, holder } => {
                 let expires_at = self.sign_in.ticket_end(origin.at);
                 let ticket = Secret::random(rng);
-                let content = IdentityTicket { card, citizen, seen, scopes, tries: 0, expires_at };
+                let content = IdentityTicket { card, holder, seen, scopes, tries: 0, expires_at };
                 let put = self.sign_in.tickets().issue_identity(&ticket, &content)?;
                 let rate = self.rate(origin);
                 Transaction::new()

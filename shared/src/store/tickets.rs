@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::sessions::ProofAttributes;
 use super::{Item, StoreError, from_item, number, text, to_item};
 use crate::card::{Card, Seen};
-use crate::certificate::Citizen;
+use crate::identity::Named;
 use crate::lockout::{Attempts, LockoutPolicy};
 use crate::ocsp::{Answer, Verdict};
 use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId};
@@ -68,7 +68,7 @@ impl From<CodeItem> for Code {
 struct IdentityItem {
     pk: String,
     card: Card,
-    citizen: Citizen,
+    holder: Named,
     seen: Seen,
     scopes: Vec<Scope>,
     tries: u32,
@@ -289,7 +289,7 @@ impl Tickets {
         self.put(IdentityItem {
             pk: format!("identity#{}", ticket.digest()),
             card: content.card.clone(),
-            citizen: content.citizen.clone(),
+            holder: content.holder.clone(),
             seen: content.seen.clone(),
             scopes: content.scopes.clone(),
             tries: content.tries,
@@ -306,7 +306,7 @@ impl Tickets {
         let item = self.get::<IdentityItem>(format!("identity#{}", ticket.digest())).await?;
         Ok(item.map(|item| IdentityTicket {
             card: item.card,
-            citizen: item.citizen,
+            holder: item.holder,
             seen: item.seen,
             scopes: item.scopes,
             tries: item.tries,

@@ -1,15 +1,26 @@
 //! Personal data and secrets: in no table in clear, in no log at all. Every test's log is searched at its end; here a
 //! whole walk through the manual is, and what it leaves in the tables.
 
+use local::pki::card::CardRequest;
 use serde_json::json;
 use shared::notice::Notice;
 use shared::problem::Code;
-use tests::people::{HEAD, SUN, WANG, ZHOU};
+use tests::people::{Civilian, HEAD, LI, SUN, WANG, ZHANG, ZHOU};
 use tests::world::{World, eventually};
 use tests::{log, table};
 
 const TABLES: &[&str] =
     &["ACCOUNTS_TABLE", "AUDIT_TABLE", "MAIL_TABLE", "REVOCATIONS_TABLE", "SESSIONS_TABLE", "TICKETS_TABLE"];
+
+/// The number of cards whose number is looked for.
+const NUMBER: &str = "3141592653589793";
+
+fn numbered(person: &Civilian) -> CardRequest {
+    CardRequest {
+        serial_number: Some(NUMBER.to_owned()),
+        ..CardRequest::citizen(person.name, person.id_tail())
+    }
+}
 
 /// Everything that the manual lets happen, refusals included; mails wait in the outbox or are sent.
 async fn walk(world: &World) -> Vec<String> {
@@ -23,6 +34,21 @@ async fn walk(world: &World) -> Vec<String> {
     let identity = sun.sign_in_by_card().await.ticket("identity_required");
     sun.identify(&identity, SUN.national_id).await.problem(Code::PersonDeparted);
     let _ = sun.sign_in_by_card().await.ticket("identity_required");
+
+    // A card is renewed, another one lost; a third waits to be bound.
+    for _ in 0..2 {
+        let card = world.issue(&numbered(&ZHANG));
+        let mut zhang = world.browser_with(&card);
+        let answer = zhang.sign_in_by_card().await;
+        if answer.body["status"] == "identity_required" {
+            let activation = zhang.identify(&answer.ticket("identity_required"), ZHANG.national_id).await;
+            zhang.activate(&activation.ticket("activation_required"), &ZHANG).await.ok();
+        }
+    }
+    let lost = helpdesk.cards_of(&WANG).await.ok().body["cards"][0]["card_id"].as_str().unwrap().to_owned();
+    helpdesk.unbind_of(&WANG, &lost, "lost").await.status(204);
+    let _ = world.browser_with(&world.issue(&numbered(&LI))).sign_in_by_card().await;
+    world.browser_with(&world.issue(&numbered(&LI))).code().await;
 
     let initial = world.initial_password(&helpdesk, &ZHOU).await;
     let mut zhou = world.browser();
@@ -58,7 +84,8 @@ async fn no_table_holds_a_national_id_an_email_or_a_secret_in_clear() {
         assert!(!dump.contains(person.email) && !dump.contains(person.password), "{}", person.name);
     }
     assert!(initial.iter().all(|password| !dump.contains(password)));
-    assert!(dump.contains(WANG.name), "the dump is one");
+    assert!(!dump.contains(NUMBER), "a card's number");
+    assert!(dump.contains(WANG.name) && dump.contains("card_renewal"), "the dump is one");
 }
 
 #[tokio::test]
@@ -81,6 +108,7 @@ async fn no_log_holds_anything_personal_or_secret() {
             assert!(!text.contains(personal), "{personal}");
         }
     }
+    assert!(!text.contains(NUMBER), "a card's number");
     for needle in ["example.gov.tw", "BEGIN CERTIFICATE", "$argon2", "__Host-session", "Bearer ", "#code="] {
         assert!(!text.contains(needle), "{needle}");
     }
