@@ -35,6 +35,7 @@ struct Entry {
 
 struct List {
     number: u64,
+    this_update: Timestamp,
     next_update: Timestamp,
     entries: Vec<Entry>,
 }
@@ -50,7 +51,8 @@ pub(crate) fn renew(pki: &Pki, kind: Kind, now: Timestamp) -> Result<bool, PkiEr
     for generation in pki.generations(kind) {
         let ca = (kind, generation);
         match read(pki, ca)? {
-            Some(list) if list.next_update > soon => continue,
+            // One of the future is left from a stand-in with another clock.
+            Some(list) if list.next_update > soon && list.this_update <= now => continue,
             Some(list) => write(pki, ca, list.number + 1, list.entries, now)?,
             None => write(pki, ca, 1, Vec::new(), now)?,
         }
@@ -169,6 +171,7 @@ fn parse(der: &[u8]) -> Option<List> {
     });
     Some(List {
         number: number.first().copied().unwrap_or_default(),
+        this_update: Timestamp::from_second(list.last_update().timestamp()).ok()?,
         next_update: Timestamp::from_second(list.next_update()?.timestamp()).ok()?,
         entries: entries.collect::<Option<_>>()?,
     })
@@ -246,6 +249,9 @@ mod tests {
         assert!(renew(&pki, Kind::Citizen, later).unwrap());
         let (freshness, entries) = list(Kind::Citizen, later);
         assert_eq!((entries.len(), freshness.this_update), (1, later));
+        assert!(renew(&pki, Kind::Citizen, now).unwrap(), "a list of the future is replaced");
+        let (freshness, entries) = list(Kind::Citizen, now);
+        assert_eq!((entries.len(), freshness.this_update), (1, now));
         assert!(pki.revoke(b"rubbish", now).is_err());
     }
 }
