@@ -9,6 +9,7 @@
 //! A responder that does not answer is left alone for [`PAUSE`]: its time-out would otherwise be added to every sign-in.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -72,7 +73,15 @@ enum Silence {
 
 impl From<reqwest::Error> for Silence {
     fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() { Self::TooSlow } else { Self::Unreachable(error.without_url().to_string()) }
+        if error.is_timeout() {
+            return Self::TooSlow;
+        }
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::Unreachable(cause.to_string())
     }
 }
 
