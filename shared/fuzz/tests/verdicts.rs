@@ -4,8 +4,10 @@
 
 use std::fmt::Write as _;
 
-use fuzz::world::{WORLD, seeds, to_pem};
-use shared::revocation::{Ca, List};
+use fuzz::world::{CITIZEN, WORLD, seeds, to_pem};
+use jiff::SignedDuration;
+use shared::ocsp::Issuer;
+use shared::revocation::{Ca, List, Status};
 
 #[test]
 fn of_certificates() {
@@ -28,6 +30,27 @@ fn of_lists() {
         let verdict = match List::read(&der, &issuer, &issuer, WORLD.now) {
             Ok(list) => format!("believed, {} revoked", list.entries().count()),
             Err(refusal) => refusal.to_string(),
+        };
+        writeln!(table, "{name:32} {verdict}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn of_ocsp_responses() {
+    let issuer = Issuer::of(WORLD.citizens.certificate()).unwrap();
+    let question = issuer.question(CITIZEN, None).unwrap();
+    let mut table = String::new();
+    for (name, der) in seeds("ocsp") {
+        let verdict = match question.read(&issuer, &der, WORLD.now) {
+            Ok(response) if response.delegate().is_some() => {
+                "believed once its signer is not revoked".to_owned()
+            }
+            Ok(response) => {
+                let answer = response.believed(&Status::default(), WORLD.now, SignedDuration::ZERO).unwrap();
+                format!("believed: {}", answer.verdict.name())
+            }
+            Err(error) => error.to_string(),
         };
         writeln!(table, "{name:32} {verdict}").unwrap();
     }
