@@ -161,7 +161,8 @@ fn is_subdomain(name: &str, base: &str) -> bool {
 
 /// A mailbox, all mailboxes of a host, or, after a period, those of every host in a domain.
 fn mailbox_is_within(name: &str, base: &str) -> Option<bool> {
-    let (local, host) = name.rsplit_once('@')?;
+    let (local, host) =
+        name.rsplit_once('@').filter(|(local, _)| !local.is_empty() && !local.contains('@'))?;
     let host = host.to_ascii_lowercase();
     Some(match base.rsplit_once('@') {
         Some((base_local, base_host)) => local == base_local && host == base_host.to_ascii_lowercase(),
@@ -228,6 +229,8 @@ mod tests {
             (email("x@b.a.test"), email(".a.test"), Some(true)),
             (email("x@a.test"), email(".a.test"), Some(false)),
             (email("x"), email("a.test"), None),
+            (email("@a.test"), email("a.test"), None),
+            (email("x@y@a.test"), email("a.test"), None),
             (uri("http://a.test/x"), uri("a.test"), Some(true)),
             (uri("http://u@A.test:80?x"), uri("a.test"), Some(true)),
             (uri("http://b.a.test/"), uri("a.test"), Some(false)),
