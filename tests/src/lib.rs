@@ -30,6 +30,7 @@
 
 pub mod browser;
 pub mod contract;
+pub mod list_host;
 pub mod log;
 pub mod people;
 pub mod prepared;

@@ -28,8 +28,8 @@ use shared::environment::{Environment, StartError};
 use shared::lambda::Function;
 use shared::store::accounts::Accounts;
 use shared::store::audit::AuditTrail;
-use shared::store::revocations::Revocations;
 use shared::store::outbox::Outbox;
+use shared::store::revocations::Revocations;
 use shared::{aws, store};
 
 use source::Sources;

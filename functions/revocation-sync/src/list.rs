@@ -86,6 +86,8 @@ struct Newer<'a> {
     buckets: &'a Buckets<'a>,
     digest: &'a str,
     sources: BTreeMap<String, Validators>,
+    /// Whether the issuer had any list before. Without one nobody can have signed in.
+    followed: bool,
 }
 
 /// How a list stands to the one in the table.
@@ -132,7 +134,8 @@ impl RevocationSync {
         let list = List::read(&der, &ca, &signing, run.now())?;
         let buckets = Buckets::of(&list);
         let sources = BTreeMap::from([(source.to_owned(), validators)]);
-        let newer = Newer { issuer, list: &list, buckets: &buckets, digest: &digest, sources };
+        let followed = !markers.is_empty();
+        let newer = Newer { issuer, list: &list, buckets: &buckets, digest: &digest, sources, followed };
         let mut outcome = Outcome::Unchanged;
         let mut total = Applied::default();
         for scope in list.scopes() {
@@ -157,8 +160,8 @@ impl RevocationSync {
     ) -> Result<(Outcome, Applied), Failure> {
         let issuer = newer.issuer.id();
         let began = Instant::now();
-        let (lease, held, changed, followed) = loop {
-            // The state first: whatever another run commits after this has another generation, and no lease is had on ours.
+        let (lease, held, changed) = loop {
+            // The state first: a lease is had on the very state that was read, so no other run has committed a list since.
             let state = self.revocations.state(issuer, scope).await?;
             let marker = self.revocations.marker(issuer, scope).await?;
             match newer.standing(marker.as_ref(), run.reread)? {
@@ -179,7 +182,7 @@ impl RevocationSync {
             let time = (now, now.checked_add(LEASE).unwrap_or(Timestamp::MAX));
             let lease = self.revocations.lease(issuer, scope, state.as_ref(), &forgotten, time).await?;
             if let Some(lease) = lease {
-                break (lease, held, changed, marker.is_some());
+                break (lease, held, changed);
             }
             if run.is_over() || began.elapsed() > PATIENCE {
                 return Err(Failure::Busy);
@@ -189,7 +192,7 @@ impl RevocationSync {
         let mut written = held.clone();
         written.forget(&changed);
         let filled = BucketDigests::empty().changed(&held);
-        let work = Work { step: self, newer, lease: &lease, held: &held, filled: &filled, followed, run };
+        let work = Work { step: self, newer, lease: &lease, held: &held, filled: &filled, run };
         let result = tokio::select! {
             result = work.write(&changed, &mut written) => result,
             () = keep(&lease, run) => Err(Failure::Lost),
@@ -285,8 +288,6 @@ struct Work<'a> {
     held: &'a BucketDigests,
     /// The buckets in which it has something, or may have; in order.
     filled: &'a [Bucket],
-    /// Whether there was a list before. Without one nobody can have signed in.
-    followed: bool,
     run: &'a Run,
 }
 
@@ -336,7 +337,7 @@ impl Work<'_> {
             Ok(_) => self.lease.bucket(bucket).await?,
             Err(_) => Vec::new(),
         };
-        let newly = if !self.followed {
+        let newly = if !self.newer.followed {
             Vec::new()
         } else if self.held.knows(bucket) {
             let new = |entry: &&RevokedCertificate| !held.iter().any(|held| held.serial == entry.serial);

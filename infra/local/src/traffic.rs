@@ -37,6 +37,8 @@ pub struct Fault {
     pub status: u16,
     /// The error's code as AWS names it, such as `ThrottlingException`.
     pub code: String,
+    /// How many calls succeed first.
+    pub after: u32,
     /// How many calls fail; all of them, until the fault is cleared, without a number.
     pub times: Option<u32>,
     /// Time that passes before the answer.
@@ -52,6 +54,7 @@ impl Fault {
             operation: None,
             status: 500,
             code: "InternalServerError".to_owned(),
+            after: 0,
             times: None,
             delay: Duration::ZERO,
         }
@@ -125,8 +128,10 @@ impl Traffic {
         let fault = {
             let mut state = self.state();
             *state.counts.entry((service, operation.to_owned())).or_default() += 1;
-            let fault = state.faults.iter_mut().find(|fault| fault.concerns(service, operation));
-            fault.map(|fault| {
+            let fault = state.faults.iter_mut().find(|fault| fault.concerns(service, operation))?;
+            let spared = fault.after > 0;
+            fault.after = fault.after.saturating_sub(1);
+            (!spared).then(|| {
                 if let Some(times) = &mut fault.times {
                     *times = times.saturating_sub(1);
                 }
@@ -176,11 +181,12 @@ mod tests {
     async fn calls_are_counted_and_fail_on_demand() {
         let traffic = Traffic::default();
         assert!(traffic.pass(Service::Kms, "Sign").await.is_none());
-        let fault = Fault { operation: Some("Sign".into()), times: Some(1), ..Fault::broken(Service::Kms) };
-        traffic.inject(fault);
+        let sign = Some("Sign".to_owned());
+        traffic.inject(Fault { operation: sign, after: 1, times: Some(1), ..Fault::broken(Service::Kms) });
         assert!(traffic.pass(Service::Kms, "Encrypt").await.is_none());
+        assert!(traffic.pass(Service::Kms, "Sign").await.is_none());
         assert_eq!(traffic.pass(Service::Kms, "Sign").await.unwrap().status(), 500);
         assert!(traffic.pass(Service::Kms, "Sign").await.is_none());
-        assert_eq!(traffic.counts()[&(Service::Kms, "Sign".to_owned())], 3);
+        assert_eq!(traffic.counts()[&(Service::Kms, "Sign".to_owned())], 4);
     }
 }

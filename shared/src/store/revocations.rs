@@ -8,7 +8,7 @@
 //!
 //! The marker is what makes the entries of its scope believed. A run of the sync writes in this order:
 //! 1. state: the lease, and which buckets are unknown from now on ([`Revocations::lease`]);
-//! 2. entries, only those that differ ([`Revocations::write`]);
+//! 2. entries, only those that differ ([`Lease::write`]);
 //! 3. marker and state, in one transaction: the list is whole, and so are the buckets ([`Lease::commit`]).
 //!
 //! Between 1 and 3 the marker tells of the older list, and each entry is as the older or as the newer list has it: a reader
@@ -405,7 +405,7 @@ impl Revocations {
     ) -> Result<Option<Lease>, StoreError> {
         let former = known.map_or(0, |state| state.generation);
         let generation = former.saturating_add(1);
-        let mut update = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -414,15 +414,17 @@ impl Revocations {
             .expression_attribute_values(":generation", number(generation))
             .expression_attribute_values(":digests", blob(buckets))
             .expression_attribute_values(":until", number(until.as_millisecond()));
-        update = if known.is_some() {
-            update
-                .condition_expression(
-                    "generation = :former AND (attribute_not_exists(leased_until) OR leased_until < :now)",
-                )
+        // The state must be the very one that was decided on: a lease that has ended since leaves its generation there.
+        let update = match known.map(|state| state.leased_until) {
+            Some(Some(held)) if held >= now => return Ok(None),
+            Some(Some(over)) => update
+                .condition_expression("generation = :former AND leased_until = :over")
                 .expression_attribute_values(":former", number(former))
-                .expression_attribute_values(":now", number(now.as_millisecond()))
-        } else {
-            update.condition_expression("attribute_not_exists(pk)")
+                .expression_attribute_values(":over", number(over.as_millisecond())),
+            Some(None) => update
+                .condition_expression("generation = :former AND attribute_not_exists(leased_until)")
+                .expression_attribute_values(":former", number(former)),
+            None => update.condition_expression("attribute_not_exists(pk)"),
         };
         Ok(unless_refused(update.send().await)?.map(|_| Lease {
             table: self.clone(),

@@ -25,6 +25,7 @@ mod password;
 mod privacy;
 mod rate;
 mod reset;
+mod revocation;
 mod route;
 mod session;
 mod smart_card;

@@ -4,4 +4,5 @@ mod crash;
 mod foreign;
 mod ocsp;
 mod program;
+mod revocation;
 mod revoked;
