@@ -5,9 +5,15 @@
 //! their holder by common name and a 16-digit serial number and may carry the last four digits of the national ID in the
 //! Subject Directory Attributes; organization certificates (GCA) carry the agency's OID there.
 //!
-//! [`truststore`] has the CAs and asks the questions in order; [`path`] decides whether a certificate is valid (RFC 5280
-//! section 6); [`profile`] is `issuers.toml`, what is asked beyond that; [`holder`] reads who holds it. Whether it is
-//! revoked is [`crate::revocation`]'s question.
+//! [`truststore`] has the CAs and asks the questions in order: [`path`] looks for a path to one of them and decides it
+//! (RFC 5280 section 6), with `name` and `constraint` for names and name constraints, [`policy`] for certificate policies,
+//! `signature` for keys and algorithms, and `parsed` for what a certificate says; [`profile`] is `issuers.toml`, what is
+//! asked beyond that; [`holder`] reads who holds the certificate. `sighting` is what a log may say of one that is refused.
+//! Whether it is revoked is [`crate::revocation`]'s question.
+//!
+//! # What this does not decide
+//! Host names: nobody connects to a card. A CA's own conformance, where a reader is not misled by it: key identifiers that
+//! are missing, a `basicConstraints` that is not critical.
 
 mod constraint;
 mod der;
