@@ -9,6 +9,8 @@
 //! ```sh
 //! cargo install cargo-fuzz
 //! cd shared
+//! export CARGO_PROFILE_RELEASE_LTO=off    # compiles in a fraction of the time
+//! mkdir -p fuzz/corpus/certificate        # what it finds goes here, and stays out of the repository
 //! cargo fuzz run --sanitizer none --features libfuzzer certificate fuzz/corpus/certificate fuzz/seeds/certificate
 //! ```
 //!
