@@ -121,4 +121,12 @@ impl Run {
     pub fn is_over(&self) -> bool {
         self.end.is_some_and(|end| Instant::now() >= end)
     }
+
+    /// Does it, unless there is not time enough.
+    pub(crate) async fn in_time<F: Future>(&self, work: F) -> Option<F::Output> {
+        match self.end {
+            Some(end) => tokio::time::timeout_at(end.into(), work).await.ok(),
+            None => Some(work.await),
+        }
+    }
 }

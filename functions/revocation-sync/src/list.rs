@@ -114,7 +114,9 @@ impl RevocationSync {
         let known = markers.iter().filter(whole).find(|marker| marker.sources.contains_key(source));
         let validators = known.and_then(|marker| marker.sources.get(source));
         let conditional = validators.filter(|validators| **validators != Validators::default());
-        let (bytes, validators) = match (self.sources.fetch(source, conditional).await?, known) {
+        let fetched =
+            run.in_time(self.sources.fetch(source, conditional)).await.ok_or(Failure::OutOfTime)??;
+        let (bytes, validators) = match (fetched, known) {
             (Fetched::NotModified, Some(marker)) => return Ok(unchanged(marker)),
             (Fetched::NotModified, None) => return Err(SourceError::Status(304).into()),
             (Fetched::List { bytes, validators }, _) => (bytes, validators),

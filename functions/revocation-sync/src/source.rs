@@ -126,7 +126,9 @@ impl Sources {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .timeout(timeout)
-            .redirect(within_the_origin());
+            .redirect(within_the_origin())
+            // A connection that Lambda froze with the function may be dead without anybody knowing.
+            .pool_max_idle_per_host(0);
         if !environment.is_process() {
             // Variables out of a map leave the process's own alone, proxies too.
             builder = builder.no_proxy();

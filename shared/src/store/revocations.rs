@@ -429,7 +429,7 @@ impl Revocations {
         Ok(unless_refused(update.send().await)?.map(|_| Lease {
             table: self.clone(),
             issuer: issuer.clone(),
-            scope: scope.clone(),
+            scope: *scope,
             generation,
         }))
     }
@@ -631,7 +631,7 @@ fn read_status(link: &Link, found: &HashMap<(String, String), Item>) -> Result<S
         let list = marker.map(from_item::<MarkerItem>).transpose()?.map(|marker| marker.freshness());
         let entry = found.get(&entry_key(&link.issuer, scope, &link.serial)).cloned();
         let entry = entry.map(from_item::<EntryItem>).transpose()?.map(RevokedCertificate::from);
-        Ok(ListStatus { scope: scope.clone(), list, entry })
+        Ok(ListStatus { scope: *scope, list, entry })
     };
     let lists = link.scopes.iter().map(list).collect::<Result<_, StoreError>>()?;
     Ok(Status { lists, ..Status::default() })

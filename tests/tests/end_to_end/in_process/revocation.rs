@@ -98,10 +98,13 @@ impl Desk {
         row
     }
 
+    fn link(&self, entry: Entry) -> Link {
+        Link { issuer: self.issuer(), serial: entry.serial_hex(), scopes: vec![Scope::Full], is_ca: false }
+    }
+
     /// The verdict on a certificate, `after` this desk's now.
     async fn verdict_after(&self, entry: Entry, after: SignedDuration) -> Result<(), Refusal> {
-        let (issuer, serial) = (self.issuer(), entry.serial_hex());
-        let links = [Link { issuer, serial, scopes: vec![Scope::Full], is_ca: false }];
+        let links = [self.link(entry)];
         let statuses = self.table.status(&links).await.unwrap();
         not_revoked(&links, &statuses, self.now + after, SignedDuration::ZERO)
     }
@@ -128,11 +131,13 @@ impl Desk {
         let row = self.run().await.unwrap();
         assert_eq!(row["outcome"], "applied", "{what}: {row}");
         assert_eq!(self.number().await, Some(format!("{number:x}")), "{what}");
-        let mut all = changed(number).collect::<Vec<_>>();
-        all.extend(changed(number - 1));
-        for entry in all {
-            let listed = changed(number).any(|listed| listed == entry);
-            assert_eq!(self.is_revoked(entry).await, listed, "{what}: {entry:?}");
+        let all: Vec<Entry> = changed(number).chain(changed(number - 1)).collect();
+        let link = |entry: &Entry| self.link(*entry);
+        let links: Vec<Link> = all.iter().map(link).collect();
+        let statuses = self.table.status(&links).await.unwrap();
+        for (entry, status) in all.iter().zip(statuses) {
+            let listed = changed(number).any(|listed| listed == *entry);
+            assert_eq!(status.lists[0].entry.is_some(), listed, "{what}: {entry:?}");
         }
     }
 
