@@ -6,6 +6,8 @@
 //! of its lists. What is expected stands in the certificate's name, or below. Where we decide otherwise, [`EXCEPTIONS`]
 //! says why; a row there that is not needed any more fails as well.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
