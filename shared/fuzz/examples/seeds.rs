@@ -214,6 +214,7 @@ fn certificates(folder: &Path, citizens: &Authority, agencies: &Authority) {
     issued("key-usage-encipherment", &|c| c.with(USAGE, true, &[3, 2, 5, 0x20]));
     issued("key-usage-empty", &|c| c.with(USAGE, true, &[3, 1, 0]));
     issued("key-usage-nine-bits", &|c| c.with(USAGE, true, &[3, 3, 7, 0x80, 0x80]));
+    issued("key-usage-unused-bits", &|c| c.with(USAGE, true, &[3, 2, 7, 0x82]));
     issued("ca", &|c| c.with(CONSTRAINTS, true, &[0x30, 3, 1, 1, 0xff]));
     issued("ca-false-written", &|c| c.with(CONSTRAINTS, true, &[0x30, 3, 1, 1, 0]));
     issued("extended-key-usage-server", &|c| {

@@ -239,7 +239,15 @@ impl Extensions {
                     let key: SubjectKeyIdentifier = read(extension.value, "subject key identifier")?;
                     found.subject_key = Some(key.0.as_bytes().to_vec());
                 }
-                [0x55, 0x1d, 15] => found.key_usage = Some(read(extension.value, "key usage")?),
+                [0x55, 0x1d, 15] => {
+                    // Bits that do not count are zero (X.690 section 11.2.1), or another reader sees other bits.
+                    if let [_, _, unused @ 1..=7, .., last] = extension.value
+                        && last & ((1 << unused) - 1) != 0
+                    {
+                        return Err("malformed key usage".to_owned());
+                    }
+                    found.key_usage = Some(read(extension.value, "key usage")?);
+                }
                 [0x55, 0x1d, 17] => {
                     let names: GeneralNames = read(extension.value, "subject alternative name")?;
                     names_are_critical = extension.critical;
