@@ -30,6 +30,8 @@ use workbench::stopwatch::{peak_memory, print_table};
 const ENTRIES: u64 = 1_000_000;
 const CHANGES: u64 = 500;
 const DAY: i64 = 86_400;
+/// What the function may need for a list of a million entries, which is 50 MB.
+const MOST_MEBIBYTES: u64 = 128;
 /// The argument that makes this program the function's process.
 const CHILD: &str = "--function";
 
@@ -105,10 +107,12 @@ async fn measure(what: &str, running: &Running, truststore: &Path, event: Value)
         of_name.map(|(_, count)| count).sum::<u64>()
     };
     let whole = |value: &Value| value.as_u64().unwrap();
+    let peak = whole(&told["peak"]) >> 20;
+    assert!(peak <= MOST_MEBIBYTES, "{peak} MiB");
     [
         what.to_owned(),
         format!("{:.1} s", told["seconds"].as_f64().unwrap()),
-        format!("{} MiB", whole(&told["peak"]) >> 20),
+        format!("{peak} MiB"),
         (whole(&row["added"]) + whole(&row["removed"])).to_string(),
         // A commit is two: marker and state.
         (count("UpdateItem") + 2 * count("TransactWriteItems")).to_string(),
