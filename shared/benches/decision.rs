@@ -54,7 +54,7 @@ fn row(name: &str, algorithm: Algorithm) -> [String; 5] {
         covers: Covers::ALL,
         number: Number::from(1),
     };
-    let list = ListStatus { scope: Scope::full(), list: Some(list), entry: None };
+    let list = ListStatus { scope: Scope::Full, list: Some(list), entry: None };
     let statuses = [Status { lists: vec![list], ..Status::default() }];
     let decide =
         || truststore.check(&pem, now).unwrap().verify(&statuses, now, SignedDuration::ZERO).unwrap();

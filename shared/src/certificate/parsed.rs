@@ -224,7 +224,7 @@ impl<'a> Parsed<'a> {
 
 impl Extensions {
     fn read(certificate: &X509Certificate<'_>) -> Result<Self, String> {
-        let mut found = Self { client_auth: true, scopes: vec![Scope::full()], ..Self::default() };
+        let mut found = Self { client_auth: true, scopes: vec![Scope::Full], ..Self::default() };
         let mut seen = BTreeSet::new();
         let mut names_are_critical = false;
         for extension in certificate.extensions() {

@@ -95,7 +95,7 @@ impl Forged {
     }
 
     /// With an issuing distribution point of these fields.
-    pub(super) fn at_point(self, fields: &[Vec<u8>]) -> Self {
+    pub(super) fn at_point<E: AsRef<[u8]>>(self, fields: &[E]) -> Self {
         self.with(extension(POINT, true, &sequence(fields)))
     }
 
@@ -125,8 +125,12 @@ impl Forged {
     }
 }
 
-pub(super) fn sequence(elements: &[Vec<u8>]) -> Vec<u8> {
-    tagged(SEQUENCE, &elements.concat())
+pub(super) fn sequence<E: AsRef<[u8]>>(elements: &[E]) -> Vec<u8> {
+    tagged(SEQUENCE, &joined(elements))
+}
+
+pub(super) fn joined<E: AsRef<[u8]>>(elements: &[E]) -> Vec<u8> {
+    elements.iter().flat_map(|element| element.as_ref().iter().copied()).collect()
 }
 
 pub(super) fn utc(text: &str) -> Vec<u8> {
@@ -171,8 +175,8 @@ pub(super) fn address(url: &str) -> Vec<u8> {
 }
 
 /// The `distributionPoint` of a point, or of an issuing point, by its full name.
-pub(super) fn full_name(general_names: &[Vec<u8>]) -> Vec<u8> {
-    tagged(constructed(0), &tagged(constructed(0), &general_names.concat()))
+pub(super) fn full_name<E: AsRef<[u8]>>(general_names: &[E]) -> Vec<u8> {
+    tagged(constructed(0), &tagged(constructed(0), &joined(general_names)))
 }
 
 /// A flag of an issuing distribution point.

@@ -131,7 +131,7 @@ impl<'a> Ca<'a> {
 
 /// Whether two DER-encoded names are one (RFC 5280 section 7.1), however their strings are written.
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
-    one == other || Name::from_der(one).is_some_and(|one| Name::from_der(other) == Some(one))
+    one == other || Name::from_der(one).is_some_and(|one| Name::from_der(other).as_ref() == Some(&one))
 }
 
 /// A bit string without bits left over.
@@ -648,10 +648,10 @@ impl<'a> Entries<'a> {
             self.begun = self.left.rest();
             // All entries were read once before; were one unreadable after all, the list would have been refused.
             let entry = RawEntry::read(&mut self.left).ok()?;
-            if let (Some(named), Some(issuer)) = (entry.issuer, &self.issuer) {
-                if named != self.named {
-                    (self.named, self.applies) = (named, same_name(named, issuer));
-                }
+            if let (Some(named), Some(issuer)) = (entry.issuer, &self.issuer)
+                && named != self.named
+            {
+                (self.named, self.applies) = (named, same_name(named, issuer));
             }
             if self.applies {
                 return Some(Entry { serial: entry.serial, since: entry.since, reason: entry.reason });
@@ -817,9 +817,13 @@ mod tests {
                 plain().with(extension(NUMBER, false, &tagged(INTEGER, &[7]))),
                 Some("twice"),
             ),
-            ("5.2.5: an issuing point that says nothing", plain().at_point(&[]), Some("says nothing")),
+            (
+                "5.2.5: an issuing point that says nothing",
+                plain().at_point::<&[u8]>(&[]),
+                Some("says nothing"),
+            ),
             ("5.2.5: a point", plain().at_point(&[full_name(&[address("http://a")])]), None),
-            ("5.2.5: a point without a name", plain().at_point(&[full_name(&[])]), Some("no name")),
+            ("5.2.5: a point without a name", plain().at_point(&[full_name::<&[u8]>(&[])]), Some("no name")),
             ("5.2.5: users", plain().at_point(&[flag(1)]), None),
             ("5.2.5: CAs", plain().at_point(&[flag(2)]), None),
             (
@@ -994,7 +998,7 @@ mod tests {
                 vec![Scope::of_point(&a), Scope::of_point(&b)],
                 Covers::ALL,
             ),
-            (vec![full_name(&[a.clone()]), flag(1)], vec![Scope::of_point(&a)], users),
+            (vec![full_name(&[&a]), flag(1)], vec![Scope::of_point(&a)], users),
             (vec![full_name(&[own])], vec![Scope::Full], Covers::ALL),
         ];
         for (fields, scopes, covers) in rows {
@@ -1049,7 +1053,7 @@ mod tests {
     fn a_file_is_pem_whatever_comes_before() {
         let der = Forged::listing(&[]).signed_by(&Authority::named("MOICA"));
         let file = format!("0 is the first character\n{}", pem("X509 CRL", &der));
-        assert_eq!(lists_in(file.as_bytes()).unwrap(), [der.clone()]);
+        assert_eq!(lists_in(file.as_bytes()).unwrap(), std::slice::from_ref(&der));
         let longer = [der.as_slice(), &[0]].concat();
         assert_eq!(lists_in(&longer).unwrap(), [longer]);
     }

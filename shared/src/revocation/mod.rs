@@ -500,7 +500,8 @@ mod tests {
         let (meek, needed) = (Responder::Silent { required: false }, Responder::Silent { required: true });
         let not_asked = Responder::NotAsked;
 
-        let rows: Vec<(&str, bool, Vec<ListStatus>, Responder, Option<&Refusal>)> = vec![
+        type Row<'a> = (&'a str, bool, Vec<ListStatus>, Responder, Option<&'a Refusal>);
+        let rows: Vec<Row<'_>> = vec![
             ("no answer at all", false, vec![], not_asked, Some(&no_list)),
             ("no list", false, vec![nothing.clone()], not_asked, Some(&no_list)),
             ("a fresh list", false, vec![fresh.clone()], not_asked, None),

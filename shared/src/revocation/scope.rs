@@ -29,11 +29,6 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All certificates.
-    pub const fn full() -> Self {
-        Self::Full
-    }
-
     /// Certificates that name this distribution point, a DER-encoded `GeneralName`, and leave the list to their issuer.
     pub fn of_point(general_name: &[u8]) -> Self {
         Self::digest(general_name, &[])
@@ -239,8 +234,8 @@ mod tests {
         Ok((link, certificate.issuer().as_raw().to_vec()))
     }
 
-    fn crl_issuer(names: &[Vec<u8>]) -> Vec<u8> {
-        tagged(constructed(2), &names.concat())
+    fn crl_issuer<E: AsRef<[u8]>>(names: &[E]) -> Vec<u8> {
+        tagged(constructed(2), &joined(names))
     }
 
     #[test]
@@ -249,8 +244,9 @@ mod tests {
         let signer = sequence(&[tagged(0x31, &sequence(&[tagged(6, &[0x55, 4, 10]), tagged(12, b"lists")]))]);
         let general = directory_name(&signer);
         let delegated = |name: Option<&[u8]>| Scope::of_delegated_point(name, &signer);
-        let rows: Vec<(&str, Vec<Vec<u8>>, Vec<Scope>)> = vec![
-            ("one point", vec![sequence(&[full_name(&[a.clone()])])], vec![Scope::of_point(&a)]),
+        type Row<'a> = (&'a str, Vec<Vec<u8>>, Vec<Scope>);
+        let rows: Vec<Row<'_>> = vec![
+            ("one point", vec![sequence(&[full_name(&[&a])])], vec![Scope::of_point(&a)]),
             (
                 "two names",
                 vec![sequence(&[full_name(&[a.clone(), b.clone()])])],
@@ -259,23 +255,23 @@ mod tests {
             (
                 "two points, one of them twice",
                 vec![
-                    sequence(&[full_name(&[a.clone()])]),
-                    sequence(&[full_name(&[b.clone()]), some_reasons(1, &[5, 0x60])]),
-                    sequence(&[full_name(&[a.clone()])]),
+                    sequence(&[full_name(&[&a])]),
+                    sequence(&[full_name(&[&b]), some_reasons(1, &[5, 0x60])]),
+                    sequence(&[full_name(&[&a])]),
                 ],
                 vec![Scope::of_point(&a), Scope::of_point(&b)],
             ),
             (
                 "a signer alone",
-                vec![sequence(&[crl_issuer(&[general.clone()])])],
+                vec![sequence(&[crl_issuer(&[&general])])],
                 vec![delegated(None), delegated(Some(&general))],
             ),
             (
                 "a point and its signer",
-                vec![sequence(&[full_name(&[a.clone()]), crl_issuer(&[general.clone()])])],
+                vec![sequence(&[full_name(&[&a]), crl_issuer(&[&general])])],
                 vec![delegated(None), delegated(Some(&a))],
             ),
-            ("nothing in a point", vec![sequence(&[])], vec![]),
+            ("nothing in a point", vec![sequence::<&[u8]>(&[])], vec![]),
         ];
         for (what, points, expected) in rows {
             let (link, _) = link(&sequence(&points)).unwrap();

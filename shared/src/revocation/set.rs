@@ -70,13 +70,31 @@ impl ListSigner {
         now: Timestamp,
     ) -> Vec<Self> {
         let known = |der: &[u8]| trusted.iter().any(|signer| signer.certificate == der);
+        let above: Vec<_> = trusted.iter().filter_map(|signer| Some((signer, signer.ca()?))).collect();
         let certificates = certificates.into_iter().filter(|der| !known(der));
-        certificates.filter_map(|der| trusted.iter().find_map(|above| above.certifies(der, now))).collect()
+        certificates
+            .filter_map(|der| {
+                let (_, parsed) = X509Certificate::from_der(der).ok()?;
+                above.iter().find_map(|(signer, ca)| signer.certifies(ca, der, &parsed, now))
+            })
+            .collect()
     }
 
-    fn certifies(&self, certificate: &[u8], now: Timestamp) -> Option<Self> {
-        let ca = Ca::of(&self.certificate).ok()?;
-        let (rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+    fn ca(&self) -> Option<Ca<'_>> {
+        Ca::of(&self.certificate).ok()
+    }
+
+    /// This signer, whose CA is `ca`, as what certifies that one.
+    fn certifies(
+        &self,
+        ca: &Ca<'_>,
+        certificate: &[u8],
+        parsed: &X509Certificate<'_>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        if !same_name(parsed.issuer().as_raw(), ca.name()) {
+            return None;
+        }
         let validity = parsed.validity();
         let in_time =
             (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now.as_second());
@@ -94,13 +112,13 @@ impl ListSigner {
         let mut fields = Reader::of_sequence(certificate).ok()?;
         let (message, algorithm) = (fields.element().ok()?.raw, fields.expect(SEQUENCE).ok()?);
         let signature = whole_bytes(fields.expect(BIT_STRING).ok()?).ok()?;
-        let above = same_name(parsed.issuer().as_raw(), ca.name());
-        if !(rest.is_empty() && in_time && usage.value.crl_sign() && !strange && above)
+        fields.end().ok()?;
+        if !(in_time && usage.value.crl_sign() && !strange)
             || ca.signed(message, algorithm, signature) != Some(true)
         {
             return None;
         }
-        let link = Link::of_certificate(&parsed, ca.id().clone()).ok()?;
+        let link = Link::of_certificate(parsed, ca.id().clone()).ok()?;
         Some(Self { links: [&[link], self.links.as_slice()].concat(), ..Self::anchor(certificate) })
     }
 }
@@ -140,42 +158,28 @@ impl ListSet {
         now: Timestamp,
         grace: SignedDuration,
     ) -> Self {
-        let mut set = Self { lists: Vec::new(), signers, refused: Vec::new(), now, grace };
+        let (mut kept, mut refused) = (Vec::new(), Vec::new());
+        let cas: Vec<_> = signers.iter().map(ListSigner::ca).collect();
         for (name, file) in files {
             match lists_in(&file) {
                 Ok(lists) => {
                     for der in lists {
-                        match set.signer_of(&der) {
-                            Ok(signer) => set.lists.push(Kept { der, signer }),
-                            Err(refusal) => set.refused.push((name.clone(), refusal)),
+                        match signer_of(&der, &cas, now) {
+                            Ok(signer) => kept.push(Kept { der, signer }),
+                            Err(refusal) => refused.push((name.clone(), refusal)),
                         }
                     }
                 }
-                Err(refusal) => set.refused.push((name, refusal)),
+                Err(refusal) => refused.push((name, refusal)),
             }
         }
-        set
+        drop(cas);
+        Self { lists: kept, signers, refused, now, grace }
     }
 
     /// What could not be used, by the name of its file.
     pub fn refused(&self) -> &[(String, ListRefusal)] {
         &self.refused
-    }
-
-    fn signer_of(&self, der: &[u8]) -> Result<usize, ListRefusal> {
-        let signed = Signed::parse(der)?;
-        signed.begun(self.now)?;
-        let mut refusal = ListRefusal::NotTheIssuers("no CA of that name is known".to_owned());
-        for (at, signer) in self.signers.iter().enumerate() {
-            let Ok(ca) = Ca::of(&signer.certificate) else { continue };
-            match signed.verify(&ca) {
-                Ok(()) => return Ok(at),
-                Err(_) if !same_name(ca.name(), signed.name) => {}
-                // Another CA may have that name, too.
-                Err(other) => refusal = other,
-            }
-        }
-        Err(refusal)
     }
 
     /// What the lists say of a link.
@@ -240,10 +244,10 @@ impl ListSet {
         let signer = self.signers.get(list.signer)?;
         let (signed, ca) = (Signed::parse(&list.der).ok()?, Ca::of(&signer.certificate).ok()?);
         let delegated = *ca.id() != link.issuer;
-        let issuer = if delegated { self.ca(link)? } else { ca };
         if delegated && !signed.point.indirect {
             return None;
         }
+        let issuer = if delegated { self.ca(link)? } else { ca };
         let relation = match delegated {
             false => Signer::Issuer,
             true if signer.pinned_for.contains(&link.issuer) => Signer::Pinned,
@@ -260,8 +264,7 @@ impl ListSet {
 
     /// The CA that issued the link.
     fn ca(&self, link: &Link) -> Option<Ca<'_>> {
-        let cas = self.signers.iter().filter_map(|signer| Ca::of(&signer.certificate).ok());
-        cas.into_iter().find(|ca| *ca.id() == link.issuer)
+        self.signers.iter().filter_map(ListSigner::ca).find(|ca| *ca.id() == link.issuer)
     }
 
     /// Whether a signer is itself known to be good.
@@ -277,6 +280,22 @@ impl ListSet {
         asked.pop();
         good
     }
+}
+
+/// Which of the CAs signed a list.
+fn signer_of(der: &[u8], cas: &[Option<Ca<'_>>], now: Timestamp) -> Result<usize, ListRefusal> {
+    let signed = Signed::parse(der)?;
+    signed.begun(now)?;
+    let mut refusal = ListRefusal::NotTheIssuers("no CA of that name is known".to_owned());
+    for (at, ca) in cas.iter().enumerate().filter_map(|(at, ca)| Some((at, ca.as_ref()?))) {
+        match signed.verify(ca) {
+            Ok(()) => return Ok(at),
+            Err(_) if !same_name(ca.name(), signed.name) => {}
+            // Another CA may have that name, too.
+            Err(other) => refusal = other,
+        }
+    }
+    Err(refusal)
 }
 
 /// Every reason of `ReasonFlags` (RFC 5280 section 4.2.1.13): bits 1 to 8.
@@ -435,25 +454,25 @@ mod tests {
             ),
             ("users, for a user", vec![none.clone().at_point(&[flag(1)])], false, "good"),
             ("users, for a CA", vec![none.clone().at_point(&[flag(1)])], true, "no list"),
-            ("some reasons", vec![none.clone().at_point(&[keys.clone()])], false, "no list"),
-            ("listed for some reasons", vec![listing.clone().at_point(&[keys.clone()])], false, "revoked"),
+            ("some reasons", vec![none.clone().at_point(&[&keys])], false, "no list"),
+            ("listed for some reasons", vec![listing.clone().at_point(&[&keys])], false, "revoked"),
             (
                 "all reasons together",
-                vec![none.clone().at_point(&[keys.clone()]), none.clone().at_point(&[others.clone()])],
+                vec![none.clone().at_point(&[&keys]), none.clone().at_point(&[&others])],
                 false,
                 "good",
             ),
             (
                 "listed for the other reasons",
-                vec![none.clone().at_point(&[keys.clone()]), listing.clone().at_point(&[others.clone()])],
+                vec![none.clone().at_point(&[&keys]), listing.clone().at_point(&[&others])],
                 false,
                 "revoked",
             ),
             (
                 "all reasons together, some of them stale",
                 vec![
-                    none.clone().at_point(&[keys.clone()]).between("260801000000Z", "260802000000Z"),
-                    none.clone().at_point(&[others.clone()]),
+                    none.clone().at_point(&[&keys]).between("260801000000Z", "260802000000Z"),
+                    none.clone().at_point(&[&others]),
                 ],
                 false,
                 "stale",
@@ -541,7 +560,8 @@ mod tests {
         let (users, good) = (Forged::listing(&[]).signed_by(&ca), Forged::listing(&[]).signed_by(&root));
         let revoked = Forged::listing(&[entry(&[0x21])]).signed_by(&root);
         let own = Forged::listing(&[entry(&[5])]).signed_by(&ca);
-        let rows: Vec<(&str, Vec<&Vec<u8>>, Vec<Link>, &str)> = vec![
+        type Row<'a> = (&'a str, Vec<&'a Vec<u8>>, Vec<Link>, &'a str);
+        let rows: Vec<Row<'_>> = vec![
             ("good", vec![&users, &good], of_root.clone(), "good"),
             ("revoked", vec![&users, &revoked], of_root.clone(), "no list"),
             ("not known", vec![&users], of_root.clone(), "no list"),

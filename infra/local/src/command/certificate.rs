@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use local::truststore::printable;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use shared::certificate::{IssuerProfiles, Truststore, ValidPath};
 use shared::clock::Clock;
@@ -135,7 +137,9 @@ impl Case {
             Ok(path) => path,
             Err(refusal) => return Verdict::refuse(refusal, Vec::new()),
         };
-        let (statuses, unusable) = statuses(self.lists, &self.truststore, &path, now);
+        let untrusted = [self.leaf.as_str(), intermediates.unwrap_or_default()].concat();
+        let signers = signers(&self.truststore, &path, &untrusted, now);
+        let (statuses, unusable) = statuses(self.lists, signers, &path, now);
         match revocation::not_revoked(path.links(), &statuses, now, GRACE) {
             Ok(()) => Verdict::accept(unusable),
             Err(refusal) => Verdict::refuse(refusal, unusable),
@@ -143,15 +147,24 @@ impl Case {
     }
 }
 
+/// Whose lists are believed: those of the truststore's CAs, of the path's, and of what they certify for that.
+fn signers(truststore: &Truststore, path: &ValidPath, untrusted: &str, now: Timestamp) -> Vec<ListSigner> {
+    let mut signers = ListSigner::of_truststore(truststore);
+    signers.extend(ListSigner::of_path(path));
+    let others: Vec<_> =
+        CertificateDer::pem_slice_iter(untrusted.as_bytes()).filter_map(Result::ok).collect();
+    let certified = ListSigner::certified(others.iter().map(|other| other.as_ref()), &signers, now);
+    signers.extend(certified);
+    signers
+}
+
 /// What the lists say of every link of a path; and which of them say nothing, and why.
 fn statuses(
     lists: Vec<(String, Vec<u8>)>,
-    truststore: &Truststore,
+    signers: Vec<ListSigner>,
     path: &ValidPath,
     now: Timestamp,
 ) -> (Vec<Status>, Vec<String>) {
-    let anchors = truststore.authorities().iter().map(|ca| ListSigner::anchor(ca.certificate()));
-    let signers = anchors.chain(ListSigner::of_path(path)).collect();
     let set = ListSet::read(lists, signers, now, GRACE);
     let statuses = path.links().iter().map(|link| set.status(link)).collect();
     let unusable = set.refused().iter().map(|(name, refusal)| format!("{name} is not used: {refusal}"));
