@@ -50,6 +50,17 @@ impl Authority {
         Self { key, certificate }
     }
 
+    /// A certificate of this CA for a new key with these usages, valid in 2026 or only before.
+    pub(super) fn certifies(&self, name: &str, usages: Vec<KeyUsagePurpose>, in_time: bool) -> Vec<u8> {
+        let mut certificate = CertificateParams::default();
+        certificate.distinguished_name.push(DnType::OrganizationName, name);
+        certificate.key_usages = usages;
+        certificate.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        certificate.not_after = rcgen::date_time_ymd(if in_time { 2030 } else { 2025 }, 1, 1);
+        let issuer = rcgen::Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), &self.key).unwrap();
+        certificate.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().to_vec()
+    }
+
     pub(super) fn ca(&self) -> Ca<'_> {
         Ca::of(&self.certificate).unwrap()
     }
@@ -187,4 +198,10 @@ pub(super) fn flag(number: u8) -> Vec<u8> {
 /// `onlySomeReasons`, or a distribution point's `reasons` with the number 1: the bits' content.
 pub(super) fn some_reasons(number: u8, bits: &[u8]) -> Vec<u8> {
     tagged(primitive(number), bits)
+}
+
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }

@@ -974,6 +974,23 @@ mod tests {
         let error = List::read(&list.signed_by(&signer), &issuer.ca(), &signer.ca(), at(0)).unwrap_err();
         assert!(error.to_string().contains("not one name"));
 
+        // Section 7.1: one name, however its string is written. rcgen writes UTF8String; this is another case.
+        let shouted: Vec<u8> = issuer
+            .ca()
+            .name()
+            .iter()
+            .map(|byte| match byte {
+                b'a'..=b'z' => byte.to_ascii_uppercase(),
+                other => *other,
+            })
+            .collect();
+        let name = String::from_utf8_lossy(&shouted).into_owned();
+        assert!(name.contains("MOICA") && shouted.as_slice() != issuer.ca().name(), "{name}");
+        let whose = extension(forged::ISSUER, true, &sequence(&[directory_name(&shouted)]));
+        let list = Forged::listing(&[entry_with(&[9], &[whose])]).at_point(&[flag(4)]).signed_by(&signer);
+        let list = List::read(&list, &issuer.ca(), &signer.ca(), at(0)).unwrap();
+        assert_eq!(list.entries().map(|entry| entry.serial()).collect::<Vec<_>>(), ["9"]);
+
         let point = full_name(&[address("http://a")]);
         let list = Forged::listing(&[]).at_point(&[point, flag(4)]).signed_by(&signer);
         let list = List::read(&list, &issuer.ca(), &signer.ca(), at(0)).unwrap();
@@ -1077,12 +1094,6 @@ mod tests {
         ] {
             assert!(matches!(List::read(der, &ca, &ca, at(0)), Err(ListRefusal::Malformed(_))));
         }
-    }
-
-    fn pem(label: &str, der: &[u8]) -> String {
-        use base64::Engine as _;
-        let body = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
     }
 
     proptest! {

@@ -551,6 +551,52 @@ mod tests {
     }
 
     #[test]
+    fn a_pinned_signer_speaks_for_certificates_that_do_not_name_it() {
+        use crate::certificate::IssuerProfiles;
+
+        let (signer, issuer) = (Authority::named("lists"), Authority::named("MOICA"));
+        let digest = |der: &[u8]| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der));
+        let profile = format!(
+            "[[issuer]]\ncertificate_sha256 = \"{}\"\nname = \"MOICA\"\nkind = \"citizen\"\n",
+            digest(&issuer.certificate)
+        );
+        let pinned = format!("{profile}crl_signer_sha256 = \"{}\"\n", digest(&signer.certificate));
+        let pem = [&signer, &issuer].map(|ca| pem("CERTIFICATE", &ca.certificate)).concat();
+        let list = Forged::listing(&[entry_with(&[5], &[issued_by(&issuer)])])
+            .at_point(&[flag(4)])
+            .signed_by(&signer);
+        let rows = [(&profile, "5", "no list"), (&pinned, "5", "revoked"), (&pinned, "6", "good")];
+        for (profiles, serial, expected) in rows {
+            let profiles = IssuerProfiles::parse(profiles).unwrap();
+            let truststore = Truststore::new(pem.as_bytes(), profiles).unwrap();
+            let set = set_of(std::slice::from_ref(&list), ListSigner::of_truststore(&truststore));
+            assert_eq!(verdict(&set, &user_of(&issuer, serial)), expected, "{serial}");
+        }
+    }
+
+    #[test]
+    fn whom_a_ca_certifies_for_lists() {
+        use rcgen::KeyUsagePurpose::{CrlSign, DigitalSignature};
+
+        let (ca, namesake) = (Authority::named("MOICA"), Authority::named("MOICA"));
+        let rows = [
+            ("for lists", ca.certifies("lists", vec![CrlSign], true), true),
+            ("not for lists", ca.certifies("lists", vec![DigitalSignature], true), false),
+            ("out of time", ca.certifies("lists", vec![CrlSign], false), false),
+            ("by another CA of that name", namesake.certifies("lists", vec![CrlSign], true), false),
+            ("by itself", namesake.certificate.clone(), false),
+            ("rubbish", b"rubbish".to_vec(), false),
+        ];
+        for (what, certificate, expected) in rows {
+            let found = ListSigner::certified([certificate.as_slice()], &anchors(&[&ca]), at(0));
+            assert_eq!(found.len(), usize::from(expected), "{what}");
+            let issuers: Vec<_> =
+                found.iter().flat_map(|signer| &signer.links).map(|link| &link.issuer).collect();
+            assert!(issuers.iter().all(|issuer| *issuer == ca.ca().id()), "{what}");
+        }
+    }
+
+    #[test]
     fn a_signer_must_itself_be_good() {
         let (root, ca) = (Authority::named("root"), Authority::named("MOICA"));
         let below = |links| ListSigner { links, ..ListSigner::anchor(&ca.certificate) };
