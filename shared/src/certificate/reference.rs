@@ -7,9 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::IssuerId;
 
-/// Most hexadecimal digits of a serial number that is read back: RFC 5280 section 4.1.2.2 allows 20 octets, and what was
-/// accepted once is never longer than a whole certificate.
-const MAX_SERIAL: usize = 128;
+/// Most hexadecimal digits of a serial number: twenty octets (RFC 5280 section 4.1.2.2).
+const MAX_SERIAL: usize = 40;
 
 /// A certificate, told by the key that issued it and its serial number: `<issuer>#<serial>`. It names no holder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
