@@ -474,6 +474,8 @@ impl<'a> Extensions<'a> {
             }
             seen.push(extension.id);
             match extension.id {
+                // Section 5.2.3: an issuer must not mark it so.
+                CRL_NUMBER if extension.critical => return Err(Malformed("a critical number").into()),
                 CRL_NUMBER => read.number = Some(number(extension.value)?),
                 DELTA_CRL_INDICATOR => read.delta = Some(number(extension.value)?),
                 ISSUING_DISTRIBUTION_POINT => read.point = IssuingPoint::read(extension.value, name)?,
@@ -795,6 +797,11 @@ mod tests {
             ("5.1.2.6: an empty sequence", Forged::listing(&[]), None),
             ("5.2.3: no number", edited(|list| list.extensions.clear()), Some("no number")),
             ("5.2.3: number zero", numbered(&[0]), None),
+            (
+                "5.2.3: a critical number",
+                edited(|list| list.extensions = vec![extension(NUMBER, true, &tagged(INTEGER, &[7]))]),
+                Some("critical number"),
+            ),
             ("5.2.3: a negative number", numbered(&[0x80]), Some("negative")),
             ("5.2.3: an empty number", numbered(&[]), Some("negative")),
             ("5.2.3: 20 octets", numbered(&[0x7f; 20]), None),
