@@ -1,9 +1,9 @@
 //! How long the card host takes for a bound card when its issuer's list has a thousand entries, and when it has a million:
-//! the function in this process, over the AWS SDK, with the embedded database on disk.
+//! the function in this process, over the AWS SDK, with the embedded database in memory.
 //! `cargo bench -p tests --bench card_sign_in`
 //!
-//! Two stand-ins are kept under the target directory. The first time, `revocation-sync` itself brings the lists into
-//! their tables, which takes minutes for the long one. Another number than a million may be given as an argument.
+//! `revocation-sync` itself brings the lists into the tables first, which takes a minute or two. Another number than a
+//! million may be given as an argument.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a bench, not an interface")]
 
@@ -59,7 +59,6 @@ impl Desk {
         }
         let world = World::start_with(|options| {
             options.data.clone_from(&data);
-            options.memory = false;
             // The start brings the lists into the table: nobody waits for it here.
             options.variables.insert("REVOCATION_FETCH_SECONDS".to_owned(), "600".to_owned());
         })
