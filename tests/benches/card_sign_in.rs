@@ -5,7 +5,13 @@
 //! `revocation-sync` itself brings the lists into the tables first, which takes a minute or two. Another number than a
 //! million may be given as an argument.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a bench, not an interface")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a bench, not an interface"
+)]
 
 use std::path::Path;
 use std::time::Instant;

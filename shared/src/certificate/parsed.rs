@@ -83,6 +83,7 @@ impl<'a> Parsed<'a> {
             return Err("not version 3".to_owned());
         }
         let serial = match parsed.x509.raw_serial() {
+            [0, 0..=0x7f, ..] => return Err("a serial number that is not in DER".to_owned()),
             [0, digits @ ..] => digits,
             [0x80..=0xff, ..] => return Err("a negative serial number".to_owned()),
             digits => digits,
