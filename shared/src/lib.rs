@@ -29,6 +29,8 @@ pub mod custom_account;
 pub mod email_address;
 pub mod environment;
 pub mod http;
+#[cfg(feature = "https")]
+pub mod https;
 pub mod identifier;
 pub mod identity;
 #[cfg(feature = "kms")]

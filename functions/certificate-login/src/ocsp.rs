@@ -9,8 +9,6 @@
 //! A responder that does not answer is left alone for [`PAUSE`]: its time-out would otherwise be added to every sign-in.
 
 use std::collections::HashMap;
-use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,10 +17,9 @@ use rand::CryptoRng;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 use shared::certificate::{IssuerId, Truststore};
 use shared::environment::{Environment, StartError};
+use shared::https::{self, NoAnswer};
 use shared::ocsp::{Answer, Issuer, MAX_RESPONSE, Nonce, ResponseError};
 use shared::revocation::{self, Link, Responder, Status};
 use shared::store::StoreError;
@@ -54,12 +51,9 @@ struct Endpoint {
 /// Why a responder has no say.
 #[derive(Debug, thiserror::Error)]
 enum Silence {
-    /// It took too long.
-    #[error("too slow")]
-    TooSlow,
-    /// The connection failed or broke off.
-    #[error("no answer: {0}")]
-    Unreachable(String),
+    /// None came.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// An HTTP status other than 200.
     #[error("answered {0}")]
     Status(StatusCode),
@@ -73,15 +67,7 @@ enum Silence {
 
 impl From<reqwest::Error> for Silence {
     fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::TooSlow;
-        }
-        let error = error.without_url();
-        let mut cause: &dyn Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        Self::Unreachable(cause.to_string())
+        Self::NoAnswer(error.into())
     }
 }
 
@@ -113,26 +99,10 @@ impl Responders {
         if endpoints.is_empty() {
             return Ok(None);
         }
-        let mut roots = RootCertStore::empty();
-        if endpoints.values().any(|endpoint| endpoint.url.scheme() == "https") {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+        let builder = https::client(environment, https::system_roots())
             .map_err(|error| broken(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("first-sign-in/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
-            .redirect(Policy::none())
-            // A connection that Lambda froze with the function may be dead without anybody knowing.
-            .pool_max_idle_per_host(0);
-        if !environment.is_process() {
-            // Variables out of a map leave the process's own alone, proxies too.
-            builder = builder.no_proxy();
-        }
+            .redirect(Policy::none());
         let client = builder.build().map_err(|error| broken(error.to_string()))?;
         Ok(Some(Self { client, endpoints }))
     }

@@ -1,20 +1,17 @@
 //! Where a list is: an HTTP(S) address or a file, and what comes from there. Nothing of it is believed here.
 
-use std::error::Error as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use shared::environment::{Environment, StartError};
+use shared::https::{self, NoAnswer};
 use shared::store::revocations::Validators;
 use url::Url;
 
@@ -44,12 +41,9 @@ pub enum Fetched {
 /// Why nothing came from a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The connection failed or broke off.
-    #[error("no answer: {0}")]
-    Unreachable(String),
-    /// It took too long.
-    #[error("too slow")]
-    TooSlow,
+    /// No answer, or not all of it.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// An answer that is no list.
     #[error("answered {0}")]
     Status(u16),
@@ -64,19 +58,9 @@ pub enum SourceError {
     File(#[from] std::io::Error),
 }
 
-impl SourceError {
-    fn of(error: reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::TooSlow;
-        }
-        let error = error.without_url();
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(deeper) = cause {
-            reason = deeper.to_string();
-            cause = deeper.source();
-        }
-        Self::Unreachable(reason)
+impl From<reqwest::Error> for SourceError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::NoAnswer(error.into())
     }
 }
 
@@ -92,8 +76,8 @@ impl Sources {
     /// Sources whose file names are relative to `folder`. Nothing longer than `limit` bytes is taken, nothing that takes
     /// longer than `timeout`.
     ///
-    /// The roots for HTTPS are those of the system, found as the AWS SDK finds them (on `provided.al2023` the bundle in
-    /// `/etc/pki/tls`), and those in `source-roots.pem` in the folder, if there is such a file.
+    /// The roots for HTTPS are those of the system ([`https::system_roots`]), and those in `source-roots.pem` in the folder,
+    /// if there is such a file.
     ///
     /// # Errors
     /// [`StartError::Truststore`]: the file of roots cannot be used.
@@ -104,10 +88,7 @@ impl Sources {
         timeout: Duration,
     ) -> Result<Self, StartError> {
         let broken = |what: String| StartError::Truststore(format!("{ROOTS}: {what}"));
-        let mut roots = RootCertStore::empty();
-        // A system without roots can still fetch over HTTP: lists are signed.
-        let (_, unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        tracing::debug!(roots = roots.len(), unusable, "roots of the system");
+        let mut roots = https::system_roots();
         let file = folder.join(ROOTS);
         if file.exists() {
             for certificate in CertificateDer::pem_file_iter(&file).map_err(|e| broken(e.to_string()))? {
@@ -115,24 +96,12 @@ impl Sources {
                 roots.add(certificate).map_err(|error| broken(error.to_string()))?;
             }
         }
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+        let builder = https::client(environment, roots)
             .map_err(|error| broken(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("first-sign-in/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .timeout(timeout)
-            .redirect(within_the_origin())
-            // A connection that Lambda froze with the function may be dead without anybody knowing.
-            .pool_max_idle_per_host(0);
-        if !environment.is_process() {
-            // Variables out of a map leave the process's own alone, proxies too.
-            builder = builder.no_proxy();
-        }
+            .redirect(within_the_origin());
         let client = builder.build().map_err(|error| broken(error.to_string()))?;
         Ok(Self { client, folder: folder.to_owned(), limit })
     }
@@ -164,7 +133,7 @@ impl Sources {
         if let Some(known) = known {
             request = request.headers(condition(known));
         }
-        let mut response = request.send().await.map_err(SourceError::of)?;
+        let mut response = request.send().await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
@@ -174,7 +143,7 @@ impl Sources {
         let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
         self.within_limit(announced)?;
         let mut bytes = Vec::with_capacity(announced);
-        while let Some(chunk) = response.chunk().await.map_err(SourceError::of)? {
+        while let Some(chunk) = response.chunk().await? {
             self.within_limit(bytes.len().saturating_add(chunk.len()))?;
             bytes.extend_from_slice(&chunk);
         }
