@@ -169,7 +169,8 @@ pub async fn handle(step: Arc<RevocationSync>, event: LambdaEvent<Value>) -> Res
         reread: asked.reread,
         event: asked.time,
         began: Instant::now(),
-        end: end(event.context.deadline, &Clock::system()),
+        end: time_left(event.context.deadline, Clock::system().now().as_millisecond())
+            .and_then(|left| Instant::now().checked_add(left)),
         clock: step.clock.clone(),
     };
     let mut issuers = step.truststore.authorities().iter().filter(|issuer| issuer.profile().is_some());
@@ -199,12 +200,11 @@ pub async fn handle(step: Arc<RevocationSync>, event: LambdaEvent<Value>) -> Res
     }
 }
 
-/// When a run with this deadline, in milliseconds since 1970, begins nothing new any more.
-fn end(deadline_ms: u64, clock: &Clock) -> Option<Instant> {
-    let now_ms = u64::try_from(clock.now().as_millisecond()).ok()?;
-    let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
-    // A deadline of nothing is none: whoever called this sets no time.
-    (deadline_ms > 0).then(|| Instant::now().checked_add(left.saturating_sub(RESERVE)))?
+/// How long a run with this deadline begins something new, both in milliseconds since 1970; `None` for as long as it likes.
+fn time_left(deadline: u64, now: i64) -> Option<Duration> {
+    // Lambda starts nothing after its deadline: one that is over is no deadline (`cargo lambda watch` tells a constant).
+    let left = deadline.checked_sub(u64::try_from(now).ok()?)?;
+    Some(Duration::from_millis(left).saturating_sub(RESERVE))
 }
 
 impl RevocationSync {
@@ -262,5 +262,26 @@ impl RevocationSync {
             }
         }
         row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_before_its_deadline() {
+        let now = 1_785_715_200_000;
+        let quarter = Duration::from_secs(900) - RESERVE;
+        let rows = [
+            ("none is told", 0, None),
+            ("a constant of an emulator", 600_000, None),
+            ("just over", now - 1, None),
+            ("less left than is kept in reserve", now + 10_000, Some(Duration::ZERO)),
+            ("a quarter of an hour", now + 900_000, Some(quarter)),
+        ];
+        for (what, deadline, expected) in rows {
+            assert_eq!(time_left(deadline, now.cast_signed()), expected, "{what}");
+        }
     }
 }
