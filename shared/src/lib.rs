@@ -5,7 +5,8 @@
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
 //! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`], [`scope`], [`ticket`],
 //! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
-//! refused ([`problem`], [`language`]); and the rooms around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
+//! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
+//! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
 //!
 //! # What does not
@@ -26,6 +27,7 @@ pub mod certificate;
 pub mod chance;
 pub mod clock;
 pub mod custom_account;
+mod der;
 pub mod email_address;
 pub mod environment;
 pub mod http;

@@ -16,7 +16,6 @@
 //! are missing, a `basicConstraints` that is not critical.
 
 mod constraint;
-mod der;
 pub mod holder;
 pub(crate) mod name;
 mod parsed;

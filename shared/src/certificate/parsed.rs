@@ -19,10 +19,10 @@ use x509_parser::nom::Parser as _;
 use x509_parser::x509::X509Version;
 
 use super::constraint::{Constraints, Subject};
-use super::der::{self, BIT_STRING, SEQUENCE};
 use super::name::Name;
 use super::policy::PolicyExtensions;
-use super::signature::{Key, Signed, whole_bytes};
+use super::signature::{Key, Signed};
+use crate::der::{Reader, SEQUENCE};
 use crate::revocation::Scope;
 
 /// RFC 5280 section 4.1.2.2: most octets of a serial number.
@@ -135,21 +135,15 @@ impl<'a> Parsed<'a> {
         if !rest.is_empty() {
             return Err(malformed("something after the certificate"));
         }
-        let (whole, _) = der::element(der).ok_or_else(|| malformed("not a certificate"))?;
-        let fields = der::elements(whole.content).ok_or_else(|| malformed("not a certificate"))?;
-        let [body, algorithm, signature] = fields.as_slice() else {
-            return Err(malformed("not a certificate"));
-        };
-        let signature = Some(signature).filter(|element| element.tag == BIT_STRING);
-        let signature = signature.and_then(|element| whole_bytes(element.content));
+        let not_one = |_| malformed("not a certificate");
+        let whole = Reader::new(der).element().map_err(not_one)?;
+        let mut fields = Reader::new(whole.content);
         let signed = Signed {
-            message: body.whole,
-            algorithm: Some(algorithm)
-                .filter(|element| element.tag == SEQUENCE)
-                .ok_or_else(|| malformed("no signature algorithm"))?
-                .content,
-            signature: signature.ok_or_else(|| malformed("no signature"))?,
+            message: fields.element().map_err(not_one)?.raw,
+            algorithm: fields.expect(SEQUENCE).map_err(|_| malformed("no signature algorithm"))?,
+            signature: fields.bit_string().map_err(|_| malformed("no signature"))?,
         };
+        fields.end().map_err(not_one)?;
         if x509.signature_algorithm != x509.tbs_certificate.signature {
             return Err(malformed("two signature algorithms"));
         }

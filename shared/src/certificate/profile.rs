@@ -161,7 +161,7 @@ fn optional_filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 fn policies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let policies = Vec::<String>::deserialize(deserializer)?;
     for policy in &policies {
-        if super::der::object_identifier(policy).is_none() {
+        if crate::der::object_identifier(policy).is_none() {
             return Err(de::Error::custom(format!("{policy:?} is not an object identifier")));
         }
     }

@@ -6,14 +6,14 @@ use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::der::{self, INTEGER, SEQUENCE};
 use super::parsed::Parsed;
 use super::path::MAX_PEM;
 use super::truststore::{Authority, Truststore};
 use super::{IssuerId, serial_hex};
+use crate::der::{INTEGER, Malformed, Reader, SEQUENCE, constructed};
 
 /// `version`, the first field of a certificate when it is there.
-const VERSION: u8 = 0xa0;
+const VERSION: u8 = constructed(0);
 
 /// What a certificate claims of itself, unverified and without any name: for the log of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ impl fmt::Display for Issuer {
 /// Issuer and serial number that the first certificate of a PEM claims, for the log of its refusal; `None` when they
 /// cannot be read. Nothing else of it needs to be readable. [`Truststore::sight`] also tells which CA is meant.
 pub fn sight(pem: &str) -> Option<Sighting> {
-    claims(&first(pem)?).map(|(sighting, _)| sighting)
+    claims(&first(pem)?).ok().map(|(sighting, _)| sighting)
 }
 
 impl Truststore {
     /// [`sight`], with the CA of the truststore that is meant, when only one can be.
     pub fn sight(&self, pem: &str) -> Option<Sighting> {
         let der = first(pem)?;
-        let (sighting, issuer) = claims(&der)?;
+        let (sighting, issuer) = claims(&der).ok()?;
         let key = Parsed::untrusted(&der).ok().and_then(|parsed| parsed.extensions.authority_key);
         let may_be = |authority: &&Authority| {
             let own = &authority.extensions.subject_key;
@@ -72,18 +72,18 @@ fn first(pem: &str) -> Option<CertificateDer<'static>> {
 }
 
 /// What the first fields of a certificate say, and the issuer's name.
-fn claims(der: &[u8]) -> Option<(Sighting, &[u8])> {
-    let (whole, _) = der::element(der)?;
-    let (body, _) = der::element(whole.content)?;
-    let (mut field, mut rest) = der::element(body.content)?;
-    if field.tag == VERSION {
-        (field, rest) = der::element(rest)?;
+fn claims(der: &[u8]) -> Result<(Sighting, &[u8]), Malformed> {
+    let whole = Reader::new(der).element()?;
+    let body = Reader::new(whole.content).element()?;
+    let mut fields = Reader::new(body.content);
+    fields.optional(VERSION)?;
+    let serial = fields.expect(INTEGER)?;
+    let _algorithm = fields.element()?;
+    let issuer = fields.element()?;
+    if issuer.tag != SEQUENCE {
+        return Err(Malformed("no issuer"));
     }
-    let serial = Some(field).filter(|field| field.tag == INTEGER)?;
-    let (_algorithm, rest) = der::element(rest)?;
-    let (issuer, _) = der::element(rest)?;
-    let issuer = Some(issuer.whole).filter(|_| issuer.tag == SEQUENCE)?;
-    let digest = digest::digest(&digest::SHA256, issuer);
+    let digest = digest::digest(&digest::SHA256, issuer.raw);
     let named = Issuer::Named(hex::encode(digest));
-    Some((Sighting { issuer: named, serial: serial_hex(serial.content) }, issuer))
+    Ok((Sighting { issuer: named, serial: serial_hex(serial) }, issuer.raw))
 }

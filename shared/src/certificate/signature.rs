@@ -3,7 +3,7 @@
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use webpki::aws_lc_rs as algorithms;
 
-use super::der::{self, BIT_STRING, INTEGER, SEQUENCE};
+use crate::der::{INTEGER, Reader, SEQUENCE};
 
 /// Signatures that a certificate, or a revocation list, may have: RSA with 2048 to 8192 bits, P-256 and P-384, with SHA-256 or stronger.
 pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -31,19 +31,11 @@ pub(super) struct Key<'a> {
 impl<'a> Key<'a> {
     /// The key in a DER-encoded SubjectPublicKeyInfo.
     pub(super) fn read(spki: &'a [u8]) -> Option<Self> {
-        let (whole, rest) = der::element(spki)?;
-        let fields = der::elements(whole.content)?;
-        match fields.as_slice() {
-            [algorithm, key]
-                if rest.is_empty()
-                    && whole.tag == SEQUENCE
-                    && algorithm.tag == SEQUENCE
-                    && key.tag == BIT_STRING =>
-            {
-                Some(Self { algorithm: algorithm.content, bits: whole_bytes(key.content)? })
-            }
-            _ => None,
-        }
+        let mut fields = Reader::of_sequence(spki).ok()?;
+        let algorithm = fields.expect(SEQUENCE).ok()?;
+        let bits = fields.bit_string().ok()?;
+        fields.end().ok()?;
+        Some(Self { algorithm, bits })
     }
 
     /// Whether a signature by this key would be believed: RSA with 2048 to 8192 bits, P-256 or P-384.
@@ -67,32 +59,23 @@ impl<'a> Key<'a> {
 
     /// The length of an RSA key's modulus (RFC 8017 appendix A.1.1), when modulus and exponent can be those of a key.
     fn modulus_bits(&self) -> Option<usize> {
-        let (whole, rest) = der::element(self.bits)?;
-        let numbers = der::elements(whole.content)?;
-        let [modulus, exponent] = numbers.as_slice() else { return None };
-        let (modulus, exponent) = (positive(modulus)?, positive(exponent)?);
+        let mut numbers = Reader::of_sequence(self.bits).ok()?;
+        let modulus = positive(numbers.expect(INTEGER).ok()?)?;
+        let exponent = positive(numbers.expect(INTEGER).ok()?)?;
+        numbers.end().ok()?;
         let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
-        if !rest.is_empty() || whole.tag != SEQUENCE || !odd(modulus) || !odd(exponent) || exponent == [1] {
+        if !odd(modulus) || !odd(exponent) || exponent == [1] {
             return None;
         }
         Some(modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?)
     }
 }
 
-/// A positive INTEGER's bytes without the sign's.
-fn positive<'a>(number: &der::Element<'a>) -> Option<&'a [u8]> {
-    match number.content {
-        _ if number.tag != INTEGER => None,
+/// The bytes of a positive INTEGER with this content, without the sign's.
+fn positive(content: &[u8]) -> Option<&[u8]> {
+    match content {
         [0, digits @ ..] if digits.first().is_some_and(|first| *first >= 0x80) => Some(digits),
         digits @ [1..=0x7f, ..] => Some(digits),
-        _ => None,
-    }
-}
-
-/// A BIT STRING's bytes, when no bit of the last is unused.
-pub(super) fn whole_bytes(content: &[u8]) -> Option<&[u8]> {
-    match content {
-        [0, bytes @ ..] => Some(bytes),
         _ => None,
     }
 }
@@ -169,16 +152,7 @@ impl SignatureVerificationAlgorithm for Proven<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-        let head = match content.len() {
-            0..=0x7f => vec![tag, length[1]],
-            0x80..=0xff => vec![tag, 0x81, length[1]],
-            _ => vec![tag, 0x82, length[0], length[1]],
-        };
-        [head, content.to_vec()].concat()
-    }
+    use crate::der::{BIT_STRING, tagged};
 
     fn spki(algorithm: AlgorithmIdentifier, bits: &[u8]) -> Vec<u8> {
         let key = tagged(BIT_STRING, &[&[0], bits].concat());

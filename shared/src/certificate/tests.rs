@@ -13,6 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::path::MAX_PEM;
 use super::sighting::Issuer as Claimed;
 use super::*;
+use crate::der::{Reader, object_identifier, tagged};
 
 const START: i64 = 1_767_225_600;
 
@@ -35,15 +36,8 @@ fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     (pem, Issuer::new(ca, key))
 }
 
-/// DER of a tag and its content, up to 255 bytes.
-fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).unwrap();
-    let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
-    [head, content.to_vec()].concat()
-}
-
 fn oid(dotted: &str) -> Vec<u8> {
-    tagged(6, &der::object_identifier(dotted).unwrap())
+    tagged(6, &object_identifier(dotted).unwrap())
 }
 
 fn sequence(elements: &[Vec<u8>]) -> Vec<u8> {
@@ -247,15 +241,13 @@ fn day(day: i64) -> time::OffsetDateTime {
 /// A certificate whose bytes `from` are `to`, both of one length, signed again by its issuer.
 fn altered(pem: &str, from: &[u8], to: &[u8], issuer: &Issuer<'_, KeyPair>) -> String {
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-    let (whole, _) = der::element(&certificate).unwrap();
-    let fields = der::elements(whole.content).unwrap();
-    let mut body = fields[0].whole.to_vec();
+    let mut fields = Reader::of_sequence(&certificate).unwrap();
+    let (mut body, algorithm) = (fields.element().unwrap().raw.to_vec(), fields.element().unwrap().raw);
     let place = body.windows(from.len()).rposition(|window| window == from).unwrap();
     body[place..place + to.len()].copy_from_slice(to);
     let signature = issuer.key().sign(&body).unwrap();
-    let content = [body, fields[1].whole.to_vec(), tagged(3, &[vec![0], signature].concat())].concat();
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    armored(&[vec![0x30, 0x82, length[0], length[1]], content].concat())
+    let signature = tagged(3, &[vec![0], signature].concat());
+    armored(&sequence(&[body, algorithm.to_vec(), signature]))
 }
 
 fn armored(der: &[u8]) -> String {

@@ -12,9 +12,9 @@ use x509_parser::certificate::X509Certificate;
 use super::request::{NONCE, SHA1, nonce_value, sha1};
 use super::{Answer, Issuer, MAX_RESPONSE, Question, RECENT, Verdict, WITHOUT_END, started};
 use crate::certificate::path::SIGNATURES;
-use crate::revocation::der::{
-    BIT_STRING, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE,
-    constructed, primitive,
+use crate::der::{
+    BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, constructed,
+    primitive,
 };
 use crate::revocation::{Link, Malformed, Reason, Status};
 
@@ -212,14 +212,6 @@ fn time(reader: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
     }
 }
 
-/// The content of a bit string of whole bytes.
-fn whole_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
-    match content {
-        [0, bytes @ ..] => Ok(bytes),
-        _ => Err(Malformed("a bit string of broken bytes")),
-    }
-}
-
 /// The `BasicOCSPResponse` in an `OCSPResponse`.
 fn successful(body: &[u8]) -> Result<&[u8], ResponseError> {
     let mut outer = Reader::of_sequence(body)?;
@@ -360,7 +352,7 @@ impl<'a> Basic<'a> {
         let mut basic = Reader::of_sequence(der)?;
         let data = basic.element()?;
         let algorithm = basic.expect(SEQUENCE)?;
-        let signature = whole_bytes(basic.expect(BIT_STRING)?)?;
+        let signature = basic.bit_string()?;
         let mut certificates = Vec::new();
         if let Some(mut explicit) = explicit(&mut basic, 0)? {
             let mut list = sequence(&mut explicit)?;
@@ -430,7 +422,7 @@ impl<'a> Basic<'a> {
         const UNREADABLE: &str = "a key that cannot be read";
         let mut spki = Reader::of_sequence(spki).map_err(|_| UNREADABLE)?;
         let key_algorithm = spki.expect(SEQUENCE).map_err(|_| UNREADABLE)?;
-        let key = spki.expect(BIT_STRING).and_then(whole_bytes).map_err(|_| UNREADABLE)?;
+        let key = spki.bit_string().map_err(|_| UNREADABLE)?;
         let fits = |known: &&&dyn SignatureVerificationAlgorithm| {
             known.signature_alg_id().as_ref() == self.algorithm
                 && known.public_key_alg_id().as_ref() == key_algorithm

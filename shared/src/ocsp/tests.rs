@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::*;
 use crate::certificate::serial_hex;
+use crate::der::tagged;
 use crate::revocation::{Covers, Freshness, Link, ListStatus, Number, RevokedCertificate, Scope, Status};
 
 const START: i64 = 1_767_225_600;
@@ -19,21 +20,12 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp::from_second(START + minutes * 60).unwrap()
 }
 
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let header = match content.len().to_be_bytes() {
-        [.., 0, short @ 0..0x80] => vec![tag, short],
-        [.., 0, long] => vec![tag, 0x81, long],
-        [.., high, low] => vec![tag, 0x82, high, low],
-    };
-    [header.as_slice(), content].concat()
-}
-
 fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
-    tlv(0x30, &parts.concat())
+    tagged(0x30, &parts.concat())
 }
 
 fn time(moment: Timestamp) -> Vec<u8> {
-    tlv(0x18, moment.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes())
+    tagged(0x18, moment.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes())
 }
 
 /// A CA of a name that several may have.
@@ -118,12 +110,12 @@ fn oid(arcs: &[u64]) -> Vec<u8> {
 
 /// The `CertID` of an issuer's certificate, made independently of what is tested.
 fn certificate_id(issuer: &Issuer, serial: &[u8]) -> Vec<u8> {
-    let sha1 = sequence(&[tlv(6, &[0x2b, 0x0e, 0x03, 0x02, 0x1a]), vec![5, 0]]);
-    sequence(&[sha1, tlv(4, &issuer.name_hash), tlv(4, &issuer.key_hash), tlv(2, serial)])
+    let sha1 = sequence(&[tagged(6, &[0x2b, 0x0e, 0x03, 0x02, 0x1a]), vec![5, 0]]);
+    sequence(&[sha1, tagged(4, &issuer.name_hash), tagged(4, &issuer.key_hash), tagged(2, serial)])
 }
 
 fn nonce(value: &[u8]) -> Vec<u8> {
-    sequence(&[oid(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 2]), tlv(4, value)])
+    sequence(&[oid(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 2]), tagged(4, value)])
 }
 
 const SHA256_WITH_ECDSA: &[u64] = &[1, 2, 840, 10045, 4, 3, 2];
@@ -154,19 +146,19 @@ impl Reply {
 
     fn der(&self) -> Vec<u8> {
         if self.status != 0 {
-            return sequence(&[tlv(0x0a, &[self.status])]);
+            return sequence(&[tagged(0x0a, &[self.status])]);
         }
         let (_, signer) = x509_parser::parse_x509_certificate(&self.signer.der).unwrap();
         let id = if self.by_key {
-            tlv(0xa2, &tlv(4, &request::sha1(&signer.public_key().subject_public_key.data)))
+            tagged(0xa2, &tagged(4, &request::sha1(&signer.public_key().subject_public_key.data)))
         } else {
-            tlv(0xa1, signer.subject().as_raw())
+            tagged(0xa1, signer.subject().as_raw())
         };
-        let until = self.until.map_or_else(Vec::new, |until| tlv(0xa0, &time(until)));
+        let until = self.until.map_or_else(Vec::new, |until| tagged(0xa0, &time(until)));
         let single = sequence(&[self.certificate.clone(), self.verdict.clone(), time(self.from), until]);
         let extensions = match self.extensions.as_slice() {
             [] => Vec::new(),
-            some => tlv(0xa1, &sequence(some)),
+            some => tagged(0xa1, &sequence(some)),
         };
         let singles = sequence(&[single, self.more.clone()]);
         let mut signed = sequence(&[self.version.clone(), id, time(self.produced), singles, extensions]);
@@ -176,13 +168,13 @@ impl Reply {
         }
         let signature = (self.signature)(self.signer.key.sign(&signed).unwrap());
         let certificates = match self.with_certificate {
-            true => tlv(0xa0, &sequence(&[self.signer.der.to_vec()])),
+            true => tagged(0xa0, &sequence(&[self.signer.der.to_vec()])),
             false => Vec::new(),
         };
-        let bits = tlv(3, &[&[0], signature.as_slice()].concat());
+        let bits = tagged(3, &[&[0], signature.as_slice()].concat());
         let basic = sequence(&[signed, self.algorithm.clone(), bits, certificates]);
-        let bytes = sequence(&[oid(self.kind), tlv(4, &basic)]);
-        sequence(&[tlv(0x0a, &[0]), tlv(0xa0, &bytes)])
+        let bytes = sequence(&[oid(self.kind), tagged(4, &basic)]);
+        sequence(&[tagged(0x0a, &[0]), tagged(0xa0, &bytes)])
     }
 }
 
@@ -214,14 +206,14 @@ fn outcome(read: &Result<Response, ResponseError>) -> &'static str {
 #[test]
 fn what_an_answer_is_worth() {
     let ca = ca(&PKCS_ECDSA_P256_SHA256);
-    let revoked = |reason: &[u8]| tlv(0xa1, &[time(at(-99)), reason.to_vec()].concat());
-    let critical = |value: u8| sequence(&[oid(&[1, 2, 3]), tlv(1, &[value]), tlv(4, b"?")]);
+    let revoked = |reason: &[u8]| tagged(0xa1, &[time(at(-99)), reason.to_vec()].concat());
+    let critical = |value: u8| sequence(&[oid(&[1, 2, 3]), tagged(1, &[value]), tagged(4, b"?")]);
     type Change<'a> = Box<dyn Fn(&mut Reply) + 'a>;
     let other = certificate_id(&ca.issuer(), &[7]);
     let of_sha256 = {
         let algorithm = sequence(&[oid(&[2, 16, 840, 1, 101, 3, 4, 2, 1])]);
         let issuer = ca.issuer();
-        sequence(&[algorithm, tlv(4, &issuer.name_hash), tlv(4, &issuer.key_hash), tlv(2, SERIAL)])
+        sequence(&[algorithm, tagged(4, &issuer.name_hash), tagged(4, &issuer.key_hash), tagged(2, SERIAL)])
     };
     let another_issuer = {
         let issuer = Issuer { key_hash: vec![0; 20], ..ca.issuer() };
@@ -243,14 +235,14 @@ fn what_an_answer_is_worth() {
         row("as it should be", Box::new(|_| {}), "good"),
         row("the responder named by its key", Box::new(|r| r.by_key = true), "good"),
         row("without the issuer's certificate", Box::new(|r| r.with_certificate = false), "good"),
-        row("version 1, said", Box::new(|r| r.version = tlv(0xa0, &[2, 1, 0])), "good"),
-        row("version 2", Box::new(|r| r.version = tlv(0xa0, &[2, 1, 1])), "malformed"),
+        row("version 1, said", Box::new(|r| r.version = tagged(0xa0, &[2, 1, 0])), "good"),
+        row("version 2", Box::new(|r| r.version = tagged(0xa0, &[2, 1, 1])), "malformed"),
         // RFC 6960 section 2.2, 4.2.1: the verdict.
         row("revoked", verdict(revoked(&[])), "revoked"),
-        row("revoked for a reason", verdict(revoked(&tlv(0xa0, &[10, 1, 1]))), "revoked"),
-        row("revoked for an unknown reason", verdict(revoked(&tlv(0xa0, &[10, 1, 99]))), "revoked"),
-        row("revoked for no number", verdict(revoked(&tlv(0xa0, &[10, 2, 1, 1]))), "malformed"),
-        row("revoked without a date", verdict(tlv(0xa1, &[])), "malformed"),
+        row("revoked for a reason", verdict(revoked(&tagged(0xa0, &[10, 1, 1]))), "revoked"),
+        row("revoked for an unknown reason", verdict(revoked(&tagged(0xa0, &[10, 1, 99]))), "revoked"),
+        row("revoked for no number", verdict(revoked(&tagged(0xa0, &[10, 2, 1, 1]))), "malformed"),
+        row("revoked without a date", verdict(tagged(0xa1, &[])), "malformed"),
         row("unknown", verdict(vec![0x82, 0]), "unknown"),
         row("good, and something", verdict(vec![0x80, 1, 0]), "malformed"),
         row("another status", verdict(vec![0x83, 0]), "malformed"),
@@ -410,7 +402,7 @@ fn who_may_answer() {
     ];
     for (what, signer, algorithm, expected) in rows {
         let mut reply = Reply::good(&authority, signer, &question);
-        reply.algorithm = tlv(0x30, algorithm);
+        reply.algorithm = tagged(0x30, algorithm);
         for by_key in [false, true] {
             reply.by_key = by_key;
             let read = question.read(&authority.issuer(), &reply.der(), at(0));
@@ -431,7 +423,7 @@ fn a_question_reads_as_rfc_6960_says() {
     let asked = question(&ca, true);
     let extension = nonce(&request::nonce_value(&asked.nonce.unwrap()).unwrap());
     let list = sequence(&[sequence(&[certificate_id(&ca.issuer(), SERIAL)])]);
-    let full = sequence(&[sequence(&[list, tlv(0xa2, &sequence(&[extension]))])]);
+    let full = sequence(&[sequence(&[list, tagged(0xa2, &sequence(&[extension]))])]);
     assert_eq!(asked.der(), full);
     let serials = [
         ("0", Some(&[0][..])),
@@ -516,7 +508,7 @@ fn a_response_longer_than_accepted_is_not_read() {
     let ca = ca(&PKCS_ECDSA_P256_SHA256);
     let question = question(&ca, true);
     let mut reply = Reply::good(&ca, ca.signs(), &question);
-    reply.extensions.push(sequence(&[oid(&[1, 2, 3]), tlv(4, &vec![0; MAX_RESPONSE])]));
+    reply.extensions.push(sequence(&[oid(&[1, 2, 3]), tagged(4, &vec![0; MAX_RESPONSE])]));
     let read = question.read(&ca.issuer(), &reply.der(), at(0));
     assert_eq!(outcome(&read), "too long");
 }
@@ -535,7 +527,7 @@ fn a_responder_that_signs_rubbish_does_no_harm() {
     let ca = ca(&PKCS_ECDSA_P256_SHA256);
     let question = question(&ca, true);
     let mut reply = Reply::good(&ca, ca.signs(), &question);
-    reply.verdict = tlv(0xa1, &[time(at(-99)), tlv(0xa0, &[10, 1, 1])].concat());
+    reply.verdict = tagged(0xa1, &[time(at(-99)), tagged(0xa0, &[10, 1, 1])].concat());
     for at_byte in 0..400 {
         for flip in [0x01, 0x10, 0x80, 0xff] {
             reply.slip = Some((at_byte, flip));

@@ -10,9 +10,8 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest;
 
-use super::der::Malformed;
 use super::list::{Entries, Entry, List};
-use super::{Reason, RevokedCertificate};
+use super::{Malformed, Reason, RevokedCertificate};
 
 /// How many buckets there are.
 pub const BUCKETS: usize = 4096;
@@ -302,6 +301,7 @@ mod tests {
 
     use super::super::forged::*;
     use super::*;
+    use crate::der::{INTEGER, tagged};
 
     /// A list's entries: serial number, day of 2026 since when, reason. Small numbers, so that some come twice.
     type Listed = Vec<(u32, u8, Reason)>;
@@ -321,7 +321,7 @@ mod tests {
         let entry = |(serial, day, why): &(u32, u8, Reason)| {
             let serial = [&[0][..], &serial.to_be_bytes()].concat();
             sequence(&[
-                super::super::scope::tagged(super::super::der::INTEGER, &serial),
+                tagged(INTEGER, &serial),
                 utc(&format!("2601{day:02}000000Z")),
                 sequence(&[reason(why.code())]),
             ])

@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose, SigningKey as _};
 
 use super::Ca;
-use super::der::{
+use crate::der::{
     BIT_STRING, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, UTC_TIME,
-    constructed, primitive,
+    constructed, primitive, tagged,
 };
-use super::scope::tagged;
 
 /// `ecdsa-with-SHA256`.
 pub(super) const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];

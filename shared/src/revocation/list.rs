@@ -19,15 +19,15 @@ use rustls_pki_types::pem::PemObject as _;
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::certificate::X509Certificate;
 
-use super::der::{
-    BIT_STRING, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, OCTET_STRING, OID, Reader,
-    SEQUENCE, UTC_TIME, constructed, primitive,
-};
-use super::scope::{PointName, directory_names, tagged};
+use super::scope::{PointName, directory_names};
 use super::{Covers, Freshness, Number, Reason, RevokedCertificate, Scope};
 use crate::certificate::name::Name;
 use crate::certificate::signature::SIGNATURES;
 use crate::certificate::{IssuerId, serial_hex};
+use crate::der::{
+    BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, Malformed, OCTET_STRING, OID, Reader, SEQUENCE, UTC_TIME,
+    constructed, primitive, tagged,
+};
 
 /// How far in the future a list's `thisUpdate` may be: clocks differ.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -98,7 +98,7 @@ impl<'a> Ca<'a> {
         let info = certificate.subject_pki.raw;
         let mut fields = Reader::of_sequence(info)?;
         let algorithm = fields.expect(SEQUENCE)?;
-        let key = whole_bytes(fields.expect(BIT_STRING)?)?;
+        let key = fields.bit_string()?;
         Ok(Self {
             id: IssuerId::of_key(info),
             name: certificate.subject.as_raw(),
@@ -132,14 +132,6 @@ impl<'a> Ca<'a> {
 /// Whether two DER-encoded names are one (RFC 5280 section 7.1), however their strings are written.
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
     one == other || Name::from_der(one).is_some_and(|one| Name::from_der(other).as_ref() == Some(&one))
-}
-
-/// A bit string without bits left over.
-pub(super) fn whole_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
-    match content {
-        [0, bytes @ ..] => Ok(bytes),
-        _ => Err(Malformed("a bit string of broken bytes")),
-    }
 }
 
 /// The lists in a file, PEM (one or several) or DER, as DER.
@@ -295,7 +287,7 @@ impl<'a> Signed<'a> {
         let mut outer = Reader::of_sequence(der)?;
         let message = outer.element()?;
         let algorithm = outer.element()?;
-        let signature = whole_bytes(outer.expect(BIT_STRING)?)?;
+        let signature = outer.bit_string()?;
         outer.end()?;
         if algorithm.tag != SEQUENCE {
             return Err(Malformed("no signature algorithm").into());

@@ -13,7 +13,6 @@
 //! 2. Then a list is needed that covers it, in one of the link's scopes, and is not past its `nextUpdate` and the grace.
 //! 3. An OCSP responder's answer can only make the verdict stricter: a list is needed all the same.
 
-pub(crate) mod der;
 mod difference;
 #[cfg(test)]
 mod forged;
@@ -30,7 +29,7 @@ use x509_parser::certificate::X509Certificate;
 
 use crate::certificate::{Certificate, Checked, IssuerId, ValidPath, serial_hex};
 
-pub use der::Malformed;
+pub use crate::der::Malformed;
 pub use difference::{BUCKETS, Bucket, BucketDigests, Buckets, Difference, difference};
 pub use list::{CLOCK_SKEW, Ca, Entries, Entry, List, ListRefusal, lists_in};
 pub use scope::Scope;

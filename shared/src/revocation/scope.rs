@@ -9,7 +9,7 @@ use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 
 use super::Link;
-use super::der::{Malformed, Reader, SEQUENCE, constructed};
+use crate::der::{Malformed, Reader, SEQUENCE, SET, constructed, primitive, tagged};
 
 const CRL_DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
 
@@ -67,7 +67,7 @@ impl Scope {
         while !points.is_empty() {
             let mut point = Reader::new(points.expect(SEQUENCE)?);
             let name = point.optional(constructed(0))?;
-            point.optional(super::der::primitive(1))?;
+            point.optional(primitive(1))?;
             let signers = point.optional(constructed(2))?.map(directory_names).transpose()?;
             point.end()?;
             match signers {
@@ -151,28 +151,11 @@ impl<'a> PointName<'a> {
             }
             Self::Relative(relative) => {
                 let before = Reader::of_sequence(signer)?.rest();
-                let name = tagged(SEQUENCE, &[before, &tagged(super::der::SET, relative)].concat());
+                let name = tagged(SEQUENCE, &[before, &tagged(SET, relative)].concat());
                 Ok(vec![tagged(DIRECTORY_NAME, &name)])
             }
         }
     }
-}
-
-/// A DER element.
-pub(super) fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let significant: Vec<u8> = length.iter().copied().skip_while(|octet| *octet == 0).collect();
-    let mut element = vec![tag];
-    match significant.as_slice() {
-        [] => element.push(0),
-        [short @ 0..0x80] => element.push(*short),
-        long => {
-            element.push(0x80 | u8::try_from(long.len()).unwrap_or_default());
-            element.extend_from_slice(long);
-        }
-    }
-    element.extend_from_slice(content);
-    element
 }
 
 impl fmt::Display for Scope {

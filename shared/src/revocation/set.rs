@@ -10,14 +10,14 @@ use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 
-use super::der::{BIT_STRING, Reader, SEQUENCE};
 use super::difference::stricter;
-use super::list::{Entry, Signed, Signer, same_name, whole_bytes};
+use super::list::{Entry, Signed, Signer, same_name};
 use super::{
     Ca, Freshness, Link, ListRefusal, ListStatus, Malformed, Reason, RevokedCertificate, Scope, Status,
     lists_in,
 };
 use crate::certificate::{Authority, IssuerId, Truststore, ValidPath};
+use crate::der::{Reader, SEQUENCE};
 
 /// A CA that lists may come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl ListSigner {
             parsed.extensions().iter().any(|extension| extension.critical && !understood(extension));
         let mut fields = Reader::of_sequence(certificate).ok()?;
         let (message, algorithm) = (fields.element().ok()?.raw, fields.expect(SEQUENCE).ok()?);
-        let signature = whole_bytes(fields.expect(BIT_STRING).ok()?).ok()?;
+        let signature = fields.bit_string().ok()?;
         fields.end().ok()?;
         if !(in_time && usage.value.crl_sign() && !strange)
             || ca.signed(message, algorithm, signature) != Some(true)
@@ -362,6 +362,7 @@ fn content_of(serial: &str) -> Result<Vec<u8>, Malformed> {
 mod tests {
     use super::super::forged::{Authority, *};
     use super::*;
+    use crate::der::{INTEGER, tagged};
 
     const GRACE: SignedDuration = SignedDuration::ZERO;
 
@@ -525,7 +526,7 @@ mod tests {
     }
 
     fn tagged_number(number: u8) -> Vec<u8> {
-        super::super::scope::tagged(super::super::der::INTEGER, &[number])
+        tagged(INTEGER, &[number])
     }
 
     #[test]
