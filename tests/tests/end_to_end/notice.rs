@@ -1,7 +1,6 @@
 //! Notices: who gets them, that each arrives once, what happens when a service fails or nobody is there to be told, and that
 //! neither outbox nor log knows an address.
 
-use jiff::SignedDuration;
 use local::traffic::{Fault, Service};
 use serde_json::{Value, json};
 use shared::notice::Notice;
@@ -13,7 +12,7 @@ use tests::people::{HEAD, SUN, WANG, ZHANG, ZHOU};
 use tests::table::{self, Item};
 use tests::world::{World, eventually};
 
-fn revoked() -> Notice {
+pub(crate) fn revoked() -> Notice {
     Notice::CardRevoked {
         issuer_name: "MOICA G3".to_owned(),
         number_tail: "4321".to_owned(),
@@ -23,7 +22,7 @@ fn revoked() -> Notice {
 }
 
 /// The notice's item in the outbox.
-fn entry(world: &World, id: &str) -> Item {
+pub(crate) fn entry(world: &World, id: &str) -> Item {
     let mut entries = table::items_of(&world.stack, "MAIL_TABLE", &format!("notice#{id}"));
     assert_eq!(entries.len(), 1);
     entries.remove(0)
@@ -38,7 +37,7 @@ async fn settled(world: &World, id: &str, state: &str) -> Item {
 }
 
 /// Hands the notice in by itself, as the operator's guide says to do with a dead letter.
-async fn hand_in(world: &World, id: &str) -> Value {
+pub(crate) async fn hand_in(world: &World, id: &str) -> Value {
     let record = json!({
         "eventID": "1", "eventName": "INSERT", "awsRegion": "ap-east-2",
         "dynamodb": {"SequenceNumber": "1", "SizeBytes": 1, "Keys": {"pk": {"S": format!("notice#{id}")}}},
@@ -187,22 +186,6 @@ async fn a_mail_that_ses_refuses_for_good_is_noted_and_not_tried_again() {
     world.stack.traffic.mend();
     assert_eq!(hand_in(&world, &id).await, json!([]));
     assert_eq!(world.mails_of(&id).await.len(), 0);
-}
-
-#[tokio::test]
-async fn a_dead_letter_can_be_handed_in_again_for_a_week() {
-    let world = World::start().await;
-    world.signed_in(&WANG).await;
-    let person = world.person_id(&WANG).await;
-    world.stack.stop_stream().await;
-    let (late, too_late) = (world.tell(&person, &revoked()).await, world.tell(&person, &revoked()).await);
-    world.pass(SignedDuration::from_hours(24 * 7 - 1));
-    assert_eq!(hand_in(&world, &late).await, json!([]));
-    assert_eq!(table::text(&entry(&world, &late), "state"), "sent");
-    world.pass(SignedDuration::from_hours(2));
-    assert_eq!(hand_in(&world, &too_late).await, json!([]));
-    assert_eq!(table::text(&entry(&world, &too_late), "failure"), "too_old");
-    assert_eq!((world.mails_of(&late).await.len(), world.mails_of(&too_late).await.len()), (1, 0));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod foreign;
+mod notice;
 mod ocsp;
 mod program;
 mod revocation;
