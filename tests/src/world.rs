@@ -34,6 +34,7 @@ use crate::browser::{Answer, Browser, Host, ProofKey};
 use crate::log::{self, Forbidden};
 use crate::people::{Civilian, HEAD, HELPDESK};
 use crate::prepared;
+use crate::table;
 
 /// How long an asynchronous effect may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -201,6 +202,20 @@ impl World {
             std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("Message-ID: <{id}@")))
         };
         self.mails().await.into_iter().filter(names).collect()
+    }
+
+    /// The mails of all notices that were queued, once each has arrived.
+    pub async fn mails_of_notices(&self) -> Vec<Mail> {
+        let mut mails = Vec::new();
+        for item in table::items_of(&self.stack, "MAIL_TABLE", "notice#") {
+            let id = table::text(&item, "pk").replace("notice#", "");
+            let arrived = eventually("the mail arrives", async || {
+                let found = self.mails_of(&id).await;
+                (!found.is_empty()).then_some(found)
+            });
+            mails.extend(arrived.await);
+        }
+        mails
     }
 
     /// Waits until a reset's mail is in a state.

@@ -2,14 +2,13 @@
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use local::mailbox::Mail;
 use local::pki::card::{Card, CardRequest};
 use serde_json::{Value, json};
 use shared::problem::Code;
 use tests::browser::{Browser, Session};
 use tests::people::{Civilian, HEAD, HELPDESK, NAMESAKE, NOBODY, WANG, ZHANG, ZHOU};
 use tests::table;
-use tests::world::{World, eventually};
+use tests::world::World;
 
 const NUMBER: &str = "1234567890123456";
 
@@ -51,16 +50,6 @@ fn audited(world: &World, action: &str) -> Vec<String> {
     of_action
         .map(|entry| format!("{}: {}", table::text(entry, "outcome"), table::text(entry, "note")))
         .collect()
-}
-
-/// The mails of all notices that were queued, once each has arrived.
-async fn mails_of_notices(world: &World) -> Vec<Mail> {
-    let mut mails = Vec::new();
-    for item in table::items_of(&world.stack, "MAIL_TABLE", "notice#") {
-        let id = table::text(&item, "pk").replace("notice#", "");
-        mails.push(eventually("the mail arrives", async || world.mails_of(&id).await.pop()).await);
-    }
-    mails
 }
 
 #[tokio::test]
@@ -198,7 +187,7 @@ async fn a_person_unbinds_a_card_with_the_password() {
         assert!(table::items_of(&world.stack, "ACCOUNTS_TABLE", key).is_empty(), "{key} is left");
     }
     assert_eq!(audited(&world, "card_unbinding"), [format!("success: card#{bound}")]);
-    let [mail] = mails_of_notices(&world).await.try_into().unwrap();
+    let [mail] = world.mails_of_notices().await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
     assert!(mail.text.contains("3456") && mail.text.contains("MOICA (test)"), "{}", mail.text);
 
@@ -280,7 +269,7 @@ async fn the_helpdesk_unbinds_a_lost_card() {
         audited(&world, "card_unbinding"),
         [format!("success: card#{bound}: lost, called from the office")]
     );
-    let [mail] = mails_of_notices(&world).await.try_into().unwrap();
+    let [mail] = world.mails_of_notices().await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
 }
 
