@@ -31,8 +31,9 @@ pub const MAX_PEM: usize = 64 * 1024;
 /// Most CAs between the truststore's and the leaf; webpki's bound as well.
 const MAX_INTERMEDIATES: usize = 6;
 
-/// Most untrusted certificates beside the leaf that are looked at.
-const MAX_UNTRUSTED: usize = 64;
+/// Most untrusted certificates beside the leaf that are looked at. A request's PEM has no room for so many; an operator's
+/// file of intermediates may have.
+const MAX_UNTRUSTED: usize = 1024;
 
 /// Most signatures that are verified for one decision.
 const MAX_SIGNATURES: u32 = 64;

@@ -2,7 +2,8 @@
 //!
 //! It reads more than a function does, because nobody chose these lists: besides full lists it understands those that are
 //! for some reasons only, when together they are for all of them (RFC 5280 section 6.3.3 (k)), and delta lists, which
-//! revoke, and take back what their full list revokes, but prove nothing (section 5.2.4).
+//! revoke, and take back what their full list revokes, but prove nothing (section 5.2.4). And it knows a CA that changes its
+//! key by the self-issued certificate that goes from one key to the other; two CAs of one name stay two.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -128,6 +129,8 @@ impl ListSigner {
 pub struct ListSet {
     lists: Vec<Kept>,
     signers: Vec<ListSigner>,
+    /// The signers' keys.
+    keys: Vec<Option<IssuerId>>,
     refused: Vec<(String, ListRefusal)>,
     now: Timestamp,
     grace: SignedDuration,
@@ -173,8 +176,9 @@ impl ListSet {
                 Err(refusal) => refused.push((name, refusal)),
             }
         }
+        let keys = cas.iter().map(|ca| ca.as_ref().map(|ca| ca.id().clone())).collect();
         drop(cas);
-        Self { lists: kept, signers, refused, now, grace }
+        Self { lists: kept, signers, keys, refused, now, grace }
     }
 
     /// What could not be used, by the name of its file.
@@ -243,7 +247,7 @@ impl ListSet {
     fn speaking<'a>(&'a self, list: &'a Kept, link: &Link) -> Option<Speaking<'a>> {
         let signer = self.signers.get(list.signer)?;
         let (signed, ca) = (Signed::parse(&list.der).ok()?, Ca::of(&signer.certificate).ok()?);
-        let delegated = *ca.id() != link.issuer;
+        let delegated = *ca.id() != link.issuer && !self.is_same_ca(signer, &ca, &link.issuer);
         if delegated && !signed.point.indirect {
             return None;
         }
@@ -260,6 +264,21 @@ impl ListSet {
         let delta = signed.delta.is_some();
         let entry = entry.filter(|entry| delta || entry.reason != Reason::RemoveFromCrl);
         Some(Speaking { signed, signer, scope, entry })
+    }
+
+    /// Whether a signer is the issuer with another key of it: one of the two keys certifies the other under the name that
+    /// both have (self-issued certificates, RFC 5280 section 3.2). The name alone says nothing.
+    fn is_same_ca(&self, signer: &ListSigner, ca: &Ca<'_>, issuer: &IssuerId) -> bool {
+        let certified_by = |signer: &ListSigner, key: &IssuerId| {
+            signer.links.first().is_some_and(|link| link.issuer == *key)
+        };
+        let mut with_key =
+            self.signers.iter().zip(&self.keys).filter(|(_, key)| key.as_ref() == Some(issuer)).peekable();
+        let signer_is_certified = with_key.peek().is_some() && certified_by(signer, issuer);
+        with_key
+            .filter(|(other, _)| signer_is_certified || certified_by(other, ca.id()))
+            .filter_map(|(other, _)| other.ca())
+            .any(|other| same_name(other.name(), ca.name()))
     }
 
     /// The CA that issued the link.
@@ -619,6 +638,35 @@ mod tests {
             let lists: Vec<_> = lists.into_iter().cloned().collect();
             let set = set_of(&lists, [anchors(&[&root]), vec![below(links)]].concat());
             assert_eq!(verdict(&set, &user_of(&ca, "5")), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_ca_has_two_keys_if_one_certifies_the_other() {
+        let (old, new) = (Authority::named("MOICA"), Authority::named("MOICA"));
+        let other = Authority::named("lists");
+        let below = |ca: &Authority, links: &[Link]| ListSigner {
+            links: links.to_vec(),
+            ..ListSigner::anchor(&ca.certificate)
+        };
+        let by_old = [link_of(&old, "21", &[], true)];
+        // Of the CAs that the old key certifies; its users' certificates are on a list of the new key.
+        let of_cas = Forged::listing(&[]).at_point(&[flag(2)]).signed_by(&old);
+        let list = Forged::listing(&[entry(&[5])]);
+        let (of_new, of_old, of_other) = (list.signed_by(&new), list.signed_by(&old), list.signed_by(&other));
+        type Row<'a> = (&'a str, Vec<&'a Vec<u8>>, ListSigner, &'a Authority, &'a str, &'a str);
+        let rows: Vec<Row<'_>> = vec![
+            ("the old key's user", vec![&of_new, &of_cas], below(&new, &by_old), &old, "6", "good"),
+            ("listed", vec![&of_new, &of_cas], below(&new, &by_old), &old, "5", "revoked"),
+            ("the new key's user", vec![&of_old], below(&new, &by_old), &new, "6", "good"),
+            ("a namesake", vec![&of_new, &of_cas], below(&new, &[]), &old, "6", "no list"),
+            ("its users", vec![&of_old], below(&new, &[]), &new, "6", "no list"),
+            ("of another name", vec![&of_other, &of_cas], below(&other, &by_old), &old, "6", "no list"),
+        ];
+        for (what, lists, signer, issuer, serial, expected) in rows {
+            let lists: Vec<_> = lists.into_iter().cloned().collect();
+            let set = set_of(&lists, [anchors(&[&old]), vec![signer]].concat());
+            assert_eq!(verdict(&set, &user_of(issuer, serial)), expected, "{what}");
         }
     }
 
