@@ -50,7 +50,7 @@ pub enum Undeliverable {
     /// It was tried as often as the stream delivers it.
     #[error("tried too often")]
     GivenUp,
-    /// A notice that nobody could send for [`LIFE`].
+    /// A notice that nobody could send for a week.
     #[error("a notice that is too old")]
     TooOld,
     /// The person has never activated, and so has given no address.

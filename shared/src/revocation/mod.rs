@@ -3,7 +3,7 @@
 //! # What lives here
 //! The decision itself (this page), which certificates a list speaks for ([`Scope`]), reading a list that a CA has signed
 //! ([`List`]), telling which of its entries changed ([`Buckets`]), and a set of lists in memory for the command line
-//! ([`ListSet`]). All of it is pure: lists are fetched by `revocation-sync` and kept by [`crate::store`].
+//! ([`ListSet`]). All of it is pure: lists are fetched by `revocation-sync` and kept by `store::revocations`.
 //!
 //! # The decision
 //! RFC 5280 section 6.3, fail closed. Every certificate below the trust anchor is a [`Link`] of its path, and each needs
