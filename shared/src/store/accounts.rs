@@ -19,6 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
     Update,
@@ -432,6 +433,16 @@ impl Accounts {
         self.check(id, condition)
     }
 
+    /// The beginning of an update under a condition.
+    fn update_if(&self, key: String, condition: Condition) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(key))
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(condition.expression)
+    }
+
     fn check(&self, id: &PersonId, condition: Condition) -> Result<ConditionCheck, StoreError> {
         Ok(ConditionCheck::builder()
             .table_name(&self.table)
@@ -483,15 +494,11 @@ impl Accounts {
     /// [`StoreError`].
     pub fn note_card(&self, card: &CardId, person: &Person, seen: &Seen) -> Result<Update, StoreError> {
         let condition = Condition::unchanged(person.generation).and_not_ended(Some(seen));
-        Ok(Update::builder()
-            .table_name(&self.table)
-            .key("pk", text(person_key(&person.id)))
+        Ok(self
+            .update_if(person_key(&person.id), condition)
             .update_expression(
                 "SET ended_certificates = if_not_exists(ended_certificates, :none) ADD cards :cards",
             )
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(Some(condition.values))
-            .condition_expression(condition.expression)
             .expression_attribute_values(":none", none_ended())
             .expression_attribute_values(":cards", one_text(card))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -575,13 +582,9 @@ impl Accounts {
     /// [`StoreError`].
     pub fn admit_agency(&self, oid: &str, seen: &Seen) -> Result<Update, StoreError> {
         let condition = Condition::new("attribute_exists(pk)").and_not_ended(Some(seen));
-        Ok(Update::builder()
-            .table_name(&self.table)
-            .key("pk", text(agency_key(oid)))
+        Ok(self
+            .update_if(agency_key(oid), condition)
             .update_expression("SET ended_certificates = if_not_exists(ended_certificates, :none)")
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(Some(condition.values))
-            .condition_expression(condition.expression)
             .expression_attribute_values(":none", none_ended())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
@@ -738,17 +741,13 @@ impl Accounts {
     pub fn activate(&self, activation: Activation<'_>) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(activation.person))?;
         let condition = Condition::unchanged(activation.person.generation).and_not_ended(activation.seen);
-        Ok(Update::builder()
-            .table_name(&self.table)
-            .key("pk", text(person_key(&activation.person.id)))
+        Ok(self
+            .update_if(person_key(&activation.person.id), condition)
             .update_expression(
                 "SET custom_account = :account, password_hash = :hash, email_masked = :masked, email_sealed = :sealed, \
                  history = :history, activated_at = :now, generation = :next \
                  REMOVE initial_hash, initial_expires_at",
             )
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(Some(condition.values))
-            .condition_expression(condition.expression)
             .expression_attribute_values(":account", text(activation.account.as_str()))
             .expression_attribute_values(":hash", hash_value(activation.hash)?)
             .expression_attribute_values(":masked", text(activation.email_masked))
@@ -802,15 +801,11 @@ impl Accounts {
     ) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(person))?;
         let condition = Condition::unchanged(person.generation).and_not_ended(seen);
-        Ok(Update::builder()
-            .table_name(&self.table)
-            .key("pk", text(person_key(&person.id)))
+        Ok(self
+            .update_if(person_key(&person.id), condition)
             .update_expression(
                 "SET password_hash = :hash, history = :history, generation = :next REMOVE initial_hash, initial_expires_at",
             )
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(Some(condition.values))
-            .condition_expression(condition.expression)
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
