@@ -329,9 +329,11 @@ impl Examination {
         }
         let chains = Chains::of(&authorities);
         problems.extend(chains.problems(&authorities));
+        // Of somebody's own certificate, put there by mistake, only the file is told: their name is nobody's business.
         let mut listed: Vec<_> = authorities
             .iter()
             .enumerate()
+            .filter(|(_, ca)| ca.is_ca())
             .map(|(index, ca)| (chains.depth(index), ca.listed(index, &chains)))
             .collect();
         listed.sort_by(|(depth, one), (other_depth, other)| {
@@ -437,10 +439,13 @@ impl<'a> Parsed<'a> {
         Ok(Self { place, der, x509, fingerprint, not_before, not_after })
     }
 
+    fn is_ca(&self) -> bool {
+        self.x509.basic_constraints().ok().flatten().is_some_and(|constraints| constraints.value.ca)
+    }
+
     /// What is wrong with the certificate by itself.
     fn flaws(&self, now: Timestamp) -> impl Iterator<Item = Flaw> + use<'_> {
-        let is_ca =
-            self.x509.basic_constraints().ok().flatten().is_some_and(|constraints| constraints.value.ca);
+        let is_ca = self.is_ca();
         let signs = self.x509.key_usage().ok().flatten().is_none_or(|usage| usage.value.key_cert_sign());
         let key = Key::of(self.x509.public_key());
         let signature = Signature::of(&self.x509);

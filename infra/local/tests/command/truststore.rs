@@ -78,6 +78,10 @@ fn a_bad_folder_becomes_a_list_of_everything_that_is_wrong() {
         assert!(ran.err.contains(problem), "{problem}: {ran:?}");
     }
     assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{ran:?}");
+    assert!(
+        !ran.out.contains("A Person") && !ran.err.contains("A Person"),
+        "a card's holder is not told: {ran:?}"
+    );
     assert_eq!(fs::read(at("truststore.pem")).unwrap(), b"the former one");
 }
 
