@@ -26,6 +26,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::files::{self, FileError};
 use crate::gateway::event::pem;
+use crate::pki::attribute_label;
 
 /// Most certificates of a bundle.
 const MOST_CERTIFICATES: usize = 1_000;
@@ -712,15 +713,7 @@ pub fn day(at: &Timestamp) -> String {
 fn name_of(name: &X509Name<'_>) -> String {
     let parts = name.iter_attributes().map(|attribute| {
         let kind = attribute.attr_type().to_id_string();
-        let label = match kind.as_str() {
-            "2.5.4.3" => "CN",
-            "2.5.4.6" => "C",
-            "2.5.4.7" => "L",
-            "2.5.4.8" => "ST",
-            "2.5.4.10" => "O",
-            "2.5.4.11" => "OU",
-            other => other,
-        };
+        let label = attribute_label(&kind);
         format!("{label}={}", value_of(attribute))
     });
     let text = parts.collect::<Vec<_>>().join(", ");

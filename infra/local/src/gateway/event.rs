@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::route::Matched;
+use crate::pki::attribute_label;
 
 /// What API Gateway knows of a request.
 #[derive(Debug)]
@@ -214,16 +215,7 @@ pub(crate) fn pem(der: &[u8]) -> String {
 fn distinguished_name(name: &x509_parser::x509::X509Name<'_>) -> String {
     let attributes = name.iter_attributes().map(|attribute| {
         let kind = attribute.attr_type().to_id_string();
-        let label = match kind.as_str() {
-            "2.5.4.3" => "CN",
-            "2.5.4.5" => "serialNumber",
-            "2.5.4.6" => "C",
-            "2.5.4.7" => "L",
-            "2.5.4.8" => "ST",
-            "2.5.4.10" => "O",
-            "2.5.4.11" => "OU",
-            other => other,
-        };
+        let label = attribute_label(&kind);
         format!("{label}={}", attribute.as_str().unwrap_or_default())
     });
     attributes.collect::<Vec<_>>().join(",")

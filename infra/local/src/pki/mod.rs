@@ -87,6 +87,20 @@ impl Naming {
     }
 }
 
+/// What people call an attribute of a name, by its dotted OID; the OID itself where there is no usual label.
+pub(crate) fn attribute_label(oid: &str) -> &str {
+    match oid {
+        "2.5.4.3" => "CN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        other => other,
+    }
+}
+
 pub(crate) fn printable(text: &str) -> Result<DnValue, PkiError> {
     Ok(DnValue::PrintableString(text.try_into()?))
 }
