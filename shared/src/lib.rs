@@ -27,6 +27,7 @@ pub mod certificate;
 pub mod chance;
 pub mod clock;
 pub mod custom_account;
+pub mod delivery;
 mod der;
 pub mod email_address;
 pub mod environment;
@@ -40,6 +41,7 @@ pub mod kms;
 pub mod lambda;
 pub mod language;
 pub mod lockout;
+#[cfg(feature = "ses")]
 pub mod mail;
 pub mod national_id;
 pub mod notice;
@@ -59,6 +61,8 @@ pub mod ses;
 pub mod session;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod sign_in;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 #[cfg(feature = "dynamodb")]
 pub mod store;
 pub mod telemetry;

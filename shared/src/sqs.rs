@@ -1,0 +1,1 @@
+//! SQS: the queue of dead letters.
