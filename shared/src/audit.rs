@@ -27,6 +27,10 @@ pub enum Action {
     CardUnbinding,
     /// What was opened with a certificate ended, because its issuer revoked it.
     CertificateRevocation,
+    /// A reset's mail sent once more, with the same initial password.
+    MailResend,
+    /// A reset's mail that came back for good, which voids the initial password in it. The actor is [`SES`].
+    MailBounce,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.
@@ -51,6 +55,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+/// The actor of what SES told.
+pub const SES: &str = "ses";
 
 /// The outcome of what went well.
 pub const SUCCESS: &str = "success";

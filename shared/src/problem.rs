@@ -2,7 +2,8 @@
 //!
 //! # Adding an error code
 //! 1. Add a variant to [`Code`], at the end: codes are append-only and never used for something else.
-//! 2. Give it a status, a name and texts in the `match`es below; they do not compile before that.
+//! 2. Give it a status, a name and texts in the `match`es below; they do not compile before that. A code that is met in
+//!    several circumstances may have nearer advice in each: a variant of [`Advice`].
 //! 3. Review the snapshot of all texts (`cargo insta review`) as the person who will read it.
 //! 4. Document it in `infra/openapi.yaml`, and provoke it in `tests/`.
 
@@ -101,6 +102,10 @@ codes! {
     PasswordSignInRequired = "password_sign_in_required", 403;
     /// No such card is bound to the person.
     CardNotFound = "card_not_found", 404;
+    /// A reset's mail that is not sent once more.
+    ResendRefused = "resend_refused", 409;
+    /// Mail to the address came back for good, and nobody has confirmed the address since.
+    EmailUndeliverable = "email_undeliverable", 422;
 }
 
 impl Code {
@@ -155,6 +160,8 @@ impl Code {
             Self::Unavailable => ("系統暫時無法提供服務", "沒有任何變更，請稍後再試。若持續發生，請將要求編號告知客服人員。"),
             Self::PasswordSignInRequired => ("請先以密碼登入", "為了保護您的帳號，以密碼登入後才能解除卡片的綁定。請登出，改以自訂帳號及密碼登入，再試一次。"),
             Self::CardNotFound => ("查無這張卡片", "這張卡片沒有綁定這個帳號，或綁定已經解除。請重新查看卡片清單。"),
+            Self::ResendRefused => ("這封信不能再寄一次", "如仍需要初始密碼，請重設密碼，系統會寄出新的一封。"),
+            Self::EmailUndeliverable => ("寄往這個電子郵件地址的信曾被退回", "請向當事人核對地址，有誤時請改正後再送出；若地址正確且信箱已可收信，請確認後再送出。"),
         }
     }
 
@@ -192,8 +199,75 @@ impl Code {
             Self::Unavailable => ("The service is not available right now", "Nothing was changed. Try again later; if it goes on, tell the helpdesk the request number."),
             Self::PasswordSignInRequired => ("Sign in with your password first", "To protect your account, a card can be unbound only by somebody who signed in with the password. Sign out, sign in with your account and password, and try again."),
             Self::CardNotFound => ("No such card", "It is not bound to this account, or not any more. Look at the list of cards again."),
+            Self::ResendRefused => ("This mail cannot be sent again", "If an initial password is still needed, reset the password: a new mail is sent."),
+            Self::EmailUndeliverable => ("Mail to this address came back", "Check the address with the person. Correct it and send again; if it is right and the mailbox takes mail again, confirm that and send again."),
         }
     }
+}
+
+macro_rules! advice {
+    ($($(#[$doc:meta])* $variant:ident: $zh_tw:literal, $en:literal;)*) => {
+        /// A circumstance in which there is nearer advice than the code's own: a field that people often get wrong, or a
+        /// refusal that has several reasons.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Advice { $($(#[$doc])* $variant,)* }
+
+        impl Advice {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// What the person can do next.
+            pub fn text(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $(
+                        (Self::$variant, Language::ZhTw) => $zh_tw,
+                        (Self::$variant, Language::En) => $en,
+                    )*
+                }
+            }
+        }
+    };
+}
+
+advice! {
+    /// A national ID that is none.
+    NationalId:
+        "身分證字號不正確。請輸入一個英文字母及九個數字（或居留證號），並再核對一次。",
+        "This is not a national ID. Enter one letter and nine digits (or a resident certificate number), and check it \
+         once more.";
+    /// The helpdesk's reason.
+    Reason:
+        "客服人員必須填寫原因，最多 500 字。",
+        "The helpdesk has to give a reason, in at most 500 characters.";
+    /// A password change without the current one.
+    CurrentPasswordMissing:
+        "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",
+        "Enter your current password. If you have forgotten it, sign out, sign in with your citizen card, and change it \
+         right away: then it is not needed.";
+    /// A password change with a wrong current one.
+    CurrentPasswordWrong:
+        "目前的密碼不正確，請再輸入一次。忘記密碼時，請先登出，改以自然人憑證登入後立即變更。",
+        "The current password is not right. Enter it again; if you have forgotten it, sign out, sign in with your \
+         citizen card, and change it right away.";
+    /// An email address whose part before the `@` is not ASCII: SES sends to none of those.
+    EmailLocalPart:
+        "「@」之前的部分只能使用英文字母、數字及符號（「@」之後的網域不限）。請輸入另一個電子郵件地址。",
+        "The part before the @ must be in Latin letters, digits and signs (the domain after it may be in any script). \
+         Enter another address.";
+    /// A resend of a mail that arrived.
+    ResendDelivered:
+        "這封信已送達收件人的信箱。請當事人查看收件匣及垃圾郵件匣；若仍找不到，請重設密碼。",
+        "The mail has reached the mailbox. Ask the person to look there, also among the spam; if it is not to be found, \
+         reset the password.";
+    /// A resend to an address that does not take it.
+    ResendUndeliverable:
+        "這個電子郵件地址不收這封信。請向當事人核對地址，改用正確的地址重設密碼。",
+        "The address does not take this mail. Check it with the person, and reset the password to the right address.";
+    /// A resend of an initial password that is not good any more.
+    ResendVoid:
+        "信中的初始密碼已使用、逾期，或已被新的重設取代。如仍需要，請重設密碼。",
+        "The initial password in it was used, has expired, or was replaced by a newer reset. If one is still needed, \
+         reset the password.";
 }
 
 /// A refusal on its way to the caller: the code with what belongs to it, and the reason for our log.
@@ -207,6 +281,8 @@ pub struct Problem {
     pub rules: Vec<BrokenRule>,
     /// When another try makes sense.
     pub retry_after: Option<SignedDuration>,
+    /// Nearer advice than the code's.
+    pub advice: Option<Advice>,
     /// For the log: what happened, without personal data. Never in the answer.
     pub reason: String,
 }
@@ -214,7 +290,7 @@ pub struct Problem {
 impl Problem {
     /// A problem without further evidence.
     pub fn new(code: Code) -> Self {
-        Self { code, field: None, rules: Vec::new(), retry_after: None, reason: String::new() }
+        Self { code, field: None, rules: Vec::new(), retry_after: None, advice: None, reason: String::new() }
     }
 
     /// A field that is missing or malformed.
@@ -245,33 +321,24 @@ impl Problem {
         Self { rules, field: Some("password"), ..Self::new(Code::PasswordRejected) }
     }
 
-    /// What the person can do next: the code's text, or a nearer one for a field that people often get wrong.
+    /// The circumstance that has nearer advice than the code.
+    #[must_use]
+    pub fn advising(self, advice: Advice) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
+    /// What the person can do next: the code's text, or nearer advice.
     pub fn detail(&self, language: Language) -> &'static str {
-        let (zh_tw, en) = match (self.code, self.field) {
-            (Code::RequestInvalid, Some("national_id")) => (
-                "身分證字號不正確。請輸入一個英文字母及九個數字（或居留證號），並再核對一次。",
-                "This is not a national ID. Enter one letter and nine digits (or a resident certificate number), and \
-                 check it once more.",
-            ),
-            (Code::RequestInvalid, Some("reason")) => (
-                "客服人員必須填寫原因，最多 500 字。",
-                "The helpdesk has to give a reason, in at most 500 characters.",
-            ),
-            (Code::RequestInvalid, Some("current_password")) => (
-                "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",
-                "Enter your current password. If you have forgotten it, sign out, sign in with your citizen card, and \
-                 change it right away: then it is not needed.",
-            ),
-            (Code::InvalidCredentials, Some("current_password")) => (
-                "目前的密碼不正確，請再輸入一次。忘記密碼時，請先登出，改以自然人憑證登入後立即變更。",
-                "The current password is not right. Enter it again; if you have forgotten it, sign out, sign in with \
-                 your citizen card, and change it right away.",
-            ),
-            _ => return self.code.detail(language),
+        let of_field = || match (self.code, self.field) {
+            (Code::RequestInvalid, Some("national_id")) => Some(Advice::NationalId),
+            (Code::RequestInvalid, Some("reason")) => Some(Advice::Reason),
+            (Code::RequestInvalid, Some("current_password")) => Some(Advice::CurrentPasswordMissing),
+            (Code::InvalidCredentials, Some("current_password")) => Some(Advice::CurrentPasswordWrong),
+            _ => None,
         };
-        match language {
-            Language::ZhTw => zh_tw,
-            Language::En => en,
+        match self.advice.or_else(of_field) {
+            Some(advice) => advice.text(language),
+            None => self.code.detail(language),
         }
     }
 
@@ -501,6 +568,18 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn every_advice() {
+        let lines = Advice::ALL.iter().flat_map(|advice| {
+            [Language::ZhTw, Language::En].map(|language| {
+                let text = advice.text(language);
+                assert!(text.ends_with(['。', '.']), "{advice:?}");
+                format!("{advice:?} {}: {text}", language.tag())
+            })
+        });
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 
     #[test]
