@@ -172,6 +172,18 @@ impl Fields {
         }
     }
 
+    /// A field that may be left out (or `null`), which is yes or no; no, when it is left out.
+    ///
+    /// # Errors
+    /// `request_invalid` when it is something else.
+    pub fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(yes)) => Ok(yes),
+            Some(_) => Err(Problem::field(name).because("not a boolean")),
+        }
+    }
+
     /// How a client that signs in wants its session: `"session": "token"`, or a cookie.
     ///
     /// # Errors

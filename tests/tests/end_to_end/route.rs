@@ -102,6 +102,11 @@ const ROUTES: &[Expected] = &[
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
         None,
     ),
+    expected(
+        "PortalApi POST /v1/hr/password-resets/{reset_id}/resend",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
     expected("PortalApi GET /openapi.yaml", For::Everybody, None),
     expected("PortalApi GET /", For::Everybody, None),
     expected("PortalApi GET /{page+}", For::Everybody, None),
