@@ -208,6 +208,18 @@ impl Browser {
         self.post("/v1/hr/employees/password-reset", body).await
     }
 
+    /// Resets somebody's password, to an address that was confirmed.
+    pub async fn reset_confirmed(&self, person: &Civilian, reason: Option<&str>) -> Answer {
+        let body = json!({"national_id": person.national_id, "email": person.email, "reason": reason,
+            "email_confirmed": true});
+        self.post("/v1/hr/employees/password-reset", body).await
+    }
+
+    /// Sends a reset's mail once more.
+    pub async fn resend(&self, reset_id: &str) -> Answer {
+        self.request("POST", &format!("/v1/hr/password-resets/{reset_id}/resend")).send().await
+    }
+
     /// The cards that are bound to the account, as `GET /v1/account/cards` gives them.
     ///
     /// # Panics
