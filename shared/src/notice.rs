@@ -41,15 +41,24 @@ pub enum Notice {
 }
 
 /// Why a mail will never be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Undeliverable {
     /// SES refuses it for good.
     #[error("SES refuses this mail")]
     Refused,
-    /// It was tried as often as the stream delivers it.
+    /// SES has accepted it, found a virus in it, and not sent it.
+    #[error("SES has rejected this mail")]
+    Rejected,
+    /// It failed too often for a reason of its own. An operator may hand it in again.
     #[error("tried too often")]
     GivenUp,
+    /// Its initial password has expired.
+    #[error("the initial password has expired")]
+    Expired,
+    /// Its initial password is no longer the person's: there was another reset, or an activation.
+    #[error("the initial password has been replaced")]
+    Replaced,
     /// A notice that nobody could send for a week.
     #[error("a notice that is too old")]
     TooOld,
@@ -69,6 +78,8 @@ pub enum Undeliverable {
 pub struct Contact {
     /// In service or departed.
     pub service: Service,
+    /// The reset whose initial password is the person's now.
+    pub initial_reset: Option<String>,
     /// The address of the activation, sealed under the person's record name.
     pub email_sealed: Option<Vec<u8>>,
 }
@@ -92,15 +103,56 @@ pub fn deliverable(
     }
 }
 
+/// Whether a letter is still to be sent: its initial password is good, and the person's.
+///
+/// # Errors
+/// [`Undeliverable`]: expired, replaced, nobody there any more.
+pub fn current(
+    contact: Option<&Contact>,
+    reset_id: &str,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Undeliverable> {
+    match contact {
+        _ if now >= expires_at => Err(Undeliverable::Expired),
+        None | Some(Contact { service: Service::Departed, .. }) => Err(Undeliverable::PersonGone),
+        Some(Contact { initial_reset, .. }) if initial_reset.as_deref() != Some(reset_id) => {
+            Err(Undeliverable::Replaced)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn which_letters_are_still_sent() {
+        let contact = |service, reset: Option<&str>| {
+            Some(Contact { service, initial_reset: reset.map(str::to_owned), email_sealed: None })
+        };
+        let (early, end) = ("2026-08-06T00:00:00Z", "2026-08-09T00:00:00Z");
+        let here = |reset| contact(Service::InService, reset);
+        let rows = [
+            ("the person's", here(Some("this")), early, Ok(())),
+            ("at its end", here(Some("this")), end, Err(Undeliverable::Expired)),
+            ("another reset came", here(Some("other")), early, Err(Undeliverable::Replaced)),
+            ("activated since", here(None), early, Err(Undeliverable::Replaced)),
+            ("departed", contact(Service::Departed, Some("this")), early, Err(Undeliverable::PersonGone)),
+            ("nobody", None, early, Err(Undeliverable::PersonGone)),
+        ];
+        for (what, contact, now, expected) in rows {
+            let [now, end] = [now, end].map(|time| time.parse().unwrap());
+            assert_eq!(current(contact.as_ref(), "this", end, now), expected, "{what}");
+        }
+    }
+
+    #[test]
     fn who_is_told() {
         let queued_at: Timestamp = "2026-08-06T00:00:00Z".parse().unwrap();
         let contact = |service, email: Option<&[u8]>| {
-            Some(Contact { service, email_sealed: email.map(<[u8]>::to_vec) })
+            Some(Contact { service, initial_reset: None, email_sealed: email.map(<[u8]>::to_vec) })
         };
         let here = contact(Service::InService, Some(b"sealed"));
         let rows = [

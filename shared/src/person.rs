@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::card::EndedCertificates;
 use crate::custom_account::CustomAccount;
 use crate::password::StoredHash;
-use crate::pseudonym::{CardId, PersonId, TailDigest};
+use crate::pseudonym::{CardId, EmailDigest, PersonId, TailDigest};
 
 /// What a person may do beyond signing in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +78,14 @@ pub struct Account {
     pub credential: Credential,
     /// The email address of the activation as HR staff may see it.
     pub email_masked: Option<String>,
+    /// The same, sealed under the person's record name.
+    pub email_sealed: Option<Vec<u8>>,
+    /// The same, as its digest: tells whether another one is the same.
+    pub email_digest: Option<EmailDigest>,
+    /// Since when mail to it comes back.
+    pub email_undeliverable_since: Option<Timestamp>,
+    /// The reset that the initial password is of.
+    pub initial_reset: Option<String>,
     /// Hashes of earlier passwords, newest first.
     pub history: Vec<StoredHash>,
     /// The cards that are bound to the person.

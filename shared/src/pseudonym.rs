@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::custom_account::CustomAccount;
+use crate::email_address::EmailAddress;
 use crate::identifier::Identifier;
 use crate::national_id::NationalId;
 
@@ -61,6 +62,10 @@ pseudonym!(
 pseudonym!(
     /// A source address: what sign-ins are counted for.
     AddressDigest
+);
+pseudonym!(
+    /// An email address: tells whether two are the same, and which one mail came back from.
+    EmailDigest
 );
 
 impl CardId {
@@ -121,6 +126,11 @@ impl Pseudonymizer {
     /// A source address.
     pub fn address(&self, address: &str) -> AddressDigest {
         AddressDigest(self.digest("address", &[address]))
+    }
+
+    /// An email address. Spellings that differ in case alone are one.
+    pub fn email(&self, email: &EmailAddress) -> EmailDigest {
+        EmailDigest(self.digest("email", &[&email.reveal().to_ascii_lowercase()]))
     }
 
     fn digest(&self, label: &str, parts: &[&str]) -> String {

@@ -27,14 +27,14 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, StoreError, from_item, number, pk, text, to_item};
+use super::{Item, StoreError, bytes, from_item, number, pk, text, to_item};
 use crate::card::{BoundCard, Card, End, EndedCertificates, Seen};
 use crate::certificate::{IssuerId, Reference};
 use crate::custom_account::CustomAccount;
 use crate::notice::Contact;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential, Person, Role, Service};
-use crate::pseudonym::{CardId, PersonId, TailDigest};
+use crate::pseudonym::{CardId, EmailDigest, PersonId, TailDigest};
 use crate::roster::{Agency, Listed};
 use crate::session::Subject;
 
@@ -62,7 +62,10 @@ struct PersonItem {
     initial_hash: Option<StoredHash>,
     initial_expires_at: Option<i64>,
     password_hash: Option<StoredHash>,
+    initial_reset: Option<String>,
     email_masked: Option<String>,
+    email_digest: Option<EmailDigest>,
+    email_undeliverable_since: Option<i64>,
     #[serde(default)]
     history: Vec<StoredHash>,
     #[serde(default)]
@@ -101,6 +104,12 @@ impl TryFrom<PersonItem> for Person {
                 custom_account: item.custom_account,
                 credential,
                 email_masked: item.email_masked,
+                email_sealed: None,
+                email_digest: item.email_digest,
+                email_undeliverable_since: item
+                    .email_undeliverable_since
+                    .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+                initial_reset: item.initial_reset,
                 history: item.history,
                 cards: item.cards,
                 ended_certificates: item.ended_certificates,
@@ -113,8 +122,11 @@ impl TryFrom<PersonItem> for Person {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn person_from(item: Item) -> Result<Person, StoreError> {
-    from_item::<PersonItem>(item)?.try_into()
+pub fn person_from(mut item: Item) -> Result<Person, StoreError> {
+    let email_sealed = bytes(&mut item, "email_sealed");
+    let mut person: Person = from_item::<PersonItem>(item)?.try_into()?;
+    person.account.email_sealed = email_sealed;
+    Ok(person)
 }
 
 /// A card's binding.
@@ -208,6 +220,8 @@ pub struct Activation<'a> {
     pub email_masked: String,
     /// The email address, sealed.
     pub email_sealed: Vec<u8>,
+    /// Its digest.
+    pub email_digest: &'a EmailDigest,
     /// The certificate that the ticket came of, if it came of a card.
     pub seen: Option<&'a Seen>,
     /// When.
@@ -313,16 +327,17 @@ impl Accounts {
             .get_item()
             .table_name(&self.table)
             .key("pk", text(person_key(id)))
-            .projection_expression("service, email_sealed")
+            .projection_expression("service, email_sealed, initial_reset")
             .consistent_read(true);
         let Some(mut item) = read.send().await?.item else { return Ok(None) };
-        let email_sealed = match item.remove("email_sealed") {
-            Some(AttributeValue::B(sealed)) => Some(sealed.into_inner()),
+        let email_sealed = bytes(&mut item, "email_sealed");
+        let initial_reset = match item.remove("initial_reset") {
+            Some(AttributeValue::S(reset)) => Some(reset),
             _ => None,
         };
         let service = item.remove("service").unwrap_or(AttributeValue::Null(true));
         let service = serde_dynamo::from_attribute_value(service).map_err(unreadable)?;
-        Ok(Some(Contact { service, email_sealed }))
+        Ok(Some(Contact { service, initial_reset, email_sealed }))
     }
 
     /// Several people, in one read.
@@ -745,13 +760,14 @@ impl Accounts {
             .update_if(person_key(&activation.person.id), condition)
             .update_expression(
                 "SET custom_account = :account, password_hash = :hash, email_masked = :masked, email_sealed = :sealed, \
-                 history = :history, activated_at = :now, generation = :next \
-                 REMOVE initial_hash, initial_expires_at",
+                 email_digest = :digest, history = :history, activated_at = :now, generation = :next \
+                 REMOVE initial_hash, initial_expires_at, initial_reset, email_undeliverable_since",
             )
             .expression_attribute_values(":account", text(activation.account.as_str()))
             .expression_attribute_values(":hash", hash_value(activation.hash)?)
             .expression_attribute_values(":masked", text(activation.email_masked))
             .expression_attribute_values(":sealed", AttributeValue::B(Blob::new(activation.email_sealed)))
+            .expression_attribute_values(":digest", text(activation.email_digest.as_str()))
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":now", number(activation.now.as_second()))
             .expression_attribute_values(":next", number(activation.person.generation.saturating_add(1)))
@@ -769,22 +785,58 @@ impl Accounts {
         person: &Person,
         hash: &StoredHash,
         expires_at: Timestamp,
+        reset_id: &str,
     ) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(person))?;
         Ok(Update::builder()
             .table_name(&self.table)
             .key("pk", text(person_key(&person.id)))
             .update_expression(
-                "SET initial_hash = :hash, initial_expires_at = :expires_at, history = :history, generation = :next \
-                 REMOVE password_hash",
+                "SET initial_hash = :hash, initial_expires_at = :expires_at, initial_reset = :reset, \
+                 history = :history, generation = :next REMOVE password_hash",
             )
             .condition_expression("generation = :generation AND service = :in_service")
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":expires_at", number(expires_at.as_second()))
+            .expression_attribute_values(":reset", text(reset_id))
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
             .expression_attribute_values(":generation", number(person.generation))
             .expression_attribute_values(":in_service", text("in_service"))
+            .build()?)
+    }
+
+    /// Voids the initial password of a reset whose mail nobody received, if it is still the person's. Nobody can be at an
+    /// activation with it; a new generation makes that sure.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn void_initial(&self, person: &PersonId, reset_id: &str) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(person_key(person)))
+            .update_expression(
+                "SET generation = generation + :one REMOVE initial_hash, initial_expires_at, initial_reset",
+            )
+            .condition_expression("initial_reset = :reset")
+            .expression_attribute_values(":reset", text(reset_id))
+            .expression_attribute_values(":one", number(1))
+            .build()?)
+    }
+
+    /// Notes that mail to the address of a person's account comes back, until the next activation sets another.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn note_undeliverable(&self, person: &PersonId, since: Timestamp) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(person_key(person)))
+            .update_expression(
+                "SET email_undeliverable_since = if_not_exists(email_undeliverable_since, :since)",
+            )
+            .condition_expression("attribute_exists(email_sealed)")
+            .expression_attribute_values(":since", number(since.as_second()))
             .build()?)
     }
 
@@ -804,7 +856,8 @@ impl Accounts {
         Ok(self
             .update_if(person_key(&person.id), condition)
             .update_expression(
-                "SET password_hash = :hash, history = :history, generation = :next REMOVE initial_hash, initial_expires_at",
+                "SET password_hash = :hash, history = :history, generation = :next \
+                 REMOVE initial_hash, initial_expires_at, initial_reset",
             )
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":history", history)
@@ -860,8 +913,11 @@ impl Accounts {
         let set = "SET #name = :name, agency = :agency, agency_name = :agency_name, service = :service, \
                    #roles = :roles, authorized_agencies = :authorized, tail = :tail, \
                    generation = if_not_exists(generation, :zero) + :step";
-        let expression =
-            if departed { format!("{set} REMOVE initial_hash, initial_expires_at") } else { set.to_owned() };
+        let expression = if departed {
+            format!("{set} REMOVE initial_hash, initial_expires_at, initial_reset")
+        } else {
+            set.to_owned()
+        };
         let strings =
             |values: Vec<String>| AttributeValue::L(values.into_iter().map(AttributeValue::S).collect());
         self.client

@@ -95,6 +95,14 @@ pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError
     serde_dynamo::from_item(item).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
+/// Takes an attribute of bytes out of an item.
+pub(crate) fn bytes(item: &mut Item, name: &str) -> Option<Vec<u8>> {
+    match item.remove(name) {
+        Some(AttributeValue::B(bytes)) => Some(bytes.into_inner()),
+        _ => None,
+    }
+}
+
 /// The partition key of an item.
 pub(crate) fn pk(item: &Item) -> &str {
     item.get("pk").and_then(|value| value.as_s().ok()).map_or("", String::as_str)

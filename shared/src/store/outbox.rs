@@ -2,28 +2,46 @@
 //!
 //! | item | key `pk` | read by | written by |
 //! | --- | --- | --- | --- |
-//! | a reset's mail | `reset#<reset id>` | key: HR's look at its state; dispatch, on the table's stream | reset (in its transaction); dispatch |
-//! | a notice | `notice#<notice id>` | key: dispatch, on the table's stream | whoever makes it happen (in its transaction); dispatch |
+//! | a reset's mail (a letter) | `reset#<reset id>` | key: HR's look at its state, dispatch; index `Pending`: the sweep | reset (in its transaction), dispatch, mail-events, resend |
+//! | a notice | `notice#<notice id>` | key: dispatch; index `Pending`: the sweep | whoever makes it happen (in its transaction), dispatch, mail-events |
+//! | an address that mail came back from | `address#<EmailDigest>` | key: reset | mail-events |
+//! | the pace | `pace#ses` | | dispatch, for a row of slots |
 //!
-//! An entry's life: `queued → sending → sent`, or `failed` with the reason in `failure`. `sending` is a lease: whoever holds
-//! it sends; when it runs out, another may. The ciphertext of a reset's password and address goes with `sent` and `failed`.
-//! A notice has none: it names the person, whose address is read when it is sent.
+//! An entry's life is [`crate::delivery`]. `sending` is a lease: whoever holds it sends; when it runs out, another may, and
+//! `attempt` tells the two apart. A letter's ciphertext stays after it was sent, for a resend, until it is delivered or
+//! expires. A notice has none: it names the person, whose address is read when it is sent, or carries a former one, sealed.
+//!
+//! The index `Pending` has the entries that somebody has to look at again, under one of 16 shards (`pending`), by when
+//! (`due_at`, milliseconds): what is queued, when its stream record should long have been handled or its backoff is over;
+//! what is being sent, when the lease is over; what has a ciphertext, when that expires. Both attributes go when nothing is
+//! left to be done, so the index is as small as the work.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Item, StoreError, from_item, number, text};
+use super::{Item, StoreError, bytes, from_item, number, text};
+use crate::delivery::pace::{self, Pace, Slots};
+use crate::delivery::{Bounce, MailState, OutOfPlace, Standing, Step};
 use crate::notice::{Notice, Undeliverable};
-use crate::pseudonym::PersonId;
+use crate::pseudonym::{EmailDigest, PersonId};
 
 /// How long a dispatcher may take from lease to note.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// When a mail whose stream record was lost is looked for.
+const STREAM_LATE: SignedDuration = SignedDuration::from_mins(2);
 /// How long an entry outlives what it was for: for HR's look at its state, and an operator's at what became of it.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+/// The index of what is to be looked at again.
+const PENDING: &str = "Pending";
+/// Times that others may be quicker at reserving slots.
+const PACE_TRIES: usize = 20;
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -32,22 +50,21 @@ pub struct Outbox {
     table: String,
 }
 
-/// Where a mail is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailState {
-    /// Waits for the dispatcher.
-    Queued,
-    /// A dispatcher is at it.
-    Sending,
-    /// SES has accepted it.
-    Sent,
-    /// The recipient's server has accepted it.
-    Delivered,
-    /// The recipient's server has refused it.
-    Bounced,
-    /// It will not be sent.
-    Failed,
+/// A reset's mail, to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLetter {
+    /// The reset.
+    pub reset_id: String,
+    /// The agency of the person who was reset: decides who may look.
+    pub agency: String,
+    /// Whose password.
+    pub person: PersonId,
+    /// Where it goes.
+    pub address: EmailDigest,
+    /// When the reset was.
+    pub created_at: Timestamp,
+    /// When the initial password ends.
+    pub expires_at: Timestamp,
 }
 
 /// A reset's mail, as HR may see it.
@@ -57,16 +74,49 @@ pub struct Entry {
     pub reset_id: String,
     /// The agency of the person who was reset: decides who may look.
     pub agency: String,
+    /// Whose password.
+    pub person: PersonId,
+    /// Where it goes.
+    pub address: EmailDigest,
     /// Where the mail is.
     pub state: MailState,
+    /// How it came back.
+    pub bounce: Option<Bounce>,
+    /// Why it was not sent.
+    pub failure: Option<Undeliverable>,
     /// When the reset was.
     pub created_at: Timestamp,
     /// When the initial password ends.
     pub expires_at: Timestamp,
+    /// Whether what is to be sent is still kept.
+    pub has_ciphertext: bool,
+    /// SES's id of the last sending.
+    pub message_id: Option<String>,
+    /// How often it was tried.
+    pub attempt: u32,
+}
+
+/// A mail of either kind, as what SES says of it finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Where it is.
+    pub standing: Standing,
+    /// Whom it is for.
+    pub person: PersonId,
+    /// Where a letter goes.
+    pub address: Option<EmailDigest>,
+    /// Whether it goes to the address of the person's account.
+    pub to_account: bool,
+    /// SES's id of the last sending that is known.
+    pub message_id: Option<String>,
+    /// How often it was tried.
+    pub attempt: u32,
+    /// When it was queued first.
+    pub created_at: Timestamp,
 }
 
 /// Names a mail in the outbox, in logs, and in its `Message-ID`. Tells nothing of the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MailId {
     /// Of a reset, by its id.
     Reset(String),
@@ -81,8 +131,12 @@ pub struct Leased {
     pub id: MailId,
     /// What is to be sent.
     pub content: Content,
-    /// Which try at sending this is, from 1.
+    /// Which try at sending this is, from 1: nobody else's.
     pub attempt: u32,
+    /// How many tries failed for a reason of its own, or outlived their dispatcher.
+    pub strikes: u32,
+    /// When it was queued first.
+    pub created_at: Timestamp,
 }
 
 /// What a dispatcher needs.
@@ -90,6 +144,8 @@ pub struct Leased {
 pub enum Content {
     /// An initial password.
     Letter {
+        /// Whose.
+        person: PersonId,
         /// Password and address, encrypted.
         ciphertext: Vec<u8>,
         /// When the initial password ends.
@@ -101,6 +157,8 @@ pub enum Content {
         person: PersonId,
         /// What it tells.
         notice: Notice,
+        /// A former address, sealed under the person's record name; without one it goes to the account's.
+        to_sealed: Option<Vec<u8>>,
         /// When what it tells of happened here.
         queued_at: Timestamp,
     },
@@ -111,20 +169,90 @@ pub enum Content {
 pub enum Lease {
     /// It is ours: send.
     Taken(Leased),
-    /// Another dispatcher is at it, or died at it: ask again later.
+    /// It was put back, until then.
+    NotYet(Timestamp),
+    /// Another dispatcher is at it.
     Busy,
-    /// Nothing is left to do, and for a mail that has failed, why.
-    Settled(MailState, Option<Undeliverable>),
+    /// Nothing is left to do.
+    Settled(Standing),
     /// There is no such mail any more.
     Gone,
+}
+
+/// One of the index's partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard(u8);
+
+/// A mail that somebody has to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub id: MailId,
+    /// Where it is.
+    pub state: MailState,
+    /// Since when.
+    pub due_at: Timestamp,
+    /// When it was queued first.
+    pub created_at: Timestamp,
+    /// How many tries failed for a reason of its own.
+    pub strikes: u32,
+}
+
+/// Why a mail is not sent once more.
+#[derive(Debug, thiserror::Error)]
+pub enum ResendRefused {
+    /// It is queued or being sent: nothing is to be done.
+    #[error("it is on its way")]
+    UnderWay,
+    /// Where it is, nothing can be sent again.
+    #[error(transparent)]
+    OutOfPlace(#[from] OutOfPlace),
+    /// What was to be sent is no longer kept, or has expired.
+    #[error("the initial password is no longer kept")]
+    Expired,
+    /// The service.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What came of handing a mail in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redriven {
+    /// It is queued again.
+    Queued,
+    /// It has not been given up, or not for good: nothing is to be done.
+    NothingToDo(Standing),
+    /// What was to be sent is no longer kept.
+    Expired,
+    /// There is no such mail.
+    Gone,
+}
+
+/// Why mail to an address would come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Marked {
+    /// Mail to it was refused for good.
+    Bounced,
+    /// Its owner reported a mail as unwanted, and SES sends none there.
+    Complained,
+}
+
+/// An address that mail came back from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct AddressMark {
+    /// Why.
+    pub why: Marked,
+    /// Since when.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub since: Timestamp,
 }
 
 #[derive(Deserialize)]
 struct EntryItem {
     agency: String,
-    state: MailState,
-    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
-    created_at: Timestamp,
+    person: PersonId,
+    address: EmailDigest,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     expires_at: Timestamp,
 }
@@ -133,24 +261,48 @@ struct EntryItem {
 struct NoticeItem {
     person: PersonId,
     notice: Notice,
-    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
-    created_at: Timestamp,
 }
 
 /// What every entry has.
 #[derive(Deserialize)]
 struct Progress {
     state: MailState,
+    bounce: Option<Bounce>,
+    failure: Option<Undeliverable>,
     #[serde(default)]
     attempt: u32,
-    failure: Option<Undeliverable>,
+    #[serde(default)]
+    strikes: u32,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    created_at: Timestamp,
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    leased_until: Option<Timestamp>,
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    not_before: Option<Timestamp>,
+    message_id: Option<String>,
+}
+
+impl Progress {
+    fn of(item: &Item) -> Result<Self, StoreError> {
+        from_item(item.clone())
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::from_stored(self.state, self.bounce, self.failure)
+    }
 }
 
 impl MailId {
-    /// The mail that an item's key names; `None` for a key of another table.
+    /// The mail that an item's key names; `None` for a key of another kind of item.
     #[must_use]
     pub fn of_key(pk: &str) -> Option<Self> {
         let (kind, id) = pk.split_once('#')?;
+        Self::new(kind, id)
+    }
+
+    /// The mail of a kind ([`MailId::kind`]) and an id.
+    #[must_use]
+    pub fn new(kind: &str, id: &str) -> Option<Self> {
         match kind {
             "reset" => Some(Self::Reset(id.to_owned())),
             "notice" => Some(Self::Notice(id.to_owned())),
@@ -175,26 +327,86 @@ impl MailId {
         }
     }
 
-    fn key(&self) -> String {
+    /// The item's key.
+    #[must_use]
+    pub fn key(&self) -> String {
         format!("{}#{}", self.kind(), self.as_str())
+    }
+
+    fn shard(&self) -> Shard {
+        Shard(self.as_str().bytes().fold(0, u8::wrapping_add) % Shard::COUNT)
+    }
+}
+
+impl Shard {
+    const COUNT: u8 = 16;
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    fn value(self) -> AttributeValue {
+        text(format!("{:x}", self.0))
     }
 }
 
 impl Content {
-    fn of(id: &MailId, mut item: Item) -> Result<Self, StoreError> {
+    fn of(id: &MailId, mut item: Item, queued_at: Timestamp) -> Result<Self, StoreError> {
         match id {
             MailId::Reset(_) => {
-                let Some(AttributeValue::B(ciphertext)) = item.remove("ciphertext") else {
-                    return Err(StoreError::Unreadable("a mail without its ciphertext".to_owned()));
-                };
-                let item: EntryItem = from_item(item)?;
-                Ok(Self::Letter { ciphertext: ciphertext.into_inner(), expires_at: item.expires_at })
+                let ciphertext = bytes(&mut item, "ciphertext")
+                    .ok_or_else(|| StoreError::Unreadable("a mail without its ciphertext".to_owned()))?;
+                let EntryItem { person, expires_at, .. } = from_item(item)?;
+                Ok(Self::Letter { person, ciphertext, expires_at })
             }
             MailId::Notice(_) => {
-                let NoticeItem { person, notice, created_at } = from_item(item)?;
-                Ok(Self::Notice { person, notice, queued_at: created_at })
+                let to_sealed = bytes(&mut item, "to_sealed");
+                let NoticeItem { person, notice } = from_item(item)?;
+                Ok(Self::Notice { person, notice, to_sealed, queued_at })
             }
         }
+    }
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn milliseconds(time: Timestamp) -> AttributeValue {
+    number(time.as_millisecond())
+}
+
+fn word(value: impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+fn state(state: MailState) -> AttributeValue {
+    text(state.as_str())
+}
+
+/// What a conditional update came to.
+enum Written {
+    /// The item as it is now.
+    Done(Item),
+    /// The condition was refused; the item as it stands, if there is one.
+    Refused(Option<Item>),
+}
+
+async fn write(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
+    let answer = update
+        .return_values(ReturnValue::AllNew)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => Ok(Written::Done(answer.attributes.unwrap_or_default())),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Written::Refused(refused.item().cloned()))
+            }
+            _ => Err(error.into()),
+        },
     }
 }
 
@@ -204,27 +416,37 @@ impl Outbox {
         Self { client, table }
     }
 
-    /// Queues a mail, as part of the reset's transaction.
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn update(&self, id: &MailId) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("pk", text(id.key()))
+    }
+
+    async fn item(&self, key: String) -> Result<Option<Item>, StoreError> {
+        let read = self.client.get_item().table_name(&self.table).key("pk", text(key)).consistent_read(true);
+        Ok(read.send().await?.item)
+    }
+
+    /// Queues a letter, as part of the reset's transaction.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn queue(&self, entry: &Entry, ciphertext: Vec<u8>) -> Result<Put, StoreError> {
-        let ttl = entry.expires_at.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-        Ok(Put::builder()
-            .table_name(&self.table)
-            .item("pk", text(MailId::Reset(entry.reset_id.clone()).key()))
-            .item("agency", text(&entry.agency))
-            .item("state", text("queued"))
-            .item("created_at", number(entry.created_at.as_millisecond()))
-            .item("expires_at", number(entry.expires_at.as_millisecond()))
+    pub fn queue(&self, letter: &NewLetter, ciphertext: Vec<u8>) -> Result<Put, StoreError> {
+        let id = MailId::Reset(letter.reset_id.clone());
+        Ok(self
+            .put(&id, &letter.person, letter.created_at, letter.expires_at)
+            .item("agency", text(&letter.agency))
+            .item("address", text(letter.address.as_str()))
+            .item("expires_at", milliseconds(letter.expires_at))
             .item("ciphertext", AttributeValue::B(Blob::new(ciphertext)))
-            .item("ttl", number(ttl.as_second()))
-            .condition_expression("attribute_not_exists(pk)")
             .build()?)
     }
 
-    /// Queues a notice, as part of the transaction that makes happen what it tells of. `id` is random and new, such as a
-    /// [`Secret`](crate::secret::Secret).
+    /// Queues a notice to the address of a person's account, as part of the transaction that makes happen what it tells of.
+    /// `id` is random and new, such as a [`Secret`](crate::secret::Secret), or derived from what may be told once alone.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -235,19 +457,48 @@ impl Outbox {
         id: &str,
         now: Timestamp,
     ) -> Result<Put, StoreError> {
-        let notice =
-            serde_dynamo::to_attribute_value(notice).map_err(|e| StoreError::Unreadable(e.to_string()))?;
-        let ttl = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-        Ok(Put::builder()
-            .table_name(&self.table)
-            .item("pk", text(MailId::Notice(id.to_owned()).key()))
-            .item("person", text(person.as_str()))
-            .item("notice", notice)
-            .item("state", text("queued"))
-            .item("created_at", number(now.as_millisecond()))
-            .item("ttl", number(ttl.as_second()))
-            .condition_expression("attribute_not_exists(pk)")
+        let id = MailId::Notice(id.to_owned());
+        Ok(self.put(&id, person, now, now).item("notice", word(notice)?).build()?)
+    }
+
+    /// As [`Outbox::queue_notice`], to a former address of theirs, sealed as their account had it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue_notice_to(
+        &self,
+        person: &PersonId,
+        notice: &Notice,
+        id: &str,
+        to_sealed: &[u8],
+        now: Timestamp,
+    ) -> Result<Put, StoreError> {
+        let id = MailId::Notice(id.to_owned());
+        Ok(self
+            .put(&id, person, now, now)
+            .item("notice", word(notice)?)
+            .item("to_sealed", AttributeValue::B(Blob::new(to_sealed)))
             .build()?)
+    }
+
+    fn put(
+        &self,
+        id: &MailId,
+        person: &PersonId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder()
+            .table_name(&self.table)
+            .item("pk", text(id.key()))
+            .item("person", text(person.as_str()))
+            .item("state", state(MailState::Queued))
+            .item("created_at", milliseconds(now))
+            .item("strikes", number(0))
+            .item("pending", id.shard().value())
+            .item("due_at", milliseconds(later(now, STREAM_LATE)))
+            .item("ttl", number(later(until, KEPT).as_second()))
+            .condition_expression("attribute_not_exists(pk)")
     }
 
     /// A reset's mail. A notice has another key, and is never found here.
@@ -255,137 +506,449 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`].
     pub async fn entry(&self, reset_id: &str) -> Result<Option<Entry>, StoreError> {
-        let key = text(MailId::Reset(reset_id.to_owned()).key());
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", key)
-            .consistent_read(true)
-            .send()
-            .await?;
-        let Some(item) = answer.item else { return Ok(None) };
-        let item: EntryItem = from_item(item)?;
+        let Some(item) = self.item(MailId::Reset(reset_id.to_owned()).key()).await? else { return Ok(None) };
+        let has_ciphertext = item.contains_key("ciphertext");
+        let progress = Progress::of(&item)?;
+        let EntryItem { agency, person, address, expires_at } = from_item(item)?;
         Ok(Some(Entry {
             reset_id: reset_id.to_owned(),
-            agency: item.agency,
-            state: item.state,
-            created_at: item.created_at,
-            expires_at: item.expires_at,
+            agency,
+            person,
+            address,
+            state: progress.state,
+            bounce: progress.bounce,
+            failure: progress.failure,
+            created_at: progress.created_at,
+            expires_at,
+            has_ciphertext,
+            message_id: progress.message_id,
+            attempt: progress.attempt,
         }))
     }
 
-    /// Takes the lease of a mail that waits, or whose dispatcher never came back.
+    /// A mail of either kind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn mail(&self, id: &MailId) -> Result<Option<Mail>, StoreError> {
+        #[derive(Deserialize)]
+        struct Recipient {
+            person: PersonId,
+            address: Option<EmailDigest>,
+        }
+        let Some(item) = self.item(id.key()).await? else { return Ok(None) };
+        let progress = Progress::of(&item)?;
+        let to_account = matches!(id, MailId::Notice(_)) && !item.contains_key("to_former");
+        let Recipient { person, address } = from_item(item)?;
+        Ok(Some(Mail {
+            standing: progress.standing(),
+            person,
+            address,
+            to_account,
+            message_id: progress.message_id,
+            attempt: progress.attempt,
+            created_at: progress.created_at,
+        }))
+    }
+
+    /// Takes the lease of a mail that waits, or whose dispatcher never came back, which is a strike.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn lease(&self, id: &MailId, now: Timestamp) -> Result<Lease, StoreError> {
-        let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(id.key()))
-            .update_expression("SET #state = :sending, leased_until = :until ADD attempt :one")
-            .condition_expression("#state = :queued OR (#state = :sending AND leased_until < :now)")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":sending", text("sending"))
-            .expression_attribute_values(":queued", text("queued"))
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .expression_attribute_values(":now", number(now.as_millisecond()))
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let item = match answer {
-            Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) => {
-                let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
-                else {
-                    return Err(error.into());
-                };
-                let Some(item) = failed.item().cloned() else { return Ok(Lease::Gone) };
-                let progress: Progress = from_item(item)?;
-                return Ok(match progress.state {
-                    MailState::Queued | MailState::Sending => Lease::Busy,
-                    state => Lease::Settled(state, progress.failure),
-                });
+        let until = later(now, LEASE);
+        let leased = |condition: &str| {
+            self.update(id)
+                .update_expression(
+                    "SET #state = :sending, leased_until = :until, due_at = :until \
+                     REMOVE not_before, asked_again, message_id ADD attempt :one, strikes :strikes",
+                )
+                .condition_expression(condition)
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":sending", state(MailState::Sending))
+                .expression_attribute_values(":until", milliseconds(until))
+                .expression_attribute_values(":now", milliseconds(now))
+                .expression_attribute_values(":one", number(1))
+        };
+        let waiting = leased("#state = :queued AND (attribute_not_exists(not_before) OR not_before <= :now)")
+            .expression_attribute_values(":queued", state(MailState::Queued))
+            .expression_attribute_values(":strikes", number(0));
+        let found = match write(waiting).await? {
+            Written::Done(item) => return taken(id, item),
+            Written::Refused(None) => return Ok(Lease::Gone),
+            Written::Refused(Some(item)) => Progress::of(&item)?,
+        };
+        match (found.standing(), found.leased_until, found.not_before) {
+            (Standing::Sending, Some(until), _) if until < now => {
+                let abandoned = leased("#state = :sending AND attempt = :attempt AND leased_until < :now")
+                    .expression_attribute_values(":attempt", number(found.attempt))
+                    .expression_attribute_values(":strikes", number(1));
+                match write(abandoned).await? {
+                    Written::Done(item) => taken(id, item),
+                    Written::Refused(_) => Ok(Lease::Busy),
+                }
+            }
+            (Standing::Sending, ..) => Ok(Lease::Busy),
+            (Standing::Queued, _, not_before) => Ok(not_before.map_or(Lease::Busy, Lease::NotYet)),
+            (standing, ..) => Ok(Lease::Settled(standing)),
+        }
+    }
+
+    /// Notes that SES has accepted the mail. A letter's ciphertext stays, until it is delivered or expires.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sent(&self, leased: &Leased, message_id: &str, now: Timestamp) -> Result<(), StoreError> {
+        let set = "SET #state = :state, message_id = :message, sent_at = :now";
+        let update = match &leased.content {
+            Content::Letter { expires_at, .. } => self
+                .settle(leased, &format!("{set}, due_at = :due REMOVE leased_until, last_error"))
+                .expression_attribute_values(":due", milliseconds(*expires_at)),
+            // Where it went is of no more use; that it was not the account's address is.
+            Content::Notice { to_sealed: Some(_), .. } => self
+                .settle(
+                    leased,
+                    &format!(
+                        "{set}, to_former = :yes REMOVE leased_until, last_error, to_sealed, pending, due_at"
+                    ),
+                )
+                .expression_attribute_values(":yes", AttributeValue::Bool(true)),
+            Content::Notice { to_sealed: None, .. } => {
+                self.settle(leased, &format!("{set} REMOVE leased_until, last_error, pending, due_at"))
             }
         };
-        let Progress { attempt, .. } = from_item(item.clone())?;
-        Ok(Lease::Taken(Leased { id: id.clone(), content: Content::of(id, item)?, attempt }))
+        let update = update
+            .expression_attribute_values(":state", state(MailState::Sent))
+            .expression_attribute_values(":message", text(message_id))
+            .expression_attribute_values(":now", milliseconds(now));
+        write(update).await.map(|_| ())
     }
 
-    /// Gives a lease back after a failure that may pass.
+    /// Gives a lease back after a failure, until `not_before`. `reason` is a short code for operators.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn requeue(&self, leased: &Leased) -> Result<(), StoreError> {
-        self.settle(leased, "SET #state = :state REMOVE leased_until", MailState::Queued, None).await
-    }
-
-    /// Notes that SES has accepted the mail; a ciphertext goes.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn sent(&self, leased: &Leased, message_id: &str) -> Result<(), StoreError> {
-        self.settle(
-            leased,
-            "SET #state = :state, message_id = :note REMOVE leased_until, ciphertext",
-            MailState::Sent,
-            Some(text(message_id)),
-        )
-        .await
-    }
-
-    /// Notes that the mail will not be sent, and why; a ciphertext goes.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn failed(&self, leased: &Leased, why: Undeliverable) -> Result<(), StoreError> {
-        let why = serde_dynamo::to_attribute_value(why).map_err(|e| StoreError::Unreadable(e.to_string()))?;
-        self.settle(
-            leased,
-            "SET #state = :state, failure = :note REMOVE leased_until, ciphertext",
-            MailState::Failed,
-            Some(why),
-        )
-        .await
-    }
-
-    async fn settle(
+    pub async fn put_back(
         &self,
         leased: &Leased,
-        expression: &str,
-        state: MailState,
-        note: Option<AttributeValue>,
+        not_before: Timestamp,
+        strike: bool,
+        reason: &str,
     ) -> Result<(), StoreError> {
-        let state =
-            serde_dynamo::to_attribute_value(state).map_err(|e| StoreError::Unreadable(e.to_string()))?;
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(leased.id.key()))
+        let update = self
+            .settle(
+                leased,
+                "SET #state = :state, not_before = :then, due_at = :then, last_error = :reason \
+                 REMOVE leased_until ADD strikes :strikes",
+            )
+            .expression_attribute_values(":state", state(MailState::Queued))
+            .expression_attribute_values(":then", milliseconds(not_before))
+            .expression_attribute_values(":reason", text(reason))
+            .expression_attribute_values(":strikes", number(u32::from(strike)));
+        write(update).await.map(|_| ())
+    }
+
+    /// Notes that the mail will not be sent, and why. A letter that was given up keeps its ciphertext: it may be handed in
+    /// again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn failed(
+        &self,
+        leased: &Leased,
+        why: Undeliverable,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let set = "SET #state = :state, failure = :why, settled_at = :now";
+        let update = match &leased.content {
+            Content::Letter { expires_at, .. } if Standing::Failed(why).keeps_ciphertext() => self
+                .settle(leased, &format!("{set}, due_at = :due REMOVE leased_until"))
+                .expression_attribute_values(":due", milliseconds(*expires_at)),
+            Content::Notice { .. } if Standing::Failed(why).keeps_ciphertext() => {
+                self.settle(leased, &format!("{set} REMOVE leased_until, pending, due_at"))
+            }
+            Content::Letter { .. } | Content::Notice { .. } => self.settle(
+                leased,
+                &format!("{set} REMOVE leased_until, ciphertext, to_sealed, pending, due_at"),
+            ),
+        };
+        let update = update
+            .expression_attribute_values(":state", state(MailState::Failed))
+            .expression_attribute_values(":why", word(why)?)
+            .expression_attribute_values(":now", milliseconds(now));
+        write(update).await.map(|_| ())
+    }
+
+    /// A note on a leased mail. Refused, it is another's to make: the lease ran out and another dispatcher took over, or SES
+    /// has already said what became of the mail.
+    fn settle(&self, leased: &Leased, expression: &str) -> UpdateItemFluentBuilder {
+        self.update(&leased.id)
             .update_expression(expression)
             .condition_expression("#state = :sending AND attempt = :attempt")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":state", state)
-            .expression_attribute_values(":sending", text("sending"))
-            .expression_attribute_values(":attempt", number(leased.attempt));
-        if let Some(note) = note {
-            update = update.expression_attribute_values(":note", note);
+            .expression_attribute_values(":sending", state(MailState::Sending))
+            .expression_attribute_values(":attempt", number(leased.attempt))
+    }
+
+    /// Mails of a shard that are due, those that have waited longest first, `limit` at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(&self, shard: Shard, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
+        #[derive(Deserialize)]
+        struct DueItem {
+            pk: String,
+            state: MailState,
+            #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+            due_at: Timestamp,
+            #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+            created_at: Timestamp,
+            #[serde(default)]
+            strikes: u32,
         }
-        match update.send().await {
-            Ok(_) => Ok(()),
-            // The lease ran out and another dispatcher took over: the note is theirs.
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(PENDING)
+            .key_condition_expression("pending = :shard AND due_at <= :now")
+            .expression_attribute_values(":shard", shard.value())
+            .expression_attribute_values(":now", milliseconds(now))
+            .limit(limit)
+            .send()
+            .await?;
+        let items = answer.items.unwrap_or_default().into_iter();
+        items
+            .filter_map(|item| match from_item::<DueItem>(item) {
+                Ok(DueItem { pk, state, due_at, created_at, strikes }) => {
+                    MailId::of_key(&pk).map(|id| Ok(Due { id, state, due_at, created_at, strikes }))
+                }
+                Err(error) => Some(Err(error)),
+            })
+            .collect()
+    }
+
+    /// Drops the ciphertext of a letter that is past its end and that nobody is to send.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn expire(&self, id: &MailId, now: Timestamp) -> Result<(), StoreError> {
+        let update = self
+            .update(id)
+            .update_expression("REMOVE ciphertext, pending, due_at")
+            .condition_expression(
+                "expires_at <= :now AND NOT #state IN (:queued, :sending) AND attribute_exists(pending)",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":now", milliseconds(now))
+            .expression_attribute_values(":queued", state(MailState::Queued))
+            .expression_attribute_values(":sending", state(MailState::Sending));
+        write(update).await.map(|_| ())
+    }
+
+    /// Reserves a row of slots in the one pace of all dispatchers ([`crate::delivery::pace`]).
+    ///
+    /// # Errors
+    /// [`StoreError`], also when others were quicker too often.
+    pub async fn reserve(&self, mails: u32, pace: Pace, now: Timestamp) -> Result<Slots, StoreError> {
+        let micros = |time: Timestamp| number(time.as_microsecond());
+        let mut known: Option<Timestamp> = None;
+        for _ in 0..PACE_TRIES {
+            let (slots, after) = pace::reserve(known, mails, pace, now);
+            if let Slots::Later(_) = slots {
+                return Ok(slots);
             }
-            Err(error) => Err(error.into()),
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .key("pk", text("pace#ses"))
+                .update_expression("SET next_at = :after")
+                .expression_attribute_values(":after", micros(after));
+            let update = match known {
+                None => update.condition_expression("attribute_not_exists(next_at)"),
+                Some(known) => update
+                    .condition_expression("next_at = :known")
+                    .expression_attribute_values(":known", micros(known)),
+            };
+            match write(update).await? {
+                Written::Done(_) => return Ok(slots),
+                Written::Refused(item) => known = item.as_ref().and_then(next_slot),
+            }
+        }
+        Err(StoreError::Service("others were quicker at reserving slots".to_owned()))
+    }
+
+    /// Notes what SES said of a mail, as part of a transaction, if the mail is where it was seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn feedback(
+        &self,
+        id: &MailId,
+        seen: &Mail,
+        next: Standing,
+        message_id: &str,
+        at: Timestamp,
+    ) -> Result<Update, StoreError> {
+        let mut set =
+            "SET #state = :next, settled_at = :at, message_id = if_not_exists(message_id, :message)"
+                .to_owned();
+        let mut remove = "REMOVE leased_until, not_before, asked_again".to_owned();
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(id.key()))
+            .condition_expression(
+                "#state = :seen AND (attempt = :attempt OR (attribute_not_exists(attempt) AND :attempt = :zero))",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":next", state(next.state()))
+            .expression_attribute_values(":seen", state(seen.standing.state()))
+            .expression_attribute_values(":attempt", number(seen.attempt))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":message", text(message_id))
+            .expression_attribute_values(":at", milliseconds(at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match next {
+            Standing::Bounced(bounce) => {
+                set.push_str(", bounce = :bounce");
+                remove.push_str(", failure");
+                update = update.expression_attribute_values(":bounce", word(bounce)?);
+            }
+            Standing::Failed(why) => {
+                set.push_str(", failure = :failure");
+                remove.push_str(", bounce");
+                update = update.expression_attribute_values(":failure", word(why)?);
+            }
+            _ => remove.push_str(", bounce, failure"),
+        }
+        let letter = matches!(id, MailId::Reset(_));
+        if !(letter && next.keeps_ciphertext()) {
+            remove.push_str(", ciphertext, to_sealed, pending, due_at");
+        } else {
+            // Until when the ciphertext is kept.
+            set.push_str(", due_at = expires_at");
+        }
+        Ok(update.update_expression(format!("{set} {remove}")).build()?)
+    }
+
+    /// Queues a letter once more, with the same initial password, as part of a transaction.
+    ///
+    /// # Errors
+    /// [`ResendRefused`].
+    pub fn resend(&self, entry: &Entry, now: Timestamp) -> Result<Update, ResendRefused> {
+        let standing = Standing::from_stored(entry.state, entry.bounce, entry.failure);
+        if matches!(standing, Standing::Queued | Standing::Sending) {
+            return Err(ResendRefused::UnderWay);
+        }
+        standing.after(Step::Resend)?;
+        if !entry.has_ciphertext || now >= entry.expires_at {
+            return Err(ResendRefused::Expired);
+        }
+        let update = Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(MailId::Reset(entry.reset_id.clone()).key()))
+            .update_expression(QUEUE_AGAIN)
+            .condition_expression(
+                "#state = :seen AND attempt = :attempt AND attribute_exists(ciphertext) AND expires_at > :now",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":seen", state(entry.state))
+            .expression_attribute_values(":attempt", number(entry.attempt))
+            .expression_attribute_values(":queued", state(MailState::Queued))
+            .expression_attribute_values(":asked", text("resend"))
+            .expression_attribute_values(":due", milliseconds(later(now, STREAM_LATE)))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":shard", MailId::Reset(entry.reset_id.clone()).shard().value())
+            .expression_attribute_values(":now", milliseconds(now))
+            .build();
+        Ok(update.map_err(StoreError::from)?)
+    }
+
+    /// Queues a mail that was given up once more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn redrive(&self, id: &MailId, now: Timestamp) -> Result<Redriven, StoreError> {
+        let kept = match id {
+            MailId::Reset(_) => " AND attribute_exists(ciphertext) AND expires_at > :now",
+            // A notice that is too old says so when it is to be sent.
+            MailId::Notice(_) => " AND created_at <= :now",
+        };
+        let update = self
+            .update(id)
+            .update_expression(QUEUE_AGAIN)
+            .condition_expression(format!("#state = :failed AND failure = :given_up{kept}"))
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":failed", state(MailState::Failed))
+            .expression_attribute_values(":given_up", word(Undeliverable::GivenUp)?)
+            .expression_attribute_values(":queued", state(MailState::Queued))
+            .expression_attribute_values(":asked", text("redrive"))
+            .expression_attribute_values(":due", milliseconds(later(now, STREAM_LATE)))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":shard", id.shard().value())
+            .expression_attribute_values(":now", milliseconds(now));
+        match write(update).await? {
+            Written::Done(_) => Ok(Redriven::Queued),
+            Written::Refused(None) => Ok(Redriven::Gone),
+            Written::Refused(Some(item)) => Ok(match Progress::of(&item)?.standing() {
+                standing if standing.after(Step::Redrive).is_ok() => Redriven::Expired,
+                standing => Redriven::NothingToDo(standing),
+            }),
         }
     }
+
+    /// Marks an address that mail came back from, as part of a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn mark_address(
+        &self,
+        address: &EmailDigest,
+        why: Marked,
+        since: Timestamp,
+    ) -> Result<Put, StoreError> {
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .item("pk", text(address_key(address)))
+            .item("why", word(why)?)
+            .item("since", milliseconds(since))
+            .item("ttl", number(later(since, KEPT).as_second()))
+            .build()?)
+    }
+
+    /// Unmarks an address that a mail arrived at, as part of a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unmark_address(&self, address: &EmailDigest) -> Result<Delete, StoreError> {
+        Ok(Delete::builder().table_name(&self.table).key("pk", text(address_key(address))).build()?)
+    }
+
+    /// Whether mail to an address came back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn address_mark(&self, address: &EmailDigest) -> Result<Option<AddressMark>, StoreError> {
+        self.item(address_key(address)).await?.map(from_item).transpose()
+    }
+}
+
+/// Queues a mail anew. The stream hands it to the dispatcher because of `asked_again`.
+const QUEUE_AGAIN: &str = "SET #state = :queued, asked_again = :asked, due_at = :due, pending = :shard, strikes = :zero \
+                           REMOVE not_before, leased_until, bounce, failure, last_error, settled_at";
+
+fn address_key(address: &EmailDigest) -> String {
+    format!("address#{address}")
+}
+
+fn next_slot(item: &Item) -> Option<Timestamp> {
+    let micros = item.get("next_at")?.as_n().ok()?.parse().ok()?;
+    Timestamp::from_microsecond(micros).ok()
+}
+
+fn taken(id: &MailId, item: Item) -> Result<Lease, StoreError> {
+    let Progress { attempt, strikes, created_at, .. } = Progress::of(&item)?;
+    let content = Content::of(id, item, created_at)?;
+    Ok(Lease::Taken(Leased { id: id.clone(), content, attempt, strikes, created_at }))
 }

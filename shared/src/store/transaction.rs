@@ -28,6 +28,10 @@ pub enum Guard {
     Revocation,
     /// The lease of a revocation list is still held.
     List,
+    /// Nobody has been told of it today.
+    Notice,
+    /// The entry of the outbox is where it was when it was read.
+    Mail,
     /// Refused only if random ids collide.
     New,
 }

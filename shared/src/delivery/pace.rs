@@ -1,0 +1,136 @@
+//! How fast mails go out: one rate for all dispatchers, which is SES's.
+//!
+//! The generic cell rate algorithm: one time, when the next mail may go out, moves on by an interval with each mail. It is kept
+//! where all dispatchers see it (the outbox), and a dispatcher reserves a row of slots at once.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How far ahead a slot may be reserved. Beyond it a dispatcher would wait for most of its time.
+pub const AHEAD: SignedDuration = SignedDuration::from_secs(20);
+
+/// Mails a second, of which there may be less than one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Pace(f64);
+
+impl Pace {
+    /// What SES allows before it has said how much: the rate of its sandbox.
+    pub const UNKNOWN: Self = Self(1.0);
+
+    /// A rate; `None` for one at which nothing would ever go out.
+    #[must_use]
+    pub fn per_second(rate: f64) -> Option<Self> {
+        (rate.is_finite() && rate >= 0.001).then_some(Self(rate))
+    }
+
+    /// The time between two mails, rounded up to whole microseconds: never faster than the rate.
+    #[must_use]
+    pub fn interval(self) -> SignedDuration {
+        SignedDuration::from_micros((1_000_000.0 / self.0).ceil() as i64)
+    }
+
+    /// The time that so many mails take.
+    #[must_use]
+    pub fn time_for(self, mails: u32) -> SignedDuration {
+        self.interval().saturating_mul(i32::try_from(mails).unwrap_or(i32::MAX))
+    }
+}
+
+/// What asking for slots found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slots {
+    /// They are reserved.
+    Reserved(Row),
+    /// The next free one is too far ahead: nothing is reserved.
+    Later(Timestamp),
+}
+
+/// A row of reserved slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When the first mail may go out.
+    pub first: Timestamp,
+    /// The time from one to the next.
+    pub interval: SignedDuration,
+}
+
+impl Row {
+    /// When the mail of this place in the row may go out, counted from 0.
+    #[must_use]
+    pub fn at(&self, place: u32) -> Timestamp {
+        let after = self.interval.saturating_mul(i32::try_from(place).unwrap_or(i32::MAX));
+        self.first.checked_add(after).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The row of slots that `mails` get at `now`, when the next free slot is `next`; and what the next free one is afterwards.
+#[must_use]
+pub fn reserve(next: Option<Timestamp>, mails: u32, pace: Pace, now: Timestamp) -> (Slots, Timestamp) {
+    let first = next.map_or(now, |next| next.max(now));
+    if first.duration_since(now) > AHEAD {
+        return (Slots::Later(first), first);
+    }
+    let after = first.checked_add(pace.time_for(mails)).unwrap_or(Timestamp::MAX);
+    (Slots::Reserved(Row { first, interval: pace.interval() }), after)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_800_000_000_000 + milliseconds).unwrap()
+    }
+
+    #[test]
+    fn rates() {
+        let rows =
+            [(14.0, Some(71_429)), (1.0, Some(1_000_000)), (0.5, Some(2_000_000)), (10_000.0, Some(100))];
+        for (rate, micros) in rows {
+            let interval = Pace::per_second(rate).map(Pace::interval);
+            assert_eq!(interval, micros.map(SignedDuration::from_micros), "{rate}");
+        }
+        for nothing in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
+            assert_eq!(Pace::per_second(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn rows_of_slots() {
+        let pace = Pace::per_second(10.0).unwrap();
+        let row = |first| Slots::Reserved(Row { first, interval: SignedDuration::from_millis(100) });
+        let rows = [
+            ("the first ever", None, 3, (row(at(0)), at(300))),
+            ("after a pause", Some(at(-5_000)), 3, (row(at(0)), at(300))),
+            ("behind others", Some(at(450)), 2, (row(at(450)), at(650))),
+            ("just near enough", Some(at(20_000)), 1, (row(at(20_000)), at(20_100))),
+            ("too far ahead", Some(at(20_001)), 1, (Slots::Later(at(20_001)), at(20_001))),
+        ];
+        for (what, next, mails, expected) in rows {
+            assert_eq!(reserve(next, mails, pace, at(0)), expected, "{what}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_mails_are_closer_than_the_rate_allows(
+            rate in 0.5_f64..5_000.0,
+            asks in proptest::collection::vec((0_i64..2_000, 1_u32..20), 1..40),
+        ) {
+            let pace = Pace::per_second(rate).unwrap();
+            let (mut next, mut now, mut times) = (None, 0, Vec::new());
+            for (later, mails) in asks {
+                now += later;
+                let (slots, after) = reserve(next, mails, pace, at(now));
+                next = Some(after);
+                if let Slots::Reserved(row) = slots {
+                    times.extend((0..mails).map(|place| row.at(place)));
+                }
+            }
+            for pair in times.windows(2) {
+                prop_assert!(pair[1].duration_since(pair[0]) >= pace.interval());
+            }
+        }
+    }
+}
