@@ -494,6 +494,36 @@ impl From<crate::store::CommitError> for Problem {
     }
 }
 
+#[cfg(feature = "dynamodb")]
+impl From<crate::store::outbox::ResendRefused> for Problem {
+    fn from(refused: crate::store::outbox::ResendRefused) -> Self {
+        use crate::delivery::{Bounce, OutOfPlace, Standing};
+        use crate::notice::Undeliverable;
+        use crate::store::outbox::ResendRefused;
+        let advice = match &refused {
+            ResendRefused::Store(_) => return Self::new(Code::Unavailable).because(refused),
+            ResendRefused::Expired => Some(Advice::ResendVoid),
+            ResendRefused::UnderWay => None,
+            ResendRefused::OutOfPlace(OutOfPlace { standing, .. }) => match standing {
+                Standing::Delivered => Some(Advice::ResendDelivered),
+                // SES sends to nobody who has complained.
+                Standing::Bounced(Bounce::Permanent) | Standing::Complained => {
+                    Some(Advice::ResendUndeliverable)
+                }
+                Standing::Failed(
+                    Undeliverable::Expired | Undeliverable::Replaced | Undeliverable::PersonGone,
+                ) => Some(Advice::ResendVoid),
+                Standing::Failed(_)
+                | Standing::Queued
+                | Standing::Sending
+                | Standing::Sent
+                | Standing::Bounced(Bounce::Transient) => None,
+            },
+        };
+        Self { advice, ..Self::new(Code::ResendRefused) }.because(refused)
+    }
+}
+
 #[cfg(feature = "kms")]
 impl From<crate::kms::KmsError> for Problem {
     fn from(error: crate::kms::KmsError) -> Self {

@@ -72,6 +72,7 @@ impl HrReset {
             None => Err(Refusal::OutOfScope),
             Some(person) => actor.may_unbind(&person).map(|()| person),
         });
+        let decided = decided.map_err(Problem::from);
         let person = self.audited(decided, Action::CardUnbinding, &by, &whom, &call.origin).await?;
         let card = CardId::parse(&request.card_id).ok_or(Code::CardNotFound)?;
         let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, call.now());

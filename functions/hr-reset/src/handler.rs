@@ -5,13 +5,14 @@ use std::sync::Arc;
 use lambda_http::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::chance;
+use shared::delivery::{MailState, Standing};
 use shared::email_address::EmailAddress;
 use shared::http::{Answer, Call, Fields, cards, time, unknown_route};
 use shared::national_id::NationalId;
 use shared::problem::Problem;
-use shared::store::outbox::{Entry, MailState};
 
 use crate::cards::UnbindRequest;
+use crate::mail::ResetMail;
 use crate::step::{Employee, HrReset};
 
 /// Longest reason that the helpdesk may give, in characters.
@@ -26,6 +27,8 @@ pub struct ResetRequest {
     pub email: EmailAddress,
     /// Why.
     pub reason: Option<String>,
+    /// That the address is right although mail to it came back.
+    pub email_confirmed: bool,
 }
 
 impl ResetRequest {
@@ -33,7 +36,8 @@ impl ResetRequest {
         let mut fields = call.fields()?;
         let national_id = national_id(&mut fields)?;
         let email = EmailAddress::parse(&fields.text("email")?)?;
-        Ok(Self { national_id, email, reason: reason(&mut fields)? })
+        let reason = reason(&mut fields)?;
+        Ok(Self { national_id, email, reason, email_confirmed: fields.flag("email_confirmed")? })
     }
 }
 
@@ -87,9 +91,16 @@ pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Probl
             step.unbind(&call, presented, request, &mut chance::system()).await?;
             Ok(Answer::no_content())
         }
-        (&Method::GET, path) if path.starts_with("/v1/hr/password-resets/") => {
+        (method, path) if path.starts_with("/v1/hr/password-resets/") => {
             let reset_id = call.path_parameter("reset_id").unwrap_or_default();
-            Ok(Answer::ok(mail(&step.mail(&call, presented, &reset_id).await?)))
+            match *method {
+                Method::GET => Ok(Answer::ok(mail(&step.mail(&call, presented, &reset_id).await?))),
+                Method::POST if path.ends_with("/resend") => {
+                    let resent = step.resend(&call, presented, &reset_id).await?;
+                    Ok(Answer::json(StatusCode::ACCEPTED, mail(&resent)))
+                }
+                _ => unknown_route(),
+            }
         }
         _ => unknown_route(),
     }
@@ -108,6 +119,9 @@ fn employee(employee: &Employee) -> Value {
         if let Some(email) = &employee.email_masked {
             body.insert("email".to_owned(), json!(email));
         }
+        if let Some(since) = employee.email_undeliverable_since {
+            body.insert("email_undeliverable_since".to_owned(), time(since));
+        }
         if let Some(code) = employee.why_not {
             body.insert("why_not".to_owned(), json!(code.name()));
         }
@@ -115,13 +129,26 @@ fn employee(employee: &Employee) -> Value {
     body
 }
 
-fn mail(entry: &Entry) -> Value {
-    json!({
-        "reset_id": entry.reset_id,
-        "mail": state(entry.state),
-        "created_at": time(entry.created_at),
-        "expires_at": time(entry.expires_at),
-    })
+fn mail(mail: &ResetMail) -> Value {
+    let mut body = json!({
+        "reset_id": mail.reset_id,
+        "mail": state(mail.standing.state()),
+        "created_at": time(mail.created_at),
+        "expires_at": time(mail.expires_at),
+        "resendable": mail.resendable,
+    });
+    if let Some(body) = body.as_object_mut() {
+        match mail.standing {
+            Standing::Bounced(bounce) => drop(body.insert("bounce".to_owned(), json!(bounce))),
+            Standing::Failed(why) => drop(body.insert("failure".to_owned(), json!(why))),
+            Standing::Queued
+            | Standing::Sending
+            | Standing::Sent
+            | Standing::Delivered
+            | Standing::Complained => {}
+        }
+    }
+    body
 }
 
 /// A mail in a dispatcher's hands is still queued to the one who waits for it.

@@ -1,5 +1,6 @@
-//! HR resets a password (貳、2 and 3): `POST /v1/hr/employees/search`, `POST /v1/hr/employees/password-reset`, and
-//! `GET /v1/hr/password-resets/{reset_id}`. The helpdesk also unbinds a lost card of somebody who cannot sign in:
+//! HR resets a password (貳、2 and 3): `POST /v1/hr/employees/search` and `POST /v1/hr/employees/password-reset`; sees what
+//! became of its mail, `GET /v1/hr/password-resets/{reset_id}`; and has it sent once more, with the same initial password,
+//! `POST /v1/hr/password-resets/{reset_id}/resend` ([`mail`]). The helpdesk also unbinds a lost card of somebody who cannot sign in:
 //! `POST /v1/hr/employees/cards` and `POST /v1/hr/employees/cards/unbind` ([`cards`]).
 //!
 //! Roles are read at the moment of the act, never from the token; who may reset whom is decided by `shared::scope` alone. A
@@ -8,6 +9,7 @@
 
 pub mod cards;
 pub mod handler;
+pub mod mail;
 pub mod step;
 
 use shared::environment::{Environment, StartError};

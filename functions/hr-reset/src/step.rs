@@ -1,5 +1,6 @@
 //! The step.
 
+use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
@@ -18,22 +19,23 @@ use shared::scope::{Actor, Refusal};
 use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::audit::AuditTrail;
-use shared::store::outbox::{Entry, MailState, Outbox};
+use shared::store::outbox::{NewLetter, Outbox};
 use shared::store::tickets::{Rate, Tickets};
 use shared::store::{self, CommitError, Guard, Transaction};
 use shared::unbinding::Unbinder;
 use shared::{aws, telemetry};
 
 use crate::handler::ResetRequest;
+use crate::mail::ResetMail;
 
 /// The step.
 pub struct HrReset {
-    client: store::Client,
+    pub(crate) client: store::Client,
     door: Door,
     pub(crate) tickets: Tickets,
     pub(crate) unbinder: Unbinder,
-    outbox: Outbox,
-    audit: AuditTrail,
+    pub(crate) outbox: Outbox,
+    pub(crate) audit: AuditTrail,
     kms: Kms,
     secrets_key: String,
     pub(crate) pseudonyms: Pseudonymizer,
@@ -63,6 +65,8 @@ pub struct Employee {
     pub account_state: AccountState,
     /// The email address, masked.
     pub email_masked: Option<String>,
+    /// Since when mail to it comes back.
+    pub email_undeliverable_since: Option<Timestamp>,
     /// Why the caller may not reset the password, if not.
     pub why_not: Option<Code>,
 }
@@ -134,8 +138,7 @@ impl HrReset {
         let identifier = Identifier::NationalId(national_id.clone());
         let digest = self.pseudonyms.identifier(&identifier, "");
         let (counted, attempts) =
-            futures_util::future::try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest))
-                .await?;
+            try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest)).await?;
         counted?;
         let not_found = || Problem::new(Code::EmployeeNotFound);
         let person = admitted.people.remove(&id).ok_or_else(not_found)?;
@@ -157,6 +160,7 @@ impl HrReset {
             agency_name: person.agency_name,
             service: person.service,
             email_masked: person.account.email_masked,
+            email_undeliverable_since: person.account.email_undeliverable_since,
             why_not,
         })
     }
@@ -165,16 +169,18 @@ impl HrReset {
     ///
     /// # Errors
     /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `request_invalid` without the
-    /// helpdesk's reason, `too_many_requests`, `conflict`, `unavailable`.
+    /// helpdesk's reason, `email_undeliverable`, `too_many_requests`, `conflict`, `unavailable`.
     pub async fn reset(
         &self,
         call: &Call,
         presented: Presented,
         request: ResetRequest,
         rng: &mut (impl CryptoRng + Send),
-    ) -> Result<Entry, Problem> {
+    ) -> Result<ResetMail, Problem> {
         let id = self.pseudonyms.person(&request.national_id);
-        let mut admitted = self.door.admit(presented, &[&id], call.now()).await?;
+        let address = self.pseudonyms.email(&request.email);
+        let mark = async { Ok(self.outbox.address_mark(&address).await?) };
+        let (mut admitted, mark) = try_join(self.door.admit(presented, &[&id], call.now()), mark).await?;
         let by = admitted.session.subject.clone();
         let whom = Subject::Person(id.clone());
         telemetry::note_subject(&whom);
@@ -183,6 +189,10 @@ impl HrReset {
         if actor.needs_reason() && request.reason.is_none() {
             return Err(Problem::field("reason").because("the helpdesk says why"));
         }
+        if let (Some(mark), false) = (mark, request.email_confirmed) {
+            let reason = format!("{:?} since {}", mark.why, mark.since);
+            return Err(Problem::new(Code::EmailUndeliverable).on("email").because(reason));
+        }
         let now = call.now();
         let initial = generate_initial(rng);
         let expires_at = now.checked_add(self.initial_password_life).unwrap_or(Timestamp::MAX);
@@ -190,30 +200,29 @@ impl HrReset {
         let letter = Letter::new(&request.email, initial.password());
         let ciphertext = self.kms.encrypt_letter(&self.secrets_key, &reset_id, &letter).await?;
         let hash = StoredHash::of(initial.password(), rng)?;
-        let entry = Entry {
-            reset_id,
-            agency: person.agency.clone(),
-            state: MailState::Queued,
-            created_at: now,
-            expires_at,
-        };
+        let agency = person.agency.clone();
+        let letter = NewLetter { reset_id, agency, person: id.clone(), address, created_at: now, expires_at };
         let mut audit = call.origin.entry(Action::PasswordReset, &by, &whom, SUCCESS);
+        let confirmed = if mark.is_some() { " (the address was confirmed)" } else { "" };
         audit.note = Some(match request.reason {
-            Some(reason) => format!("{}: {reason}", entry.reset_id),
-            None => entry.reset_id.clone(),
+            Some(reason) => format!("{}{confirmed}: {reason}", letter.reset_id),
+            None => format!("{}{confirmed}", letter.reset_id),
         });
         let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, now);
         let of_person = Rate::resets_of(&id, self.limits.resets_of_person, now);
+        let reset = self.door.accounts().reset(&person, &hash, expires_at, &letter.reset_id)?;
         let written = Transaction::new()
-            .with(Guard::Person, self.door.accounts().reset(&person, &hash, expires_at)?)
-            .with(Guard::New, self.outbox.queue(&entry, ciphertext)?)
+            .with(Guard::Person, reset)
+            .with(Guard::New, self.outbox.queue(&letter, ciphertext)?)
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
             .with(Guard::PersonRate, self.tickets.count(&of_person)?)
             .with(Guard::New, self.audit.append(audit)?)
             .commit(&self.client)
             .await;
-        let Err(error) = written else { return Ok(entry) };
-        Err(too_many(error, &by_actor, &of_person))
+        match written {
+            Ok(()) => Ok(ResetMail::queued(letter)),
+            Err(error) => Err(too_many(error, &by_actor, &of_person)),
+        }
     }
 
     /// Whether the actor may reset the person; a refusal is audited.
@@ -229,40 +238,22 @@ impl HrReset {
             None => Err(Refusal::OutOfScope),
             Some(person) => actor.may_reset(&person).map(|()| person),
         });
-        self.audited(decided, Action::PasswordReset, by, whom, origin).await
+        self.audited(decided.map_err(Problem::from), Action::PasswordReset, by, whom, origin).await
     }
 
     /// What was decided; a refusal is audited.
     pub(crate) async fn audited(
         &self,
-        decided: Result<Person, Refusal>,
+        decided: Result<Person, Problem>,
         action: Action,
         by: &Subject,
         whom: &Subject,
         origin: &Origin,
     ) -> Result<Person, Problem> {
-        match decided {
-            Ok(person) => Ok(person),
-            Err(refusal) => {
-                let problem = Problem::from(refusal);
-                self.audit.note(origin.entry(action, by, whom, problem.code.name())).await?;
-                Err(problem)
-            }
+        if let Err(problem) = &decided {
+            self.audit.note(origin.entry(action, by, whom, problem.code.name())).await?;
         }
-    }
-
-    /// Where a reset's mail is.
-    ///
-    /// # Errors
-    /// `session_required`, `not_authorized`, `reset_not_found`, `unavailable`.
-    pub async fn mail(&self, call: &Call, presented: Presented, reset_id: &str) -> Result<Entry, Problem> {
-        let admitted = self.door.admit(presented, &[], call.now()).await?;
-        let actor = admitted.caller.actor();
-        actor.may_search()?;
-        let not_found = || Problem::new(Code::ResetNotFound);
-        let reset_id = Secret::parse(reset_id).ok_or_else(not_found)?;
-        let entry = self.outbox.entry(reset_id.reveal()).await?.ok_or_else(not_found)?;
-        if actor.covers(&entry.agency) { Ok(entry) } else { Err(not_found().because("out of scope")) }
+        decided
     }
 }
 

@@ -1,0 +1,148 @@
+//! What became of a reset's mail, and sending it once more.
+
+use jiff::Timestamp;
+use shared::audit::{Action, SUCCESS};
+use shared::caller::Presented;
+use shared::delivery::Standing;
+use shared::http::Call;
+use shared::notice::{Undeliverable, current};
+use shared::problem::{Advice, Code, Problem};
+use shared::scope::Refusal;
+use shared::secret::Secret;
+use shared::session::Subject;
+use shared::store::outbox::{Entry, NewLetter, ResendRefused};
+use shared::store::tickets::Rate;
+use shared::store::{Guard, Transaction};
+use shared::telemetry;
+
+use crate::step::{HrReset, too_many};
+
+/// A reset's mail as HR sees it.
+#[derive(Debug)]
+pub struct ResetMail {
+    /// The reset.
+    pub reset_id: String,
+    /// Where the mail is.
+    pub standing: Standing,
+    /// When the reset was.
+    pub created_at: Timestamp,
+    /// When the initial password ends.
+    pub expires_at: Timestamp,
+    /// Whether a resend would be accepted now.
+    pub resendable: bool,
+}
+
+impl ResetMail {
+    /// A mail that was queued just now.
+    pub(crate) fn queued(letter: NewLetter) -> Self {
+        let NewLetter { reset_id, created_at, expires_at, .. } = letter;
+        Self { reset_id, standing: Standing::Queued, created_at, expires_at, resendable: false }
+    }
+
+    /// A mail that was queued once more.
+    fn again(entry: Entry) -> Self {
+        Self { standing: Standing::Queued, ..Self::of(entry, false) }
+    }
+
+    fn of(entry: Entry, resendable: bool) -> Self {
+        let standing = Standing::from_stored(entry.state, entry.bounce, entry.failure);
+        let Entry { reset_id, created_at, expires_at, .. } = entry;
+        Self { reset_id, standing, created_at, expires_at, resendable }
+    }
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::ResetNotFound)
+}
+
+impl HrReset {
+    /// Where a reset's mail is.
+    ///
+    /// # Errors
+    /// `session_required`, `not_authorized`, `reset_not_found`, `unavailable`.
+    pub async fn mail(
+        &self,
+        call: &Call,
+        presented: Presented,
+        reset_id: &str,
+    ) -> Result<ResetMail, Problem> {
+        let admitted = self.door().admit(presented, &[], call.now()).await?;
+        let actor = admitted.caller.actor();
+        actor.may_search()?;
+        let entry = self.entry(reset_id).await?.ok_or_else(not_found)?;
+        if !actor.covers(&entry.agency) {
+            return Err(not_found().because("out of scope"));
+        }
+        // The entry alone says no to most; whether the initial password is still the person's, they say.
+        let resendable = self.outbox.resend(&entry, call.now()).is_ok() && {
+            let contact = self.door().accounts().contact(&entry.person).await?;
+            current(contact.as_ref(), &entry.reset_id, entry.expires_at, call.now()).is_ok()
+        };
+        Ok(ResetMail::of(entry, resendable))
+    }
+
+    /// Sends a reset's mail once more, with the same initial password. It counts as a reset. A mail that is still on its way
+    /// stays there.
+    ///
+    /// # Errors
+    /// `session_required`, `not_authorized`, `reset_not_found`, `person_departed`, `resend_refused`, `too_many_requests`,
+    /// `conflict`, `unavailable`.
+    pub async fn resend(
+        &self,
+        call: &Call,
+        presented: Presented,
+        reset_id: &str,
+    ) -> Result<ResetMail, Problem> {
+        let now = call.now();
+        let admitted = self.door().admit(presented, &[], now).await?;
+        let by = &admitted.session.subject;
+        let actor = admitted.caller.actor();
+        let Some(entry) = self.entry(reset_id).await? else {
+            actor.may_search()?;
+            return Err(not_found());
+        };
+        let whom = Subject::Person(entry.person.clone());
+        telemetry::note_subject(&whom);
+        let person = self.door().accounts().person(&entry.person).await?;
+        let decided = actor.may_search().and_then(|()| match person {
+            Some(person) if actor.covers(&entry.agency) => actor.may_reset(&person).map(|()| person),
+            _ => Err(Refusal::OutOfScope),
+        });
+        let decided = decided.map_err(|refusal| match refusal {
+            // Who may not know of the person may not know of the reset.
+            Refusal::OutOfScope => not_found().because(refusal),
+            refusal => refusal.into(),
+        });
+        let person = self.audited(decided, Action::MailResend, by, &whom, &call.origin).await?;
+        let update = match self.outbox.resend(&entry, now) {
+            Ok(update) => update,
+            Err(ResendRefused::UnderWay) => return Ok(ResetMail::of(entry, false)),
+            Err(refused) => return Err(refused.into()),
+        };
+        if person.account.initial_reset.as_deref() != Some(reset_id) {
+            let refused = Problem::new(Code::ResendRefused).advising(Advice::ResendVoid);
+            return Err(refused.because(Undeliverable::Replaced));
+        }
+        let mut audit = call.origin.entry(Action::MailResend, by, &whom, SUCCESS);
+        audit.note = Some(entry.reset_id.clone());
+        let by_actor = Rate::resets_by(by, self.limits.resets_by_actor, now);
+        let of_person = Rate::resets_of(&entry.person, self.limits.resets_of_person, now);
+        let written = Transaction::new()
+            .with(Guard::Mail, update)
+            .with(Guard::Person, self.door().accounts().still(&person.id, person.generation, None)?)
+            .with(Guard::Rate, self.tickets.count(&by_actor)?)
+            .with(Guard::PersonRate, self.tickets.count(&of_person)?)
+            .with(Guard::New, self.audit.append(audit)?)
+            .commit(&self.client)
+            .await;
+        match written {
+            Ok(()) => Ok(ResetMail::again(entry)),
+            Err(error) => Err(too_many(error, &by_actor, &of_person)),
+        }
+    }
+
+    async fn entry(&self, reset_id: &str) -> Result<Option<Entry>, Problem> {
+        let Some(reset_id) = Secret::parse(reset_id) else { return Ok(None) };
+        Ok(self.outbox.entry(reset_id.reveal()).await?)
+    }
+}
