@@ -6,6 +6,7 @@ use shared::environment::{Environment, StartError};
 use shared::password::{BrokenRule, Policy, StoredHash};
 use shared::person::Person;
 use shared::problem::{Code, Problem};
+use shared::pseudonym::Pseudonymizer;
 use shared::seal::DataKey;
 use shared::session::Subject;
 use shared::store::accounts::{self, Accounts, person_from};
@@ -24,6 +25,7 @@ pub struct ActivationStep {
     tickets: Tickets,
     audit: AuditTrail,
     email_key: DataKey,
+    pseudonyms: Pseudonymizer,
     policy: Policy,
     portal_origin: String,
 }
@@ -39,14 +41,17 @@ impl ActivationStep {
         let tickets = settings.required("TICKETS_TABLE");
         let audit = settings.required("AUDIT_TABLE");
         let secrets_key = settings.required("SECRETS_KEY");
+        let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let portal_origin = settings.required("PORTAL_ORIGIN");
         let policy = Policy::from_settings(&mut settings);
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
+        let kms = kms::Kms::new(environment, &config);
         Ok(Self {
-            email_key: kms::Kms::new(environment, &config).email_data_key(&secrets_key).await?,
+            email_key: kms.email_data_key(&secrets_key).await?,
+            pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
             accounts: Accounts::new(client.clone(), accounts),
             tickets: Tickets::new(client.clone(), tickets),
             audit: AuditTrail::new(client.clone(), audit),
@@ -107,6 +112,7 @@ impl ActivationStep {
             hash: &hash,
             email_masked: choice.email.masked(),
             email_sealed: sealed,
+            email_digest: &self.pseudonyms.email(&choice.email),
             seen: ticket.proof.seen(),
             now: origin.at,
         };
