@@ -824,18 +824,25 @@ impl Accounts {
             .build()?)
     }
 
-    /// Notes that mail to the address of a person's account comes back, until the next activation sets another.
+    /// Notes that mail to the address of a person's account comes back, until the next activation sets another. Refused when
+    /// there was one since the mail was queued: then it went to another address.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn note_undeliverable(&self, person: &PersonId, since: Timestamp) -> Result<Update, StoreError> {
+    pub fn note_undeliverable(
+        &self,
+        person: &PersonId,
+        queued_at: Timestamp,
+        since: Timestamp,
+    ) -> Result<Update, StoreError> {
         Ok(Update::builder()
             .table_name(&self.table)
             .key("pk", text(person_key(person)))
             .update_expression(
                 "SET email_undeliverable_since = if_not_exists(email_undeliverable_since, :since)",
             )
-            .condition_expression("attribute_exists(email_sealed)")
+            .condition_expression("attribute_exists(email_sealed) AND activated_at <= :queued_at")
+            .expression_attribute_values(":queued_at", number(queued_at.as_second()))
             .expression_attribute_values(":since", number(since.as_second()))
             .build()?)
     }
