@@ -292,13 +292,14 @@ async fn a_reset() {
         world,
         "by a person",
         head.reset(&WANG, None).await.status(202),
-        "BatchGetItem GetItem TransactWriteItems | Encrypt"
+        // Session and people, and beside them whether mail to the address came back.
+        "BatchGetItem GetItem GetItem TransactWriteItems | Encrypt"
     );
     assert_asks!(
         world,
         "by an agency",
         agency.reset(&WANG, None).await.status(202),
-        "BatchGetItem GetItem GetItem TransactWriteItems | Encrypt"
+        "BatchGetItem GetItem GetItem GetItem TransactWriteItems | Encrypt"
     );
     let id = by_head.text_of("reset_id");
     assert_asks!(world, "its state", head.reset_state(&id).await.ok(), "GetItem GetItem GetItem |");
