@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{self, ClientError};
 use crate::deployment::TableDeclaration;
+use crate::faults::connection;
 use crate::files::{self, FileError};
 use crate::permissions::calls;
 use crate::stack::{ACCOUNT, REGION};
@@ -136,7 +137,7 @@ impl DynamoDb {
         let limit = DefaultBodyLimit::max(LARGEST_REQUEST);
         let router = Router::new().route("/", post(pass)).layer(limit).with_state(door);
         tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped()).await {
+            if let Err(error) = connection::serve_until(listener, router, stopped()).await {
                 tracing::error!(%error, "DynamoDB's door closed");
             }
         });
@@ -148,6 +149,11 @@ impl DynamoDb {
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The calls to it, and the deliveries of its streams.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Where the AWS SDK finds it.
@@ -267,25 +273,30 @@ async fn pass(State(door): State<Door>, mut headers: HeaderMap, body: Bytes) -> 
     if let Err(denial) = door.traffic.permit(&headers, needs) {
         return denial.response(StatusCode::BAD_REQUEST);
     }
-    if let Some(failure) = door.traffic.pass(Service::DynamoDb, &operation).await {
-        return failure;
-    }
+    let traffic = door.traffic.clone();
+    let signed = headers.clone();
     headers.remove(header::HOST);
-    let answer = async {
-        let answer = door.client.post(&door.inside).headers(headers).body(body).send().await?;
+    let effect = async {
+        door.ask(headers, body).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the database did not answer");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
+    };
+    traffic.around(Service::DynamoDb, &operation, &signed, effect).await
+}
+
+impl Door {
+    async fn ask(&self, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, reqwest::Error> {
+        let answer = self.client.post(&self.inside).headers(headers).body(body).send().await?;
         let (status, mut headers) = (answer.status(), answer.headers().clone());
         headers.remove(header::TRANSFER_ENCODING);
         let mut response = Response::new(Body::from(answer.bytes().await?));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        Ok::<_, reqwest::Error>(response)
-    };
-    answer.await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the database did not answer");
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response
-    })
+        Ok(response)
+    }
 }
 
 /// SQLite blocks its thread: away from the threads that serve requests.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::clock::Clock;
 use shared::environment::{Environment, StartError};
 use shared::lambda::Function;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -67,8 +68,55 @@ struct Inner {
 
 #[derive(Debug)]
 enum Place {
-    Process(HashMap<String, Function>),
+    Process(HashMap<String, Instance>),
     Emulator { client: reqwest::Client, url: String },
+}
+
+/// A function in this process, which a fault can end and which then starts anew.
+#[derive(Debug)]
+struct Instance {
+    /// Nothing for a function that was handed over started.
+    environment: Option<Environment>,
+    /// The function, and how often it had ended when it started.
+    started: Mutex<(u64, Function)>,
+    /// How often it has ended.
+    crashes: watch::Sender<u64>,
+}
+
+impl Instance {
+    fn new(function: Function, environment: Option<Environment>) -> Self {
+        Self { environment, started: Mutex::new((0, function)), crashes: watch::Sender::new(0) }
+    }
+
+    /// The function; a new one when it has ended since it started.
+    async fn started(&self, name: &str) -> Result<Function, InvocationError> {
+        let mut started = self.started.lock().await;
+        let crashes = *self.crashes.borrow();
+        if let (Some(environment), true) = (&self.environment, started.0 != crashes) {
+            let anew = start(name, environment).await.ok_or(InvocationError::Unknown)?;
+            *started = (crashes, anew.map_err(|error| InvocationError::Failed(error.to_string()))?);
+        }
+        Ok(started.1.clone())
+    }
+
+    async fn invoke(
+        &self,
+        name: &str,
+        event: LambdaEvent<Value>,
+        timeout: Duration,
+    ) -> Result<Value, InvocationError> {
+        let mut crashes = self.crashes.subscribe();
+        let work = async {
+            let function = self.started(name).await?;
+            function.invoke(event).await.map_err(|error| InvocationError::Failed(error.to_string()))
+        };
+        tokio::select! {
+            // What has ended does not take another step.
+            biased;
+            _ = crashes.changed() => Err(InvocationError::Failed("it crashed".to_owned())),
+            answer = tokio::time::timeout(timeout, work) => answer.unwrap_or(Err(InvocationError::TimedOut)),
+        }
+    }
 }
 
 impl Functions {
@@ -92,7 +140,7 @@ impl Functions {
             match start(&name, &environment).await {
                 None => Err(FunctionsError::NotLinked(name)),
                 Some(Err(source)) => Err(FunctionsError::Start { name, source }),
-                Some(Ok(function)) => Ok((name, function)),
+                Some(Ok(function)) => Ok((name, Instance::new(function, Some(environment)))),
             }
         });
         let functions = futures_util::future::try_join_all(starts).await?.into_iter().collect();
@@ -104,7 +152,7 @@ impl Functions {
     pub(crate) fn single(name: &str, function: Function) -> Self {
         let declaration =
             FunctionDeclaration { name: name.to_owned(), environment: BTreeMap::new(), timeout_seconds: 10 };
-        let functions = HashMap::from([(name.to_owned(), function)]);
+        let functions = HashMap::from([(name.to_owned(), Instance::new(function, None))]);
         Self::at(Place::Process(functions), &[declaration], ("ap-east-2", "123456789012"))
     }
 
@@ -152,6 +200,25 @@ impl Functions {
         }
     }
 
+    /// Whether they are in this process.
+    pub(crate) fn in_this_process(&self) -> bool {
+        matches!(self.inner.place, Place::Process(_))
+    }
+
+    /// Whether there is a function of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.inner.timeouts.contains_key(name)
+    }
+
+    /// Ends a function's invocations in this process where they are. It starts anew at its next one, as on Lambda.
+    pub(crate) fn crash(&self, name: &str) {
+        if let Place::Process(functions) = &self.inner.place
+            && let Some(function) = functions.get(name)
+        {
+            function.crashes.send_modify(|crashes| *crashes += 1);
+        }
+    }
+
     /// Sends a function one event and waits for its answer. The function runs to its end even when nobody waits
     /// any longer.
     ///
@@ -193,9 +260,7 @@ impl Inner {
             Place::Process(functions) => {
                 let function = functions.get(name).ok_or(InvocationError::Unknown)?;
                 let event = LambdaEvent::new(event, self.context(name, timeout));
-                let answer = tokio::time::timeout(timeout, function.invoke(event)).await;
-                let answer = answer.map_err(|_| InvocationError::TimedOut)?;
-                answer.map_err(|error| InvocationError::Failed(error.to_string()))
+                function.invoke(name, event, timeout).await
             }
             Place::Emulator { client, url } => {
                 let url = format!("{url}/2015-03-31/functions/{name}/invocations");

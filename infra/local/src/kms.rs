@@ -395,6 +395,22 @@ impl Kms {
         }
     }
 
+    fn answer(&self, operation: &str, body: &[u8]) -> Response<Body> {
+        let (status, code, body) = match self.perform(operation, body) {
+            Ok(Value::Null) => (StatusCode::OK, None, String::new()),
+            Ok(answer) => (StatusCode::OK, None, answer.to_string()),
+            Err(refusal) => {
+                let body = match &refusal.message {
+                    Some(message) => json!({ "__type": refusal.code, "message": message }),
+                    None => json!({ "__type": refusal.code }),
+                };
+                (refusal.status(), Some(refusal.code), body.to_string())
+            }
+        };
+        tracing::debug!(service = "kms", operation, status = status.as_u16(), code, "aws call");
+        service_answer(status, "application/x-amz-json-1.1", body, code)
+    }
+
     fn generate_mac(&self, request: GenerateMac) -> Result<Value, Refusal> {
         let message = blob("message", &request.message, 4096)?;
         self.with_usable(&request.key_id, KeySpec::Hmac256, "GenerateMac", |key| {
@@ -679,22 +695,8 @@ async fn answer(State(kms): State<Kms>, headers: HeaderMap, body: Bytes) -> Resp
     if let Err(denial) = kms.inner.traffic.permit(&headers, || kms.needs(operation, &body)) {
         return denial.response(StatusCode::BAD_REQUEST);
     }
-    if let Some(failure) = kms.inner.traffic.pass(Service::Kms, operation).await {
-        return failure;
-    }
-    let (status, code, body) = match kms.perform(operation, &body) {
-        Ok(Value::Null) => (StatusCode::OK, None, String::new()),
-        Ok(answer) => (StatusCode::OK, None, answer.to_string()),
-        Err(refusal) => {
-            let body = match &refusal.message {
-                Some(message) => json!({ "__type": refusal.code, "message": message }),
-                None => json!({ "__type": refusal.code }),
-            };
-            (refusal.status(), Some(refusal.code), body.to_string())
-        }
-    };
-    tracing::debug!(service = "kms", operation, status = status.as_u16(), code, "aws call");
-    service_answer(status, "application/x-amz-json-1.1", body, code)
+    let effect = async { kms.answer(operation, &body) };
+    kms.inner.traffic.around(Service::Kms, operation, &headers, effect).await
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
 //! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`] and [`ses`] the services behind the
-//! functions. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
+//! functions. [`faults`] breaks what is between them. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
 //! scheduled functions fill, and [`mailbox`] shows the mails. [`client`]
 //! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed.
 //!
@@ -18,6 +18,7 @@ pub mod client;
 pub mod deployment;
 pub mod directory;
 pub mod dynamodb;
+pub mod faults;
 mod files;
 pub mod functions;
 pub mod gateway;

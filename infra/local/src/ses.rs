@@ -226,18 +226,18 @@ async fn answer(State(ses): State<Ses>, headers: HeaderMap, body: Bytes) -> Resp
     if let Err(denial) = ses.inner.traffic.permit(&headers, || ses.needs(&body)) {
         return denial.response(StatusCode::FORBIDDEN);
     }
-    if let Some(failure) = ses.inner.traffic.pass(Service::Ses, "SendEmail").await {
-        return failure;
-    }
-    let result = ses.accept(&body);
-    let mut held = ses.inner.held.subscribe();
-    let _ = held.wait_for(|held| !held).await;
-    let (status, code, body) = match result {
-        Ok(id) => (StatusCode::OK, None, json!({ "MessageId": id })),
-        Err(refusal) => (refusal.status, Some(refusal.code), json!({ "message": refusal.message })),
+    let effect = async {
+        let result = ses.accept(&body);
+        let mut held = ses.inner.held.subscribe();
+        let _ = held.wait_for(|held| !held).await;
+        let (status, code, body) = match result {
+            Ok(id) => (StatusCode::OK, None, json!({ "MessageId": id })),
+            Err(refusal) => (refusal.status, Some(refusal.code), json!({ "message": refusal.message })),
+        };
+        tracing::debug!(service = "ses", operation = "SendEmail", status = status.as_u16(), code, "aws call");
+        service_answer(status, "application/json", body.to_string(), code)
     };
-    tracing::debug!(service = "ses", operation = "SendEmail", status = status.as_u16(), code, "aws call");
-    service_answer(status, "application/json", body.to_string(), code)
+    ses.inner.traffic.around(Service::Ses, "SendEmail", &headers, effect).await
 }
 
 #[cfg(test)]

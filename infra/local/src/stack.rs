@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::deployment::{self, CARD_API, Deployment, FunctionDeclaration, PORTAL_API, TableDeclaration};
 use crate::directory::{self, DirectoryError, Imported};
 use crate::dynamodb::{DynamoDb, DynamoDbError};
+use crate::faults::{Faults, connection};
 use crate::files::{self, FileError};
 use crate::functions::{Functions, FunctionsError};
 use crate::gateway::Host;
@@ -65,6 +66,8 @@ pub struct Options {
     pub truststore: Option<ForeignTruststore>,
     /// Whether to make the sample cards. There are none of other CAs.
     pub sample_cards: bool,
+    /// The faults between the functions and the services, from when everything is up.
+    pub faults: Option<Faults>,
 }
 
 impl Options {
@@ -84,6 +87,7 @@ impl Options {
             variables: BTreeMap::new(),
             truststore: None,
             sample_cards: true,
+            faults: None,
         }
     }
 }
@@ -382,6 +386,7 @@ impl Stack {
             Some(url) => Functions::through_emulator(declarations, url, place)?,
         };
         functions.wait_for_emulator(&functions_env).await;
+        traffic.attach(functions.clone());
         let revocations = RevocationSync::new(
             pki.clone(),
             &truststore,
@@ -450,6 +455,7 @@ impl Stack {
             services,
             _lock: lock,
         };
+        running.traffic.set_faults(options.faults);
         running.start_stream().await;
         Ok(running)
     }
@@ -504,6 +510,7 @@ impl Running {
     /// Ends everything in good order: no new requests, the open ones finish, then the mappings, then the services.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
+        self.traffic.close();
         while self.hosts.join_next().await.is_some() {}
         self.stop_stream().await;
         self.revocations.stop().await;
@@ -598,7 +605,7 @@ pub fn read_functions_env(data: &Path) -> Result<BTreeMap<String, String>, Stack
 
 fn serve(services: &mut JoinSet<()>, listener: TcpListener, router: axum::Router) {
     services.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = connection::serve(listener, router).await {
             tracing::error!(%error, "a service ended");
         }
     });

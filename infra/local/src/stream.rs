@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::dynamodb::DynamoDb;
 use crate::files::{self, FileError};
 use crate::functions::{Functions, InvocationError};
+use crate::traffic::{Delivery, Service};
 
 /// How long the mapping waits before it looks for new records.
 const POLL: Duration = Duration::from_millis(100);
@@ -163,6 +164,12 @@ fn sequence_number(record: &Value) -> &str {
     record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default()
 }
 
+/// What a fault file may call the delivery of these records.
+fn operations(records: &[Value]) -> Vec<&str> {
+    let events = records.iter().filter_map(|record| record.get("eventName").and_then(Value::as_str));
+    ["Invoke", "GetRecords"].into_iter().chain(events).collect()
+}
+
 fn created(record: &Value) -> i64 {
     record.pointer("/dynamodb/ApproximateCreationDateTime").and_then(Value::as_i64).unwrap_or_default()
 }
@@ -171,6 +178,8 @@ fn created(record: &Value) -> i64 {
 struct Batch {
     records: Vec<Value>,
     attempts: u64,
+    /// Whether a fault has put it off.
+    late: bool,
 }
 
 /// The running mapping.
@@ -195,7 +204,7 @@ impl Pump {
     pub fn start(mapping: Mapping, database: DynamoDb, functions: Functions, keeping: Keeping) -> Self {
         let (stop, stopped) = watch::channel(false);
         let started = Clock::system().now().as_second();
-        let worker = Worker { mapping, database, functions, keeping, started, stopped };
+        let worker = Worker { mapping, database, functions, keeping, started, reordered: false, stopped };
         Self { task: tokio::spawn(worker.run()), stop }
     }
 
@@ -218,6 +227,8 @@ struct Worker {
     functions: Functions,
     keeping: Keeping,
     started: i64,
+    /// Whether a fault has put records in hand out of order.
+    reordered: bool,
     stopped: watch::Receiver<bool>,
 }
 
@@ -262,14 +273,29 @@ impl Worker {
             .collect();
         let mut queue: VecDeque<Batch> = wanted
             .chunks(self.mapping.batch_size.max(1))
-            .map(|records| Batch { records: records.to_vec(), attempts: 0 })
+            .map(|records| Batch { records: records.to_vec(), attempts: 0, late: false })
             .collect();
+        self.reordered = false;
         while let Some(batch) = queue.pop_front() {
             if *self.stopped.borrow() {
                 return false;
             }
-            let event = json!({ "Records": batch.records });
-            let outcome = match self.functions.invoke_attached(&self.mapping.function, event).await {
+            let delivery = match batch.late {
+                // This is the delivery that was put off.
+                true => Delivery::Whole,
+                false => self.database.traffic().deliver(
+                    Service::Stream,
+                    &operations(&batch.records),
+                    &self.mapping.function,
+                ),
+            };
+            if delivery == Delivery::Late {
+                self.reordered = true;
+                let late = Batch { records: batch.records.into_iter().rev().collect(), late: true, ..batch };
+                queue.insert(queue.len().min(1), late);
+                continue;
+            }
+            let outcome = match self.invoke(&batch.records, delivery).await {
                 Ok(answer) => outcome(&self.mapping, &answer, &batch.records),
                 // The emulator may still be building: Lambda itself is never out of reach, so that is no retry.
                 Err(error @ InvocationError::Unreachable(_)) => {
@@ -288,9 +314,38 @@ impl Worker {
         true
     }
 
+    /// Delivers a batch, as a fault lets it.
+    async fn invoke(&self, records: &[Value], delivery: Delivery) -> Result<Value, InvocationError> {
+        let function = self.mapping.function.as_str();
+        let invoke = || self.functions.invoke_attached(function, json!({ "Records": records }));
+        let failed = |why: &str| Err(InvocationError::Failed(why.to_owned()));
+        match delivery {
+            Delivery::Whole | Delivery::Late => invoke().await,
+            Delivery::FailsBefore => failed("the delivery failed"),
+            Delivery::AnswerLost => {
+                let _ = invoke().await;
+                failed("the answer was lost")
+            }
+            Delivery::Twice => {
+                let (first, second) = tokio::join!(invoke(), invoke());
+                first.and(second)
+            }
+            Delivery::Lost => Ok(json!({ "batchItemFailures": [] })),
+            Delivery::Crashes => {
+                self.functions.crash(function);
+                failed("it crashed")
+            }
+            Delivery::CrashesAfter => {
+                let _ = invoke().await;
+                self.functions.crash(function);
+                failed("it crashed")
+            }
+        }
+    }
+
     /// Moves on, or puts back what is to be tried again.
     async fn settle(&mut self, batch: Batch, outcome: Outcome, queue: &mut VecDeque<Batch>) {
-        let Batch { mut records, attempts } = batch;
+        let Batch { mut records, attempts, .. } = batch;
         let (done, rest) = match outcome {
             Outcome::Done => (records, Vec::new()),
             Outcome::Failed => (Vec::new(), records),
@@ -299,7 +354,8 @@ impl Worker {
                 (records, rest)
             }
         };
-        if let Some(last) = done.last() {
+        // Out of order, the last one is not the furthest: the end of all of them is noted instead.
+        if let Some(last) = done.last().filter(|_| !self.reordered) {
             self.note(sequence_number(last));
         }
         if rest.is_empty() {
@@ -311,8 +367,8 @@ impl Worker {
         if self.mapping.bisects && rest.len() > 1 {
             // Halving is no retry: it finds the record that fails, which alone uses up its retries.
             let second = rest.split_off(rest.len() / 2);
-            queue.push_front(Batch { records: second, attempts });
-            queue.push_front(Batch { records: rest, attempts });
+            queue.push_front(Batch { records: second, attempts, late: false });
+            queue.push_front(Batch { records: rest, attempts, late: false });
             return;
         }
         if self.mapping.retry_attempts.is_some_and(|most| attempts >= most) {
@@ -320,7 +376,7 @@ impl Worker {
             return;
         }
         if !rest.is_empty() {
-            queue.push_front(Batch { records: rest, attempts: attempts + 1 });
+            queue.push_front(Batch { records: rest, attempts: attempts + 1, late: false });
             let doubled = 2_u32.saturating_pow(u32::try_from(attempts).unwrap_or(u32::MAX));
             self.pause(FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)).await;
         }

@@ -1,8 +1,8 @@
 //! What goes between the functions and the stand-in's AWS services: whether a call is allowed, a count of the calls,
 //! and the calls that are to fail on purpose.
 //!
-//! Every call is held against the template's permissions. Tests hold the functions against their budgets of AWS calls,
-//! and break a dependency to see the right error.
+//! Every call is held against the template's permissions, and meets the faults of a file ([`crate::faults`]). Tests hold
+//! the functions against their budgets of AWS calls, and break a dependency to see the right error.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,8 +11,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
+use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::faults::connection::severed;
+use crate::faults::{Effect, Faults};
+use crate::functions::Functions;
 use crate::permissions::{Call, Denial, Permissions, access_key};
 
 /// An AWS service of the stand-in.
@@ -24,6 +28,90 @@ pub enum Service {
     Kms,
     /// Amazon Simple Email Service, API version 2.
     Ses,
+    /// Amazon Simple Queue Service.
+    Sqs,
+    /// The delivery of tables' stream records to functions.
+    Stream,
+    /// The delivery of Amazon EventBridge's events to functions.
+    Events,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::DynamoDb, Self::Kms, Self::Ses, Self::Stream, Self::Sqs, Self::Events];
+
+    /// As a fault file and the log say it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "dynamodb",
+            Self::Kms => "kms",
+            Self::Ses => "ses",
+            Self::Sqs => "sqs",
+            Self::Stream => "stream",
+            Self::Events => "events",
+        }
+    }
+
+    /// What a fault file may call its operations. A delivery also goes by what is in it.
+    #[must_use]
+    pub fn operations(self) -> &'static [&'static str] {
+        match self {
+            Self::DynamoDb => &[
+                "BatchGetItem",
+                "BatchWriteItem",
+                "DeleteItem",
+                "DescribeTable",
+                "DescribeTimeToLive",
+                "GetItem",
+                "ListTables",
+                "PutItem",
+                "Query",
+                "Scan",
+                "TransactGetItems",
+                "TransactWriteItems",
+                "UpdateItem",
+            ],
+            Self::Kms => &[
+                "Decrypt",
+                "DescribeKey",
+                "DisableKey",
+                "EnableKey",
+                "Encrypt",
+                "GenerateDataKey",
+                "GenerateMac",
+                "GetPublicKey",
+                "Sign",
+            ],
+            Self::Ses => &["SendEmail", "GetAccount"],
+            Self::Sqs => &["SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"],
+            Self::Stream => &["Invoke", "GetRecords", "INSERT", "MODIFY", "REMOVE"],
+            Self::Events => &["Invoke", "PutEvents"],
+        }
+    }
+
+    /// How it refuses a caller that calls too often: status and code, as the SDK's retries know them.
+    fn throttle(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::DynamoDb => (StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+            Self::Kms => (StatusCode::BAD_REQUEST, "ThrottlingException"),
+            Self::Sqs => (StatusCode::FORBIDDEN, "RequestThrottled"),
+            Self::Ses | Self::Stream | Self::Events => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException")
+            }
+        }
+    }
+
+    /// The code of its own failure, with status 500.
+    fn failure(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "InternalServerError",
+            Self::Kms => "KMSInternalException",
+            Self::Ses => "InternalServiceErrorException",
+            Self::Sqs => "InternalFailure",
+            Self::Stream | Self::Events => "ServiceException",
+        }
+    }
 }
 
 /// How a call is made to fail.
@@ -70,7 +158,42 @@ impl Fault {
 #[derive(Debug, Default)]
 struct State {
     counts: BTreeMap<(Service, String), u64>,
+    /// The calls of each function, in order, while they are recorded.
+    recorded: Option<Vec<Recorded>>,
     faults: Vec<Fault>,
+    file: Option<Faults>,
+}
+
+/// One call of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The function that called.
+    pub function: String,
+    /// The service.
+    pub service: Service,
+    /// The operation.
+    pub operation: String,
+}
+
+/// What a fault does to a delivery: of a batch of stream records, or of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// As it should be.
+    Whole,
+    /// It fails before the function has it.
+    FailsBefore,
+    /// The function has it, and its answer is lost.
+    AnswerLost,
+    /// The function has it twice, side by side.
+    Twice,
+    /// It is made after the one behind it, in the reverse order.
+    Late,
+    /// It is never made.
+    Lost,
+    /// The function ends where it is as soon as it has it.
+    Crashes,
+    /// The function ends before its answer is heard.
+    CrashesAfter,
 }
 
 /// The calls that reached the stand-in's services. Clones see the same calls.
@@ -78,6 +201,8 @@ struct State {
 pub struct Traffic {
     state: Arc<Mutex<State>>,
     permissions: Arc<OnceLock<Permissions>>,
+    functions: Arc<OnceLock<Functions>>,
+    over: Arc<watch::Sender<bool>>,
 }
 
 impl Traffic {
@@ -123,8 +248,112 @@ impl Traffic {
         }
     }
 
+    /// Lets calls meet the faults of a file from now on, or no longer. Without [`Traffic::attach`] they meet none.
+    pub fn set_faults(&self, faults: Option<Faults>) {
+        self.state().file = faults;
+    }
+
+    /// The functions whose calls meet faults, and which faults can end. The first ones stay.
+    pub(crate) fn attach(&self, functions: Functions) {
+        let _ = self.functions.set(functions);
+    }
+
+    /// Begins to record the calls of functions in order, or ends it and answers them.
+    pub fn record(&self, on: bool) -> Vec<Recorded> {
+        let begun = on.then(Vec::new);
+        std::mem::replace(&mut self.state().recorded, begun).unwrap_or_default()
+    }
+
+    /// Answers that a fault holds back are held no longer: their connections end.
+    pub(crate) fn close(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Lets a call have its effect, unless it is to fail, and answers it, unless its answer is to be lost.
+    ///
+    /// Only calls of functions meet the faults of a file. In this process a function is known by its access key;
+    /// functions outside it share one, and all calls count as theirs.
+    pub(crate) async fn around(
+        &self,
+        service: Service,
+        operation: &str,
+        headers: &HeaderMap,
+        effect: impl Future<Output = Response<Body>>,
+    ) -> Response<Body> {
+        let function = self.caller(headers);
+        if let (Some(recorded), Some(Some(function))) = (&mut self.state().recorded, &function) {
+            let (function, operation) = (function.clone(), operation.to_owned());
+            recorded.push(Recorded { function, service, operation });
+        }
+        if let Some(failure) = self.pass(service, operation).await {
+            return failure;
+        }
+        let faults = self.state().file.clone();
+        let hit = match (&faults, &function) {
+            (Some(faults), Some(function)) => faults.meet(service, &[operation], function.as_deref()),
+            _ => None,
+        };
+        let Some(hit) = hit else { return effect.await };
+        let refused = |(status, code): (StatusCode, &'static str)| {
+            let body = json!({ "__type": code, "message": "made to fail" });
+            let content_type =
+                if service == Service::Ses { "application/json" } else { "application/x-amz-json-1.1" };
+            service_answer(status, content_type, body.to_string(), Some(code))
+        };
+        match hit.effect {
+            Effect::Throttle => return refused(service.throttle()),
+            Effect::Error500 => return refused((StatusCode::INTERNAL_SERVER_ERROR, service.failure())),
+            _ => {}
+        }
+        if hit.effect.is_after() {
+            let _ = effect.await;
+        }
+        match hit.effect {
+            Effect::TimeoutBefore | Effect::TimeoutAfter => {
+                let _ = self.over.subscribe().wait_for(|over| *over).await;
+            }
+            Effect::Crash | Effect::CrashAfter => self.crash(function.flatten().as_deref()),
+            _ => {}
+        }
+        severed()
+    }
+
+    /// What becomes of a delivery to a function. `operations` are the names that a fault file may call it by.
+    pub(crate) fn deliver(&self, service: Service, operations: &[&str], function: &str) -> Delivery {
+        let faults = self.state().file.clone();
+        match faults.and_then(|faults| faults.meet(service, operations, Some(function))).map(|hit| hit.effect)
+        {
+            None => Delivery::Whole,
+            Some(Effect::Throttle | Effect::Error500 | Effect::TimeoutBefore | Effect::Reset) => {
+                Delivery::FailsBefore
+            }
+            Some(Effect::TimeoutAfter | Effect::ResetAfter) => Delivery::AnswerLost,
+            Some(Effect::Duplicate) => Delivery::Twice,
+            Some(Effect::Reorder) => Delivery::Late,
+            Some(Effect::Drop) => Delivery::Lost,
+            Some(Effect::Crash) => Delivery::Crashes,
+            Some(Effect::CrashAfter) => Delivery::CrashesAfter,
+        }
+    }
+
+    /// The function that calls; nothing when no function does. Which one is unknown where they share an access key.
+    fn caller(&self, headers: &HeaderMap) -> Option<Option<String>> {
+        let functions = self.functions.get()?;
+        let key = access_key(headers)?;
+        match functions.in_this_process() {
+            true => functions.has(key).then(|| Some(key.to_owned())),
+            false => Some(None),
+        }
+    }
+
+    fn crash(&self, function: Option<&str>) {
+        if let (Some(functions), Some(function)) = (self.functions.get(), function) {
+            functions.crash(function);
+        }
+    }
+
     /// Notes one call; the answer is the failure that it is to end in, if any.
-    pub(crate) async fn pass(&self, service: Service, operation: &str) -> Option<Response<Body>> {
+    async fn pass(&self, service: Service, operation: &str) -> Option<Response<Body>> {
         let fault = {
             let mut state = self.state();
             *state.counts.entry((service, operation.to_owned())).or_default() += 1;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
+use local::faults::Faults;
 use local::log;
 use local::pki::card::PIN;
 use local::pki::foreign::ForeignTruststore;
@@ -14,7 +15,7 @@ use local::stack::{Options, Running, Stack};
 use serde_json::json;
 use shared::clock::Clock;
 
-use super::{Failure, roster};
+use super::{Failure, UNREADABLE, roster};
 
 /// 1970, in seconds since then.
 const FIRST: i64 = 0;
@@ -55,6 +56,9 @@ pub(crate) struct Serve {
     /// those that a stream starts keep the system's time there.
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     clock: Option<Timestamp>,
+    /// Faults between the functions and AWS, in TOML: which calls fail, and how. infra/README.md says how to write them.
+    #[arg(long, value_name = "TOML")]
+    faults: Option<PathBuf>,
     /// Prints one line of JSON when ready: URLs and absolute paths.
     #[arg(long)]
     ready_json: bool,
@@ -62,6 +66,16 @@ pub(crate) struct Serve {
 
 /// Serves.
 pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
+    let faults = match options.faults.as_deref().map(Faults::read).transpose() {
+        Ok(faults) => faults,
+        Err(error) => return Ok(refused(&error)),
+    };
+    if options.functions.is_some() && faults.as_ref().is_some_and(Faults::need_functions) {
+        return Ok(refused(
+            "--faults: crash and function need the functions in this process; leave --functions out, or those out of the \
+             faults",
+        ));
+    }
     log::start(&options.data.join("log"), Clock::system().now());
     let roster = options.roster.clone();
     let truststore = options.truststore.zip(options.issuers);
@@ -80,6 +94,7 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
         functions: options.functions,
         truststore,
         clock,
+        faults,
         ..Options::new(options.data)
     })
     .await?;
@@ -94,6 +109,12 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
     until_told_to_stop().await?;
     running.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nothing is started: what the caller gave cannot be used.
+fn refused(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(UNREADABLE)
 }
 
 fn ready_line(running: &Running) -> String {
