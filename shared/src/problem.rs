@@ -612,6 +612,32 @@ mod tests {
         insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn why_a_mail_is_not_sent_again() {
+        use crate::delivery::{Bounce, OutOfPlace, Standing, Step};
+        use crate::notice::Undeliverable;
+        use crate::store::outbox::ResendRefused;
+        let at = |standing| ResendRefused::OutOfPlace(OutOfPlace { standing, step: Step::Resend });
+        let rows = [
+            (at(Standing::Delivered), Some(Advice::ResendDelivered)),
+            (at(Standing::Bounced(Bounce::Permanent)), Some(Advice::ResendUndeliverable)),
+            (at(Standing::Complained), Some(Advice::ResendUndeliverable)),
+            (at(Standing::Failed(Undeliverable::Expired)), Some(Advice::ResendVoid)),
+            (at(Standing::Failed(Undeliverable::Replaced)), Some(Advice::ResendVoid)),
+            (at(Standing::Failed(Undeliverable::PersonGone)), Some(Advice::ResendVoid)),
+            (at(Standing::Failed(Undeliverable::Refused)), None),
+            (ResendRefused::Expired, Some(Advice::ResendVoid)),
+        ];
+        for (refused, advice) in rows {
+            let what = format!("{refused:?}");
+            let problem = Problem::from(refused);
+            assert_eq!((problem.code, problem.advice), (Code::ResendRefused, advice), "{what}");
+        }
+        let failed = crate::store::StoreError::Service("no answer".to_owned());
+        assert_eq!(Problem::from(ResendRefused::Store(failed)).code, Code::Unavailable);
+    }
+
     #[test]
     fn a_body() {
         let problem =
