@@ -18,14 +18,19 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use crate::environment::Environment;
 use crate::telemetry::{AwsCall, RequestNotes};
 
+/// How long one attempt at a call may take, unless `AWS_ATTEMPT_TIMEOUT_MS` says otherwise.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The SDK's configuration: its own default chain on Lambda, or the same variables out of a map.
 ///
-/// Time limits leave room for one retry within API Gateway's 30 s.
+/// Time limits leave room for one retry within API Gateway's 30 s. The variable `AWS_ATTEMPT_TIMEOUT_MS` sets that of one
+/// attempt, in milliseconds from 1; a value that is none is logged, and the default holds.
 pub async fn sdk_config(environment: &Environment) -> SdkConfig {
+    let attempt = attempt_timeout(environment);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(12))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt.saturating_mul(12) / 5)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
     if !environment.is_process() {
@@ -45,6 +50,21 @@ pub async fn sdk_config(environment: &Environment) -> SdkConfig {
         }
     }
     loader.load().await
+}
+
+/// How long one attempt at a call may take.
+fn attempt_timeout(environment: &Environment) -> Duration {
+    let Some(text) = environment.get("AWS_ATTEMPT_TIMEOUT_MS") else { return ATTEMPT_TIMEOUT };
+    match text.trim().parse() {
+        Ok(milliseconds @ 1..) => Duration::from_millis(milliseconds),
+        Ok(0) | Err(_) => {
+            tracing::warn!(
+                variable = "AWS_ATTEMPT_TIMEOUT_MS",
+                "no number of milliseconds: the default holds"
+            );
+            ATTEMPT_TIMEOUT
+        }
+    }
 }
 
 /// The endpoint of one service, when the variables are a map that names one; the SDK looks in the process's itself.
@@ -126,5 +146,34 @@ impl Intercept for CallRecorder {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_may_take_as_long_as_the_variable_says() {
+        let rows = [
+            (None, 5_000, 12_000),
+            (Some("1000"), 1_000, 2_400),
+            (Some(" 250 "), 250, 600),
+            (Some("0"), 5_000, 12_000),
+            (Some("soon"), 5_000, 12_000),
+            (Some("-1"), 5_000, 12_000),
+        ];
+        for (text, attempt, operation) in rows {
+            let variables = text.map(|text| ("AWS_ATTEMPT_TIMEOUT_MS".to_owned(), text.to_owned()));
+            let environment = Environment::from_map(variables.into_iter().collect());
+            let config = sdk_config(&environment).await;
+            let timeouts = config.timeout_config().unwrap();
+            assert_eq!(
+                timeouts.operation_attempt_timeout(),
+                Some(Duration::from_millis(attempt)),
+                "{text:?}"
+            );
+            assert_eq!(timeouts.operation_timeout(), Some(Duration::from_millis(operation)), "{text:?}");
+        }
     }
 }
