@@ -26,18 +26,34 @@ const PURPOSE_ACCOUNT_EMAIL: &str = "account-email";
 
 /// KMS did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("KMS: {0}")]
-pub struct KmsError(String);
+#[error("KMS: {reason}")]
+pub struct KmsError {
+    reason: String,
+    of_ciphertext: bool,
+}
 
 impl KmsError {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), of_ciphertext: false }
+    }
+
     fn of<E: ProvideErrorMetadata>(error: SdkError<E>) -> Self {
-        Self(aws::describe(&error))
+        let refused = ["InvalidCiphertextException", "IncorrectKeyException"];
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let of_ciphertext = code.is_some_and(|code| refused.contains(&code));
+        Self { reason: aws::describe(&error), of_ciphertext }
+    }
+
+    /// Whether it is this ciphertext that cannot be decrypted, whatever the state of KMS.
+    #[must_use]
+    pub fn is_of_ciphertext(&self) -> bool {
+        self.of_ciphertext
     }
 }
 
 impl From<KmsError> for StartError {
     fn from(error: KmsError) -> Self {
-        Self::Service { service: "KMS", reason: error.0 }
+        Self::Service { service: "KMS", reason: error.reason }
     }
 }
 
@@ -73,7 +89,7 @@ impl Kms {
             .map_err(KmsError::of)?;
         let mac = answer.mac.map(Blob::into_inner).unwrap_or_default();
         let mut derived: [u8; 32] =
-            mac.try_into().map_err(|_| KmsError("GenerateMac gave no 32 bytes".to_owned()))?;
+            mac.try_into().map_err(|_| KmsError::new("GenerateMac gave no 32 bytes"))?;
         let pseudonymizer = Pseudonymizer::new(&derived);
         derived.zeroize();
         Ok(pseudonymizer)
@@ -86,7 +102,7 @@ impl Kms {
     pub async fn public_key(&self, key: &str) -> Result<PublicKey, KmsError> {
         let answer = self.client.get_public_key().key_id(key).send().await.map_err(KmsError::of)?;
         let spki = answer.public_key.map(Blob::into_inner).unwrap_or_default();
-        PublicKey::from_spki(&spki).map_err(|error| KmsError(error.to_string()))
+        PublicKey::from_spki(&spki).map_err(|error| KmsError::new(error.to_string()))
     }
 
     /// Signs a token.
@@ -106,7 +122,7 @@ impl Kms {
             .await
             .map_err(KmsError::of)?;
         let signature = answer.signature.map(Blob::into_inner).unwrap_or_default();
-        unsigned.signed(&signature).map_err(|error| KmsError(error.to_string()))
+        unsigned.signed(&signature).map_err(|error| KmsError::new(error.to_string()))
     }
 
     /// Gets the data key under which a function seals emails: once a start.
@@ -125,7 +141,7 @@ impl Kms {
             .map_err(KmsError::of)?;
         let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
         let wrapped = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
-        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError(error.to_string()));
+        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError::new(error.to_string()));
         plaintext.zeroize();
         data_key
     }
@@ -145,7 +161,7 @@ impl Kms {
             .await
             .map_err(KmsError::of)?;
         let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
-        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError(error.to_string()));
+        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError::new(error.to_string()));
         plaintext.zeroize();
         data_key
     }
@@ -160,8 +176,7 @@ impl Kms {
         reset_id: &str,
         letter: &Letter,
     ) -> Result<Vec<u8>, KmsError> {
-        let plaintext =
-            serde_json::to_vec(letter).map_err(|_| KmsError("a letter that is no JSON".to_owned()))?;
+        let plaintext = serde_json::to_vec(letter).map_err(|_| KmsError::new("a letter that is no JSON"))?;
         let answer = self
             .client
             .encrypt()
@@ -196,7 +211,8 @@ impl Kms {
             .await
             .map_err(KmsError::of)?;
         let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
-        let letter = serde_json::from_slice(&plaintext).map_err(|_| KmsError("not a letter".to_owned()));
+        let letter = serde_json::from_slice(&plaintext)
+            .map_err(|_| KmsError { of_ciphertext: true, ..KmsError::new("not a letter") });
         plaintext.zeroize();
         letter
     }
@@ -220,7 +236,7 @@ impl Letter {
     /// # Errors
     /// [`KmsError`] when what was encrypted is no address, which [`Letter::new`] does not allow.
     pub fn email(&self) -> Result<EmailAddress, KmsError> {
-        EmailAddress::parse(&self.email).map_err(|error| KmsError(error.to_string()))
+        EmailAddress::parse(&self.email).map_err(|error| KmsError::new(error.to_string()))
     }
 
     /// The initial password.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, BoxFuture, Request, Response, Service};
@@ -64,6 +65,15 @@ impl std::fmt::Debug for Function {
     }
 }
 
+/// How long an invocation with this deadline begins something new, both in milliseconds since 1970, when `reserve` is left for
+/// what is under way; `None` for as long as it likes.
+#[must_use]
+pub fn time_left(deadline: u64, now: i64, reserve: Duration) -> Option<Duration> {
+    // Lambda starts nothing after its deadline: one that is over is no deadline (`cargo lambda watch` tells a constant).
+    let left = deadline.checked_sub(u64::try_from(now).ok()?)?;
+    Some(Duration::from_millis(left).saturating_sub(reserve))
+}
+
 /// Starts a function from the process's environment and serves the Lambda runtime API until the process ends: the
 /// whole of a function's `main`.
 ///
@@ -82,4 +92,25 @@ where
         async move { function.invoke(event).await }
     }))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_begins_nothing_shortly_before_its_deadline() {
+        let now = 1_785_715_200_000;
+        let reserve = Duration::from_secs(20);
+        let rows = [
+            ("none is told", 0, None),
+            ("a constant of an emulator", 600_000, None),
+            ("just over", now - 1, None),
+            ("less left than is kept in reserve", now + 10_000, Some(Duration::ZERO)),
+            ("a quarter of an hour", now + 900_000, Some(Duration::from_secs(880))),
+        ];
+        for (what, deadline, expected) in rows {
+            assert_eq!(time_left(deadline, now.cast_signed(), reserve), expected, "{what}");
+        }
+    }
 }

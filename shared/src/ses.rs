@@ -5,7 +5,7 @@ use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::ProvideErrorMetadata as _;
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
-use aws_sdk_sesv2::types::{Destination, EmailContent, RawMessage};
+use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
 
@@ -22,14 +22,52 @@ pub struct Mailer {
 }
 
 /// Why a mail was not sent. Names no address.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// May pass: throttled, paused, out of reach, a sender that is not verified.
+    /// SES takes no more for now: the rate, or the day's quota.
+    #[error("SES, throttled: {0}")]
+    Throttled(String),
+    /// SES does not work, or not for us: out of reach, paused, a sender that is not verified yet. Nothing about this mail.
     #[error("SES, for now: {0}")]
-    Passing(String),
+    Unavailable(String),
+    /// SES refuses this mail, and might not the next time.
+    #[error("SES refuses, for now: {0}")]
+    Refused(String),
     /// Will not pass by itself: the mail or its address is malformed.
     #[error("SES refuses: {0}")]
     Final(&'static str),
+}
+
+/// How much SES lets us send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quota {
+    /// Mails a second.
+    pub max_send_rate: f64,
+    /// Mails in 24 hours; less than zero for as many as one likes.
+    pub max_24_hour_send: f64,
+    /// Mails sent in the last 24 hours.
+    pub sent_last_24_hours: f64,
+}
+
+impl Quota {
+    /// Whether SES would take no mail now, whatever the rate.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.max_24_hour_send >= 0.0 && self.sent_last_24_hours >= self.max_24_hour_send
+    }
+}
+
+/// How a send that failed is to be taken, by SES's code.
+fn failure(error: &SendEmailError) -> SendError {
+    let code = error.code().unwrap_or("an error of the service").to_owned();
+    match error {
+        SendEmailError::BadRequestException(_) => SendError::Final("BadRequestException"),
+        SendEmailError::TooManyRequestsException(_) | SendEmailError::LimitExceededException(_) => {
+            SendError::Throttled(code)
+        }
+        SendEmailError::MessageRejected(_) => SendError::Refused(code),
+        _ => SendError::Unavailable(code),
+    }
 }
 
 impl Mailer {
@@ -51,33 +89,56 @@ impl Mailer {
         Ok(Self { client: Client::from_conf(builder.build()), from: Mailbox::new(name, address) })
     }
 
-    /// Sends a mail and answers SES's message id. `key` names the mail: a duplicate has the same `Message-ID`.
+    /// How much SES lets us send, and how much it has sent.
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send(&self, to: &EmailAddress, content: &Content, key: &str) -> Result<String, SendError> {
+    pub async fn quota(&self) -> Result<Quota, SendError> {
+        let answer = self.client.get_account().send().await;
+        let answer = answer.map_err(|error| SendError::Unavailable(aws::describe(&error)))?;
+        let quota = answer.send_quota.ok_or_else(|| SendError::Unavailable("no quota".to_owned()))?;
+        Ok(Quota {
+            max_send_rate: quota.max_send_rate,
+            max_24_hour_send: quota.max24_hour_send,
+            sent_last_24_hours: quota.sent_last24_hours,
+        })
+    }
+
+    /// Sends a mail and answers SES's message id. `kind` and `id` name the mail ([`crate::store::outbox::MailId`]): SES gives
+    /// them back with what becomes of it, and a duplicate has the same `Message-ID`.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(
+        &self,
+        to: &EmailAddress,
+        content: &Content,
+        kind: &str,
+        id: &str,
+    ) -> Result<String, SendError> {
         let raw =
-            self.compose(to, content, key).map_err(|_| SendError::Final("the mail cannot be composed"))?;
+            self.compose(to, content, id).map_err(|_| SendError::Final("the mail cannot be composed"))?;
         let raw =
             RawMessage::builder().data(Blob::new(raw)).build().map_err(|_| SendError::Final("no mail"))?;
+        let tag = |name: &str, value: &str| {
+            MessageTag::builder().name(name).value(value).build().map_err(|_| SendError::Final("no tag"))
+        };
         let answer = self
             .client
             .send_email()
             .from_email_address(self.from.email.to_string())
             .destination(Destination::builder().to_addresses(to.reveal()).build())
             .content(EmailContent::builder().raw(raw).build())
+            .email_tags(tag("mail_kind", kind)?)
+            .email_tags(tag("mail_id", id)?)
             .send()
             .await;
         match answer {
             Ok(answer) => Ok(answer.message_id.unwrap_or_default()),
             // SES's own words can carry the address; its code cannot.
             Err(error) => Err(match error.as_service_error() {
-                Some(SendEmailError::BadRequestException(_)) => SendError::Final("BadRequestException"),
-                // A rejection is most often about the sender, whom an operator has not verified yet: it may pass.
-                Some(other) => {
-                    SendError::Passing(other.code().unwrap_or("an error of the service").to_owned())
-                }
-                None => SendError::Passing(aws::describe(&error)),
+                Some(error) => failure(error),
+                None => SendError::Unavailable(aws::describe(&error)),
             }),
         }
     }

@@ -3,28 +3,157 @@
 //! Message text is constant, what varies is a field. Fields never hold a national ID, a name, an email, a password,
 //! a token, a ticket or a certificate's subject.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Sends the process's log, as JSON lines, to `writer`. `RUST_LOG` filters it; the default is `info`. A second call
 /// changes nothing.
 pub fn init<W>(writer: W)
 where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Clone + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let layer = tracing_subscriber::fmt::layer()
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines(writer.clone()))
+        .with(MetricLines(writer))
+        .try_init();
+}
+
+/// The layer that writes every event but metrics as a line of JSON.
+fn lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(writer);
-    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+        .with_writer(writer)
+        .with_filter(filter_fn(|metadata| metadata.target() != METRICS))
+}
+
+/// The target of events that are metrics.
+const METRICS: &str = "metrics";
+/// The namespace of the metrics of mails.
+const NAMESPACE: &str = "FirstSignIn/Mail";
+
+/// Writes metrics as they are: lines of CloudWatch's embedded metric format.
+struct MetricLines<W>(W);
+
+impl<S, W> Layer<S> for MetricLines<W>
+where
+    S: Subscriber,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Line<'a, W>(&'a W);
+        impl<W: for<'b> MakeWriter<'b>> Visit for Line<'_, W> {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                if field.name() == "line" {
+                    // A log that cannot be written is no reason to fail.
+                    let _ = writeln!(self.0.make_writer(), "{value}");
+                }
+            }
+            fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+        }
+        if event.metadata().target() == METRICS {
+            event.record(&mut Line(&self.0));
+        }
+    }
+}
+
+/// Figures for CloudWatch, which reads them out of the log: one line in the embedded metric format.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    dimensions: BTreeMap<&'static str, String>,
+    figures: BTreeMap<&'static str, (Vec<u64>, &'static str)>,
+}
+
+/// The most values of a metric in one line.
+const VALUES_A_LINE: usize = 100;
+
+impl Metrics {
+    /// No figures yet, of a stage such as `prod`.
+    pub fn new(stage: &str) -> Self {
+        Self { dimensions: BTreeMap::from([("Stage", stage.to_owned())]), figures: BTreeMap::new() }
+    }
+
+    /// Tells figures apart by one more property.
+    #[must_use]
+    pub fn dimension(mut self, name: &'static str, value: &str) -> Self {
+        self.dimensions.insert(name, value.to_owned());
+        self
+    }
+
+    /// Adds a number of things.
+    #[must_use]
+    pub fn count(self, name: &'static str, number: u64) -> Self {
+        self.values(name, vec![number], "Count")
+    }
+
+    /// Adds durations.
+    #[must_use]
+    pub fn milliseconds(self, name: &'static str, values: Vec<u64>) -> Self {
+        self.values(name, values, "Milliseconds")
+    }
+
+    fn values(mut self, name: &'static str, values: Vec<u64>, unit: &'static str) -> Self {
+        if !values.is_empty() {
+            self.figures.entry(name).or_insert_with(|| (Vec::new(), unit)).0.extend(values);
+        }
+        self
+    }
+
+    /// Writes them to the log: nothing, when there are none.
+    pub fn emit(self, now: Timestamp) {
+        for line in self.lines(now) {
+            tracing::info!(target: METRICS, line = line.as_str());
+        }
+    }
+
+    fn lines(mut self, now: Timestamp) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !self.figures.is_empty() {
+            let mut line = Map::new();
+            for (name, value) in &self.dimensions {
+                line.insert((*name).to_owned(), json!(value));
+            }
+            let mut metrics = Vec::new();
+            for (name, (values, unit)) in &mut self.figures {
+                let rest = values.split_off(values.len().min(VALUES_A_LINE));
+                let these = std::mem::replace(values, rest);
+                metrics.push(json!({ "Name": name, "Unit": unit }));
+                line.insert((*name).to_owned(), json!(these));
+            }
+            self.figures.retain(|_, (values, _)| !values.is_empty());
+            let names: Vec<_> = self.dimensions.keys().collect();
+            let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics });
+            let metadata = json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive] });
+            line.insert("_aws".to_owned(), metadata);
+            // Lambda drops lines of JSON that have no level.
+            line.insert("level".to_owned(), json!("INFO"));
+            lines.push(Value::Object(line).to_string());
+        }
+        lines
+    }
 }
 
 /// One call that went to AWS, retries counted one by one.
@@ -107,4 +236,59 @@ pub fn note_actor(actor: impl ToString) {
 /// Notes on whom, as an opaque id, for the request's log line.
 pub fn note_subject(subject: impl ToString) {
     let _ = NOTES.try_with(|notes| notes.with(|notes| notes.subject = subject.to_string()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_lines_that_cloudwatch_reads() {
+        let now = Timestamp::from_millisecond(1_785_715_200_000).unwrap();
+        let metrics = Metrics::new("prod").dimension("Kind", "reset").count("MailsSent", 2);
+        let lines = metrics.milliseconds("MailTimeToSend", (0..150).collect()).emitted(now);
+        assert_eq!(lines.len(), 2, "a hundred values a line");
+        assert_eq!(lines[0]["_aws"]["Timestamp"], 1_785_715_200_000_i64);
+        let directive = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "FirstSignIn/Mail");
+        assert_eq!(directive["Dimensions"], json!([["Kind", "Stage"]]));
+        assert_eq!(directive["Metrics"][0], json!({"Name": "MailTimeToSend", "Unit": "Milliseconds"}));
+        assert_eq!((&lines[0]["Stage"], &lines[0]["Kind"]), (&json!("prod"), &json!("reset")));
+        assert_eq!(lines[0]["MailsSent"], json!([2]));
+        assert_eq!(lines[1]["MailTimeToSend"].as_array().unwrap().len(), 50);
+        assert_eq!(lines[1].get("MailsSent"), None, "told once");
+        assert_eq!(Metrics::new("prod").emitted(now), Vec::<Value>::new());
+    }
+
+    impl Metrics {
+        /// The lines as they reach a writer, through the layers.
+        fn emitted(self, now: Timestamp) -> Vec<Value> {
+            #[derive(Clone, Default)]
+            struct Sink(Arc<Mutex<Vec<u8>>>);
+            impl std::io::Write for Sink {
+                fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                    self.0.lock().unwrap().extend(bytes);
+                    Ok(bytes.len())
+                }
+                fn flush(&mut self) -> std::io::Result<()> {
+                    Ok(())
+                }
+            }
+            let sink = Sink::default();
+            let writer = {
+                let sink = sink.clone();
+                move || sink.clone()
+            };
+            let subscriber =
+                tracing_subscriber::registry().with(lines(writer.clone())).with(MetricLines(writer));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!("another line");
+                self.emit(now);
+            });
+            let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+            let mut lines = text.lines();
+            assert!(lines.next().unwrap().contains("another line"));
+            lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
 }

@@ -1,15 +1,23 @@
-//! Sends the outbox: started by the stream of the mail table, one record for each reset and each notice.
+//! Sends the outbox.
 //!
-//! Each mail is leased (so that of two dispatchers one sends), composed in memory, sent, and noted as sent, when a
-//! ciphertext goes. What fails and may pass is reported back, and the stream delivers it again, with backoff, and in the end
-//! to the dead-letter queue. A crash at any point loses nothing: a lease runs out, and the stream delivers again. A duplicate
-//! is possible only between SES's acceptance and the note of it, and has the same `Message-ID`.
+//! Two kinds of events start it ([`handler`]). The **stream** of the mail table hands over new mails, and those that somebody
+//! asks for again: the quick way. A **schedule** starts the [`sweep`], which looks for all that is due: what was put back,
+//! what lost its dispatcher or its stream record, and what was more than SES takes at once: the way on which nothing is lost.
 //!
-//! All that a reset's mail needs is in its ciphertext. A notice names a person, of whose account this function reads where
-//! they are reached, and nothing else. [`handler`] is the edge, `message` what is sent.
+//! Each mail is leased (so that of two dispatchers one sends), composed in memory, sent, and noted as sent ([`dispatch`]).
+//! What fails and may pass is put back with a backoff; what fails again and again for a reason of its own becomes a dead
+//! letter. A crash at any point loses nothing: a lease runs out. A duplicate is possible only between SES's acceptance and
+//! the note of it, and names the same mail in its headers.
+//!
+//! All dispatchers share one pace, which is what SES allows ([`pace`]). A letter's initial password is decrypted here and
+//! nowhere else; `main.rs` has every buffer zeroed that is freed.
 
+mod batch;
+mod dispatch;
 pub mod handler;
 mod message;
+mod pace;
+mod sweep;
 
 use shared::clock::Clock;
 use shared::environment::{Environment, StartError};
@@ -17,9 +25,12 @@ use shared::kms::Kms;
 use shared::lambda::Function;
 use shared::mail::Surroundings;
 use shared::ses::Mailer;
+use shared::sqs::DeadLetters;
 use shared::store::accounts::Accounts;
 use shared::store::outbox::Outbox;
 use shared::{aws, store};
+
+use crate::pace::Quotas;
 
 /// The step.
 pub struct EmailDispatch {
@@ -28,7 +39,10 @@ pub struct EmailDispatch {
     kms: Kms,
     secrets_key: String,
     mailer: Mailer,
+    quotas: Quotas,
+    dead_letters: DeadLetters,
     around: Surroundings,
+    stage: String,
     clock: Clock,
 }
 
@@ -51,8 +65,10 @@ impl EmailDispatch {
         let mail = settings.required("MAIL_TABLE");
         let accounts = settings.required("ACCOUNTS_TABLE");
         let secrets_key = settings.required("SECRETS_KEY");
+        let queue_url = settings.required("DEAD_LETTER_QUEUE_URL");
         let from = settings.required("MAIL_FROM");
         let name = settings.optional("MAIL_FROM_NAME");
+        let stage = settings.required("STAGE");
         let around = Surroundings {
             portal_origin: settings.required("PORTAL_ORIGIN"),
             helpdesk_contact: settings.optional("HELPDESK_CONTACT"),
@@ -69,7 +85,10 @@ impl EmailDispatch {
             kms: Kms::new(environment, &config),
             secrets_key,
             mailer,
+            quotas: Quotas::default(),
+            dead_letters: DeadLetters::new(environment, &config, queue_url),
             around,
+            stage,
             clock: environment.clock().clone(),
         })
     }

@@ -1,10 +1,11 @@
 //! What a mail says, and to whom: from an entry of the outbox to a message in memory.
 
+use futures_util::future;
 use jiff::Timestamp;
 use shared::email_address::EmailAddress;
 use shared::kms::KmsError;
 use shared::mail;
-use shared::notice::{Notice, Undeliverable, deliverable};
+use shared::notice::{Notice, Undeliverable, current, deliverable};
 use shared::pseudonym::PersonId;
 use shared::seal::DataKey;
 use shared::ses::SendError;
@@ -23,21 +24,41 @@ pub(crate) struct Message {
 /// Why a mail was not sent. Names no address.
 #[derive(Debug)]
 pub(crate) enum Unsent {
-    /// May pass.
+    /// SES takes no more for now.
+    Throttled(String),
+    /// A service fails: nothing about this mail.
     Passing(String),
+    /// Something about this mail, which may pass all the same.
+    OfItsOwn(String),
     /// Will not pass.
     Final(Undeliverable),
 }
 
+impl Unsent {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Throttled(reason) | Self::Passing(reason) | Self::OfItsOwn(reason) => reason,
+            Self::Final(_) => "undeliverable",
+        }
+    }
+}
+
 impl From<KmsError> for Unsent {
     fn from(error: KmsError) -> Self {
-        Self::Passing(error.to_string())
+        if error.is_of_ciphertext() {
+            Self::OfItsOwn(error.to_string())
+        } else {
+            Self::Passing(error.to_string())
+        }
     }
 }
 
 impl From<StoreError> for Unsent {
     fn from(error: StoreError) -> Self {
-        Self::Passing(error.to_string())
+        match error {
+            StoreError::Unreadable(_) => Self::OfItsOwn(error.to_string()),
+            StoreError::Service(_) => Self::Passing(error.to_string()),
+        }
     }
 }
 
@@ -50,7 +71,9 @@ impl From<Undeliverable> for Unsent {
 impl From<SendError> for Unsent {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Passing(_) => Self::Passing(error.to_string()),
+            SendError::Throttled(_) => Self::Throttled(error.to_string()),
+            SendError::Unavailable(_) => Self::Passing(error.to_string()),
+            SendError::Refused(_) => Self::OfItsOwn(error.to_string()),
             SendError::Final(_) => Self::Final(Undeliverable::Refused),
         }
     }
@@ -61,19 +84,26 @@ impl EmailDispatch {
     ///
     /// # Errors
     /// [`Unsent`].
-    pub(crate) async fn compose(&self, leased: &Leased, now: Timestamp) -> Result<Message, Unsent> {
+    pub(crate) async fn compose(&self, leased: &Leased) -> Result<Message, Unsent> {
+        let now = self.clock.now();
         match &leased.content {
-            Content::Letter { ciphertext, expires_at } => {
-                let letter = self
-                    .kms
-                    .decrypt_letter(&self.secrets_key, leased.id.as_str(), ciphertext.clone())
-                    .await?;
+            Content::Letter { person, ciphertext, expires_at } => {
+                let reset_id = leased.id.as_str();
+                // Nothing is decrypted that is past its end.
+                if now >= *expires_at {
+                    return Err(Undeliverable::Expired.into());
+                }
+                let decrypt = self.kms.decrypt_letter(&self.secrets_key, reset_id, ciphertext.clone());
+                let (contact, letter) = future::join(self.accounts.contact(person), decrypt).await;
+                current(contact?.as_ref(), reset_id, *expires_at, now)?;
+                let letter = letter?;
                 let content = mail::initial_password(&letter.password(), *expires_at, &self.around);
                 Ok(Message { to: letter.email()?, content })
             }
-            Content::Notice { person, notice, queued_at } => {
-                self.compose_notice(person, notice, *queued_at, now).await
+            Content::Notice { person, notice, to_sealed, queued_at } => {
+                self.compose_notice(person, notice, to_sealed.as_deref(), *queued_at, now).await
             }
+            Content::Damaged(reason) => Err(Unsent::OfItsOwn(reason.clone())),
         }
     }
 
@@ -81,10 +111,14 @@ impl EmailDispatch {
         &self,
         person: &PersonId,
         notice: &Notice,
+        to_sealed: Option<&[u8]>,
         queued_at: Timestamp,
         now: Timestamp,
     ) -> Result<Message, Unsent> {
-        let contact = self.accounts.contact(person).await?;
+        let mut contact = self.accounts.contact(person).await?;
+        if let (Some(contact), Some(former)) = (&mut contact, to_sealed) {
+            contact.email_sealed = Some(former.to_vec());
+        }
         let sealed = deliverable(contact, queued_at, now)?;
         let unreadable = |_| Undeliverable::AddressUnreadable;
         let wrapped = DataKey::wrapped_in(&sealed).map_err(unreadable)?.to_vec();

@@ -1,7 +1,7 @@
 //! One run: the schedule's, or an operator's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::certificate::{Authority, IssuerId};
 use shared::clock::Clock;
+use shared::lambda::time_left;
 use shared::store::revocations::Marker;
 use shared::telemetry::RequestNotes;
 
@@ -169,7 +170,7 @@ pub async fn handle(step: Arc<RevocationSync>, event: LambdaEvent<Value>) -> Res
         reread: asked.reread,
         event: asked.time,
         began: Instant::now(),
-        end: time_left(event.context.deadline, Clock::system().now().as_millisecond())
+        end: time_left(event.context.deadline, Clock::system().now().as_millisecond(), RESERVE)
             .and_then(|left| Instant::now().checked_add(left)),
         clock: step.clock.clone(),
     };
@@ -198,13 +199,6 @@ pub async fn handle(step: Arc<RevocationSync>, event: LambdaEvent<Value>) -> Res
     } else {
         Err(format!("no fresh revocation list of {}", without.join(", ")).into())
     }
-}
-
-/// How long a run with this deadline begins something new, both in milliseconds since 1970; `None` for as long as it likes.
-fn time_left(deadline: u64, now: i64) -> Option<Duration> {
-    // Lambda starts nothing after its deadline: one that is over is no deadline (`cargo lambda watch` tells a constant).
-    let left = deadline.checked_sub(u64::try_from(now).ok()?)?;
-    Some(Duration::from_millis(left).saturating_sub(RESERVE))
 }
 
 impl RevocationSync {
@@ -262,26 +256,5 @@ impl RevocationSync {
             }
         }
         row
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_ends_before_its_deadline() {
-        let now = 1_785_715_200_000;
-        let quarter = Duration::from_secs(900) - RESERVE;
-        let rows = [
-            ("none is told", 0, None),
-            ("a constant of an emulator", 600_000, None),
-            ("just over", now - 1, None),
-            ("less left than is kept in reserve", now + 10_000, Some(Duration::ZERO)),
-            ("a quarter of an hour", now + 900_000, Some(quarter)),
-        ];
-        for (what, deadline, expected) in rows {
-            assert_eq!(time_left(deadline, now.cast_signed()), expected, "{what}");
-        }
     }
 }

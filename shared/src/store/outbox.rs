@@ -162,6 +162,8 @@ pub enum Content {
         /// When what it tells of happened here.
         queued_at: Timestamp,
     },
+    /// Something that nobody can read, and why.
+    Damaged(String),
 }
 
 /// What asking for a lease found.
@@ -613,7 +615,7 @@ impl Outbox {
                     ),
                 )
                 .expression_attribute_values(":yes", AttributeValue::Bool(true)),
-            Content::Notice { to_sealed: None, .. } => {
+            Content::Notice { to_sealed: None, .. } | Content::Damaged(_) => {
                 self.settle(leased, &format!("{set} REMOVE leased_until, last_error, pending, due_at"))
             }
         };
@@ -667,7 +669,7 @@ impl Outbox {
             Content::Notice { .. } if Standing::Failed(why).keeps_ciphertext() => {
                 self.settle(leased, &format!("{set} REMOVE leased_until, pending, due_at"))
             }
-            Content::Letter { .. } | Content::Notice { .. } => self.settle(
+            Content::Letter { .. } | Content::Notice { .. } | Content::Damaged(_) => self.settle(
                 leased,
                 &format!("{set} REMOVE leased_until, ciphertext, to_sealed, pending, due_at"),
             ),
@@ -949,6 +951,7 @@ fn next_slot(item: &Item) -> Option<Timestamp> {
 
 fn taken(id: &MailId, item: Item) -> Result<Lease, StoreError> {
     let Progress { attempt, strikes, created_at, .. } = Progress::of(&item)?;
-    let content = Content::of(id, item, created_at)?;
+    let content =
+        Content::of(id, item, created_at).unwrap_or_else(|error| Content::Damaged(error.to_string()));
     Ok(Lease::Taken(Leased { id: id.clone(), content, attempt, strikes, created_at }))
 }
