@@ -211,7 +211,7 @@ impl Functions {
     }
 
     /// Ends a function's invocations in this process where they are. It starts anew at its next one, as on Lambda.
-    pub(crate) fn crash(&self, name: &str) {
+    pub fn crash(&self, name: &str) {
         if let Place::Process(functions) = &self.inner.place
             && let Some(function) = functions.get(name)
         {

@@ -493,6 +493,13 @@ impl Running {
         }
     }
 
+    /// Waits until the event source mappings have dealt with every record that is in their streams.
+    pub async fn stream_caught_up(&self) {
+        for pump in self.pumps.lock().await.iter() {
+            pump.caught_up().await;
+        }
+    }
+
     /// Stops the event source mappings once their functions have answered.
     pub async fn stop_stream(&self) {
         for pump in std::mem::take(&mut *self.pumps.lock().await) {

@@ -187,6 +187,7 @@ struct Batch {
 pub struct Pump {
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
+    caught_up: watch::Receiver<bool>,
 }
 
 /// Where the mapping keeps what must outlive the process.
@@ -203,9 +204,16 @@ impl Pump {
     #[must_use]
     pub fn start(mapping: Mapping, database: DynamoDb, functions: Functions, keeping: Keeping) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let (idle, caught_up) = watch::channel(false);
         let started = Clock::system().now().as_second();
-        let worker = Worker { mapping, database, functions, keeping, started, reordered: false, stopped };
-        Self { task: tokio::spawn(worker.run()), stop }
+        let worker =
+            Worker { mapping, database, functions, keeping, started, reordered: false, stopped, idle };
+        Self { task: tokio::spawn(worker.run()), stop, caught_up }
+    }
+
+    /// Waits until every record that is in the stream has been dealt with, or the mapping has ended.
+    pub(crate) async fn caught_up(&self) {
+        let _ = self.caught_up.clone().wait_for(|caught_up| *caught_up).await;
     }
 
     /// Stops once the function has answered the batch that it has.
@@ -230,6 +238,8 @@ struct Worker {
     /// Whether a fault has put records in hand out of order.
     reordered: bool,
     stopped: watch::Receiver<bool>,
+    /// Whether the stream has nothing that is not dealt with.
+    idle: watch::Sender<bool>,
 }
 
 impl Worker {
@@ -237,8 +247,12 @@ impl Worker {
         let mut position = self.checkpoint();
         while !*self.stopped.borrow() {
             match self.database.stream_records(&self.mapping.table, position.as_deref()).await {
-                Ok(records) if records.is_empty() => self.pause(POLL).await,
+                Ok(records) if records.is_empty() => {
+                    self.idle.send_replace(true);
+                    self.pause(POLL).await;
+                }
                 Ok(records) => {
+                    self.idle.send_replace(false);
                     let last = records.last().map(|record| sequence_number(record).to_owned());
                     if !self.deliver(records).await {
                         return;
