@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::{Value, json};
-use shared::telemetry::RequestNotes;
+use shared::delivery::Standing;
+use shared::telemetry::{Metrics, RequestNotes};
 
 use crate::event::{MailEvent, Received};
 use crate::{MailEvents, Noted};
@@ -37,6 +38,7 @@ pub async fn handle(step: Arc<MailEvents>, event: LambdaEvent<Value>) -> Result<
     match noted {
         Ok(Noted::Changed { next, voided }) => {
             line.info(next.state().as_str(), if voided { "the initial password is void" } else { "" });
+            step.count(&event, next);
         }
         Ok(Noted::Nothing) => line.info("nothing_new", ""),
         Ok(Noted::Unknown) => line.warn("unknown", ""),
@@ -49,6 +51,21 @@ pub async fn handle(step: Arc<MailEvents>, event: LambdaEvent<Value>) -> Result<
 }
 
 const STEP: &str = "mail-events";
+
+impl MailEvents {
+    /// Counts what has changed, so that an event that comes twice counts once.
+    fn count(&self, event: &MailEvent, next: Standing) {
+        let name = match next {
+            Standing::Delivered => "MailsDelivered",
+            Standing::Bounced(_) => "MailsBounced",
+            Standing::Complained => "MailsComplained",
+            Standing::Failed(_) => "MailsFailed",
+            Standing::Queued | Standing::Sending | Standing::Sent => return,
+        };
+        let metrics = Metrics::new(&self.stage).dimension("kind", event.id.kind());
+        metrics.count(name, 1).emit(self.clock.now());
+    }
+}
 
 /// The line that the log gets of an event. No address, no subject, and no words of a mail server are in it.
 struct Line<'a> {

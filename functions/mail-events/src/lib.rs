@@ -41,6 +41,7 @@ pub struct MailEvents {
     audit: AuditTrail,
     client: store::Client,
     clock: Clock,
+    stage: String,
 }
 
 /// What an event changed.
@@ -78,6 +79,7 @@ impl MailEvents {
         let mail = settings.required("MAIL_TABLE");
         let accounts = settings.required("ACCOUNTS_TABLE");
         let audit = settings.required("AUDIT_TABLE");
+        let stage = settings.required("STAGE");
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
@@ -88,6 +90,7 @@ impl MailEvents {
             audit: AuditTrail::new(client.clone(), audit),
             client,
             clock: environment.clock().clone(),
+            stage,
         })
     }
 
