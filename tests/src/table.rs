@@ -12,11 +12,21 @@ pub type Item = Map<String, Value>;
 /// When there is no such table.
 #[must_use]
 pub fn items(stack: &Running, table: &str) -> Vec<Item> {
-    let request = json!({"TableName": physical(stack, table)});
-    let answer = stack.dynamodb.database().scan(serde_json::from_value(request).unwrap()).unwrap();
-    assert!(answer.last_evaluated_key.is_none(), "more than one page of {table}");
-    let mut answer = serde_json::to_value(answer).unwrap();
-    serde_json::from_value(answer["Items"].take()).unwrap_or_default()
+    let table = physical(stack, table);
+    let (mut items, mut from) = (Vec::new(), Value::Null);
+    loop {
+        let mut request = json!({"TableName": table});
+        if !from.is_null() {
+            request["ExclusiveStartKey"] = from;
+        }
+        let page = stack.dynamodb.database().scan(serde_json::from_value(request).unwrap()).unwrap();
+        let mut page = serde_json::to_value(page).unwrap();
+        items.extend(serde_json::from_value::<Vec<Item>>(page["Items"].take()).unwrap_or_default());
+        from = page["LastEvaluatedKey"].take();
+        if from.is_null() {
+            return items;
+        }
+    }
 }
 
 /// The items of a table whose key begins so.

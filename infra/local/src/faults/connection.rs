@@ -136,3 +136,170 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use axum::extract::State;
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::post;
+    use lambda_runtime::LambdaEvent;
+    use serde_json::{Value, json};
+    use shared::lambda::Function;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::faults::{Effect, Faults};
+    use crate::functions::Functions;
+    use crate::traffic::{Service, Traffic};
+
+    #[derive(Clone, Default)]
+    struct Door {
+        traffic: Traffic,
+        service: Option<Service>,
+        done: Arc<AtomicU32>,
+    }
+
+    async fn handle(State(door): State<Door>, headers: HeaderMap) -> Response<Body> {
+        let done = Arc::clone(&door.done);
+        let effect = async move {
+            done.fetch_add(1, Ordering::SeqCst);
+            Response::new(Body::from("done"))
+        };
+        let service = door.service.unwrap_or(Service::Ses);
+        door.traffic.around(service, service.operations()[0], &headers, effect).await
+    }
+
+    /// A service behind which a function makes calls that meet these faults.
+    async fn serve_with(
+        service: Service,
+        faults: &str,
+        functions: Functions,
+    ) -> (Door, std::net::SocketAddr) {
+        let door = Door { service: Some(service), ..Door::default() };
+        door.traffic.attach(functions);
+        door.traffic.set_faults(Some(Faults::parse(faults).unwrap()));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", post(handle)).with_state(door.clone());
+        tokio::spawn(serve(listener, router));
+        (door, address)
+    }
+
+    fn nothing() -> Functions {
+        Functions::single("email-dispatch", Function::new(|_| async { Ok(json!({})) }))
+    }
+
+    fn request(function: &str) -> String {
+        format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential={function}/20260102/ap-east-2/ses/aws4_request\r\n\r\n"
+        )
+    }
+
+    /// What comes back on the wire: text, or how the connection ended; nothing when no answer comes.
+    async fn ask(address: std::net::SocketAddr, function: &str) -> Option<io::Result<String>> {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request(function).as_bytes()).await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let read = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut bytes)).await.ok()?;
+        Some(read.map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned()))
+    }
+
+    fn fault(service: Service, effect: Effect) -> String {
+        format!("[[fault]]\nservice = \"{}\"\neffect = \"{effect}\"\ncalls = \"1\"\n", service.name())
+    }
+
+    #[tokio::test]
+    async fn every_effect_is_what_the_caller_sees() {
+        let rows = [
+            (
+                Service::DynamoDb,
+                Effect::Throttle,
+                "400 Bad Request|ProvisionedThroughputExceededException",
+                0,
+            ),
+            (Service::Kms, Effect::Throttle, "400 Bad Request|ThrottlingException", 0),
+            (Service::Ses, Effect::Throttle, "429 Too Many Requests|TooManyRequestsException", 0),
+            (Service::Sqs, Effect::Throttle, "403 Forbidden|RequestThrottled", 0),
+            (Service::DynamoDb, Effect::Error500, "500 Internal Server Error|InternalServerError", 0),
+            (Service::Kms, Effect::Error500, "500 Internal Server Error|KMSInternalException", 0),
+            (Service::Ses, Effect::Error500, "500 Internal Server Error|InternalServiceErrorException", 0),
+            (Service::Ses, Effect::TimeoutBefore, "no answer", 0),
+            (Service::Ses, Effect::TimeoutAfter, "no answer", 1),
+            (Service::Ses, Effect::Reset, "reset", 0),
+            (Service::Ses, Effect::ResetAfter, "reset", 1),
+            (Service::Ses, Effect::Crash, "reset", 0),
+            (Service::Ses, Effect::CrashAfter, "reset", 1),
+        ];
+        for (service, effect, expected, done) in rows {
+            let (door, address) = serve_with(service, &fault(service, effect), nothing()).await;
+            let seen = ask(address, "email-dispatch").await;
+            match (expected, &seen) {
+                ("no answer", None) => {}
+                // RST, not FIN: the end of a stream would be an empty text.
+                ("reset", Some(Err(error))) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+                (_, Some(Ok(text))) => {
+                    let (status, code) = expected.split_once('|').unwrap();
+                    assert!(text.contains(status) && text.contains(code), "{effect}: {text}");
+                }
+                _ => panic!("{service:?} {effect}: {seen:?}"),
+            }
+            assert_eq!(door.done.load(Ordering::SeqCst), done, "{effect}");
+            // The second call is as it should be.
+            let text = ask(address, "email-dispatch").await.unwrap().unwrap();
+            assert!(
+                text.starts_with(&format!("HTTP/1.1 {}", StatusCode::OK)) && text.ends_with("done"),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn only_calls_of_functions_meet_faults() {
+        let always = "[[fault]]\nservice = \"ses\"\neffect = \"reset\"\n";
+        let (_, address) = serve_with(Service::Ses, always, nothing()).await;
+        assert!(ask(address, "roster-import").await.unwrap().unwrap().ends_with("done"));
+        assert!(ask(address, "email-dispatch").await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_held_back_ends_with_the_stand_in() {
+        let always = "[[fault]]\nservice = \"ses\"\neffect = \"timeout_before\"\n";
+        let (door, address) = serve_with(Service::Ses, always, nothing()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request("email-dispatch").as_bytes()).await.unwrap();
+        door.traffic.close();
+        let ended = stream.read(&mut [0; 16]).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn a_crash_ends_the_function_where_it_is() {
+        let after = Arc::new(AtomicU32::new(0));
+        let target = Arc::new(std::sync::OnceLock::new());
+        let function = {
+            let (after, target) = (Arc::clone(&after), Arc::clone(&target));
+            Function::new(move |_: LambdaEvent<Value>| {
+                let (after, target) = (Arc::clone(&after), Arc::clone(&target));
+                async move {
+                    let _ = ask(*target.get().unwrap(), "email-dispatch").await;
+                    after.fetch_add(1, Ordering::SeqCst);
+                    Ok(json!({}))
+                }
+            })
+        };
+        let functions = Functions::single("email-dispatch", function);
+        let crash = fault(Service::Ses, Effect::CrashAfter);
+        let (door, address) = serve_with(Service::Ses, &crash, functions.clone()).await;
+        target.set(address).unwrap();
+        let ended = functions.invoke("email-dispatch", json!({})).await;
+        assert_eq!(ended.unwrap_err().to_string(), "the function failed: it crashed");
+        assert_eq!((door.done.load(Ordering::SeqCst), after.load(Ordering::SeqCst)), (1, 0));
+        functions.invoke("email-dispatch", json!({})).await.unwrap();
+        assert_eq!((door.done.load(Ordering::SeqCst), after.load(Ordering::SeqCst)), (2, 1));
+    }
+}

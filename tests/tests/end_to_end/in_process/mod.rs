@@ -1,6 +1,7 @@
 //! What looks into the functions' own process, or starts one: left out when the functions run under `cargo lambda watch`.
 
 mod crash;
+mod faults;
 mod foreign;
 mod notice;
 mod ocsp;

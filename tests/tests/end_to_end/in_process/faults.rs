@@ -1,0 +1,520 @@
+//! Mail that survives every fault: a thousand resets through each of them, enumerated from the calls that a dispatch makes.
+//!
+//! The resets are made once, through the endpoint, with nothing that sends. For each row of the table a stand-in of its own
+//! gets their items, and dispatch meets the row's faults; time passes, and the sweep comes as often as it is needed. Rows
+//! about the reset itself make their thousand resets each, by a client that asks again until it is heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::SignedDuration;
+use local::faults::{Effect, Faults};
+use local::mailbox::Mail;
+use local::stack::{Options, Running, Stack};
+use local::traffic::Service;
+use serde_json::{Value, json};
+use shared::clock::{Clock, ClockControl};
+use shared::national_id::NationalId;
+use shared::password::{Password, StoredHash, Verdict};
+use tempfile::TempDir;
+use tests::people::Civilian;
+use tests::prepared;
+use tests::table::{self, Item};
+use tests::world::{World, initial_password};
+
+const RESETS: usize = 1_000;
+/// Rows that run side by side: most of their time they wait for lost answers.
+const SIDE_BY_SIDE: usize = 4;
+/// Sweeps, a minute apart, until nothing may be left to do.
+const MOST_SWEEPS: u32 = 90;
+/// Mails whose own dispatch crashes at the one point that a row is about.
+const CRASHES: usize = 10;
+const DISPATCH: &str = "email-dispatch";
+const TABLES: [&str; 2] = ["ACCOUNTS_TABLE", "MAIL_TABLE"];
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+struct Row {
+    name: String,
+    kind: Kind,
+    /// Whether SES may have accepted a mail that nobody could note as sent.
+    duplicates_allowed: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// A fault file, while everything is dispatched.
+    File(String),
+    /// The dispatch of single mails, each ended at this call of it; then everything is dispatched.
+    CrashAt { service: Service, operation: String, occurrence: usize, effect: Effect },
+    /// A fault file, while the resets are made.
+    Resets(String),
+}
+
+/// What came of a row.
+#[derive(Debug, Default)]
+struct Outcome {
+    hits: u64,
+    mails: usize,
+    duplicates: usize,
+    stuck: usize,
+    dead_letters: usize,
+    sweeps: u32,
+    seconds: u64,
+}
+
+fn entry(service: Service, operation: &str, function: &str, when: &str, effect: Effect) -> String {
+    format!(
+        "[[fault]]\nservice = \"{}\"\noperation = \"{operation}\"\nfunction = \"{function}\"\n{when}\neffect = \"{effect}\"\n",
+        service.name()
+    )
+}
+
+/// An outage at the start, then single calls.
+const OUTAGE: &str = "calls = \"1-40,301-303,601,801\"";
+
+/// Everything that is enumerated, from the calls of one dispatch in their order.
+fn rows(calls: &[(Service, String)]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let operations: BTreeSet<_> = calls.iter().cloned().collect();
+    let of_calls = Effect::ALL.into_iter().filter(|effect| effect.concerns(Service::Ses));
+    let is_crash = |effect: Effect| matches!(effect, Effect::Crash | Effect::CrashAfter);
+    for (service, operation) in &operations {
+        for effect in of_calls.clone().filter(|effect| !is_crash(*effect)) {
+            rows.push(Row {
+                name: format!("{} {operation}: {effect}", service.name()),
+                kind: Kind::File(entry(*service, operation, DISPATCH, OUTAGE, effect)),
+                // The note of what SES accepted may be what fails.
+                duplicates_allowed: operation == "SendEmail" && effect.is_after()
+                    || operation == "UpdateItem",
+            });
+        }
+    }
+    let mut seen = BTreeMap::new();
+    let sent = calls.iter().position(|(service, _)| *service == Service::Ses).unwrap_or(calls.len());
+    let last_send = calls.iter().position(|(_, operation)| operation == "SendEmail").unwrap_or(sent);
+    for (place, (service, operation)) in calls.iter().enumerate() {
+        let occurrence = seen.entry((service, operation)).or_insert(0_usize);
+        *occurrence += 1;
+        for effect in [Effect::Crash, Effect::CrashAfter] {
+            rows.push(Row {
+                name: format!("{} {operation} ({occurrence}): {effect}", service.name()),
+                kind: Kind::CrashAt {
+                    service: *service,
+                    operation: operation.clone(),
+                    occurrence: *occurrence,
+                    effect,
+                },
+                // After the acceptance, before the note.
+                duplicates_allowed: (place == last_send && effect == Effect::CrashAfter)
+                    || (place == last_send + 1 && effect == Effect::Crash),
+            });
+        }
+    }
+    let stream = Effect::ALL.into_iter().filter(|effect| effect.concerns(Service::Stream));
+    for effect in stream {
+        let when = match effect {
+            // All of them, or the retries would come to an end.
+            Effect::Duplicate | Effect::Reorder | Effect::Drop => "",
+            _ => "calls = \"1-3,10,20,30,40\"",
+        };
+        rows.push(Row {
+            name: format!("stream: {effect}"),
+            kind: Kind::File(entry(Service::Stream, "*", DISPATCH, when, effect)),
+            duplicates_allowed: false,
+        });
+    }
+    for seed in 1..=2 {
+        rows.push(Row {
+            name: format!("everything at once, by chance, seed {seed}"),
+            kind: Kind::File(everything(DISPATCH, "probability = 0.004", seed, true)),
+            duplicates_allowed: true,
+        });
+    }
+    rows.push(Row {
+        name: "the reset itself: everything at once, by chance".to_owned(),
+        kind: Kind::Resets(everything("hr-reset", "probability = 0.01", 1, false)),
+        duplicates_allowed: false,
+    });
+    rows
+}
+
+fn everything(function: &str, when: &str, seed: u64, stream: bool) -> String {
+    let services = [Service::DynamoDb, Service::Kms, Service::Ses, Service::Stream];
+    let mut file = String::new();
+    for service in services.into_iter().filter(|service| stream || *service != Service::Stream) {
+        for effect in Effect::ALL.into_iter().filter(|effect| effect.concerns(service)) {
+            file += &entry(service, "*", function, &format!("{when}\nseed = {seed}"), effect);
+        }
+    }
+    file
+}
+
+/// A stand-in for one row.
+struct Place {
+    stack: Running,
+    clock: Clock,
+    control: ClockControl,
+    _folder: TempDir,
+}
+
+impl Place {
+    /// With the keys of the prepared one, so that its ciphertexts can be read, and with its items.
+    async fn start(made: &Made) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepared::pki(folder.path());
+        std::fs::write(folder.path().join("kms.json"), &made.keys).unwrap();
+        let (clock, control) = Clock::adjustable();
+        let stack = Stack::start(Options { clock: clock.clone(), ..options(folder.path()) }).await.unwrap();
+        stack.stop_stream().await;
+        for table in TABLES {
+            for item in &made.items[table] {
+                table::put(&stack, table, item);
+            }
+        }
+        Self { stack, clock, control, _folder: folder }
+    }
+
+    fn entries(&self) -> Vec<Item> {
+        table::items_of(&self.stack, "MAIL_TABLE", "reset#")
+    }
+
+    /// What is still to be sent.
+    fn waiting(&self) -> usize {
+        let waits = |entry: &&Item| matches!(table::text(entry, "state"), "queued" | "sending");
+        self.entries().iter().filter(waits).count()
+    }
+
+    /// Lets time pass and the sweep come, until nothing waits.
+    async fn settle(&self) -> u32 {
+        self.stack.stream_caught_up().await;
+        let mut sweeps = 0;
+        while self.waiting() > 0 && sweeps < MOST_SWEEPS {
+            self.control.advance(SignedDuration::from_mins(1));
+            let event = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
+                "time": self.clock.now().to_string(), "region": "ap-east-2", "resources": [], "detail": {}});
+            // A sweep may crash as well.
+            let _ = self.stack.functions.invoke(DISPATCH, event).await;
+            sweeps += 1;
+        }
+        sweeps
+    }
+}
+
+/// The resets, made once.
+struct Made {
+    keys: Vec<u8>,
+    items: BTreeMap<&'static str, Vec<Item>>,
+    /// By reset, the address that its mail goes to.
+    addresses: BTreeMap<String, String>,
+    /// By reset, the hash of the initial password.
+    hashes: BTreeMap<String, StoredHash>,
+    /// By reset, the password in its mail, once one row has read and checked it.
+    passwords: std::sync::Mutex<BTreeMap<String, String>>,
+}
+
+fn options(data: &Path) -> Options {
+    let variables = [
+        ("RESETS_PER_ACTOR_PER_HOUR", "1000000"),
+        ("RESETS_PER_PERSON_PER_DAY", "1000"),
+        // A lost answer costs a second, not five.
+        ("AWS_ATTEMPT_TIMEOUT_MS", "1000"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Options { memory: true, sample_cards: false, variables, ..Options::new(data) }
+}
+
+/// A thousand people with good national IDs.
+fn people() -> Vec<Civilian> {
+    let leaked = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    (0..RESETS)
+        .map(|number| {
+            let national_id = (0..10)
+                .map(|check| format!("A18{number:06}{check}"))
+                .find(|text| NationalId::parse(text).is_ok())
+                .unwrap();
+            Civilian {
+                national_id: leaked(national_id),
+                name: "範例人",
+                account: "",
+                email: leaked(format!("person-{number}@example.com")),
+                password: "",
+            }
+        })
+        .collect()
+}
+
+fn roster(people: &[Civilian]) -> String {
+    let header = local::directory::SAMPLE.lines().next().unwrap();
+    let mut text = format!("{header}\n");
+    for person in people {
+        let _ = writeln!(
+            text,
+            "{},{},A01,範例人事總處,2.16.886.101.90001,in_service,,",
+            person.national_id, person.name
+        );
+    }
+    text
+}
+
+/// Makes the resets, `RESETS` of them, with faults or none, and answers which reset is each person's last.
+async fn reset_all(world: &World, faults: Option<Faults>) -> BTreeMap<String, String> {
+    let people = people();
+    let resetter = world.helpdesk().await;
+    world.stack.stream_caught_up().await;
+    world.stack.stop_stream().await;
+    let imported = world.stack.import(roster(&people).as_bytes()).await.unwrap();
+    assert_eq!(imported.refused, []);
+    for item in table::items(&world.stack, "MAIL_TABLE") {
+        table::delete(&world.stack, "MAIL_TABLE", &item);
+    }
+    world.stack.traffic.set_faults(faults);
+    let resetter = &resetter;
+    let made = stream::iter(people).map(|person| async move {
+        for _ in 0..50 {
+            let answer = resetter.reset(&person, None).await;
+            if answer.status == 202 {
+                return (answer.text_of("reset_id"), person.email.to_owned());
+            }
+            assert!(answer.status >= 500, "{answer}");
+        }
+        panic!("a reset is never accepted");
+    });
+    let made = made.buffer_unordered(8).collect().await;
+    world.stack.traffic.set_faults(None);
+    made
+}
+
+async fn make() -> Made {
+    let world = World::start_with(|chosen| {
+        let Options { variables, .. } = options(&chosen.data);
+        chosen.variables = variables;
+    })
+    .await;
+    let addresses = reset_all(&world, None).await;
+    let made = Made::of(&world.stack, addresses);
+    assert_eq!(made.items["MAIL_TABLE"].len(), RESETS);
+    made
+}
+
+impl Made {
+    fn of(stack: &Running, addresses: BTreeMap<String, String>) -> Self {
+        let items: BTreeMap<_, _> = TABLES.map(|table| (table, table::items(stack, table))).into();
+        let hashes = current(&items["ACCOUNTS_TABLE"]);
+        Self {
+            keys: std::fs::read(stack.paths.data.join("kms.json")).unwrap(),
+            items,
+            addresses,
+            hashes,
+            passwords: std::sync::Mutex::default(),
+        }
+    }
+}
+
+/// By reset, the hash of the initial password that it gave somebody and that is their current one.
+fn current(accounts: &[Item]) -> BTreeMap<String, StoredHash> {
+    let initial = |item: &Item| {
+        let reset = item.get("initial_reset")?["S"].as_str()?.to_owned();
+        let hash = item.get("initial_hash")?["S"].as_str()?;
+        Some((reset, serde_json::from_value(json!(hash)).unwrap()))
+    };
+    accounts.iter().filter_map(initial).collect()
+}
+
+async fn perform(made: &Made, row: &Row) -> Outcome {
+    let began = Instant::now();
+    let place = Place::start(made).await;
+    let mut hits = 0;
+    let faults = match &row.kind {
+        Kind::File(text) | Kind::Resets(text) => Some(Faults::parse(text).unwrap()),
+        Kind::CrashAt { service, operation, occurrence, effect } => {
+            for item in made.items["MAIL_TABLE"].iter().take(CRASHES) {
+                let when = format!("calls = \"{occurrence}\"");
+                let faults = Faults::parse(&entry(*service, operation, DISPATCH, &when, *effect)).unwrap();
+                start_anew(&place.stack).await;
+                place.stack.traffic.set_faults(Some(faults.clone()));
+                let ended = dispatch_one(&place.stack, item).await;
+                assert_eq!((ended, faults.hits().as_slice()), (false, [1].as_slice()), "{}", row.name);
+                place.stack.traffic.set_faults(None);
+                hits += 1;
+            }
+            None
+        }
+    };
+    if matches!(row.kind, Kind::File(_)) {
+        place.stack.traffic.set_faults(faults.clone());
+    }
+    place.stack.start_stream().await;
+    let sweeps = place.settle().await;
+    place.stack.traffic.set_faults(None);
+    let outcome = judge(&place.stack, made, sweeps, &row.name).await;
+    hits += faults.map_or(0, |faults| faults.hits().iter().sum());
+    place.stack.shutdown().await;
+    Outcome { hits, seconds: began.elapsed().as_secs(), ..outcome }
+}
+
+/// A function that has just started, and has made no call but those of its start.
+async fn start_anew(stack: &Running) {
+    stack.functions.crash(DISPATCH);
+    stack.functions.invoke(DISPATCH, json!({"Records": []})).await.unwrap();
+}
+
+/// Hands dispatch the record of one mail; whether it came to its end.
+async fn dispatch_one(stack: &Running, item: &Item) -> bool {
+    let record = json!({
+        "eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "awsRegion": "ap-east-2",
+        "dynamodb": {"SequenceNumber": "1", "SizeBytes": 1, "Keys": {"pk": item["pk"]}, "NewImage": item},
+    });
+    stack.functions.invoke(DISPATCH, json!({ "Records": [record] })).await.is_ok()
+}
+
+/// Holds what there is in the end against what there must be.
+async fn judge(stack: &Running, made: &Made, sweeps: u32, row: &str) -> Outcome {
+    let entries = || table::items_of(stack, "MAIL_TABLE", "reset#");
+    let unsettled = |entry: &&Item| {
+        let over = made.hashes.contains_key(reset_of(entry));
+        entry.contains_key("ciphertext") || (over && table::text(entry, "state") != "delivered")
+    };
+    // What SES says of a mail comes after it.
+    let began = Instant::now();
+    let mut stuck = entries().iter().filter(unsettled).count();
+    while stuck > 0 && began.elapsed().as_secs() < 10 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        stuck = entries().iter().filter(unsettled).count();
+    }
+    let mails = mails_by_reset(stack);
+    let letters = mails.values().map(Vec::len).sum::<usize>();
+    // Exactly one current initial password for each person, and it is the one that was mailed.
+    assert_eq!(current(&table::items(stack, "ACCOUNTS_TABLE")), made.hashes, "{row}");
+    assert_eq!(made.hashes.len(), RESETS, "{row}");
+    let mut never = 0;
+    for (reset, hash) in &made.hashes {
+        let Some(of_reset) = mails.get(reset) else {
+            never += 1;
+            continue;
+        };
+        let password = initial_password(&of_reset[0]);
+        assert!(of_reset.iter().all(|mail| initial_password(mail) == password), "{row}");
+        assert!(of_reset.iter().all(|mail| mail.to == made.addresses[reset]), "{row}");
+        let known = made.passwords.lock().unwrap().get(reset).cloned();
+        match known {
+            Some(known) => assert_eq!(known, password, "{row}"),
+            None => {
+                let right = hash.verify_aside(&Password::new(password.clone())).await.unwrap();
+                assert!(matches!(right, Verdict::Right), "{row}: the mailed password is not the stored one");
+                made.passwords.lock().unwrap().insert(reset.clone(), password);
+            }
+        }
+    }
+    assert_eq!(never, 0, "{row}: mails never sent\n{}", tests::log::troubles());
+    assert_eq!(stuck, 0, "{row}: entries that are stuck\n{}", tests::log::troubles());
+    let dead_letters = std::fs::read_dir(&stack.paths.dead_letters).into_iter().flatten().count();
+    Outcome {
+        mails: letters,
+        duplicates: letters - mails.len(),
+        stuck,
+        dead_letters,
+        sweeps,
+        ..Outcome::default()
+    }
+}
+
+fn reset_of(entry: &Item) -> &str {
+    table::text(entry, "pk").trim_start_matches("reset#")
+}
+
+/// The mails of each reset, by the id in their `Message-ID`: duplicates have the same one.
+fn mails_by_reset(stack: &Running) -> BTreeMap<String, Vec<Mail>> {
+    let mut mails: BTreeMap<String, Vec<Mail>> = BTreeMap::new();
+    for mail in stack.mailbox.mails() {
+        let text = std::fs::read_to_string(stack.paths.mail.join(format!("{}.eml", mail.id))).unwrap();
+        let id = text.split_once("Message-ID: <").and_then(|(_, rest)| rest.split_once('@')).unwrap().0;
+        mails.entry(id.to_owned()).or_default().push(mail);
+    }
+    mails
+}
+
+/// A row about the reset itself: its thousand resets meet the faults, and then everything is dispatched.
+async fn perform_resets(row: &Row, file: &str) -> Outcome {
+    let began = Instant::now();
+    let faults = Faults::parse(file).unwrap();
+    let world = World::start_with(|chosen| {
+        let Options { variables, .. } = options(&chosen.data);
+        chosen.variables = variables;
+    })
+    .await;
+    let addresses = reset_all(&world, Some(faults.clone())).await;
+    let made = Made::of(&world.stack, addresses);
+    assert!(
+        made.addresses.keys().eq(made.hashes.keys()),
+        "{}: the reset that was accepted is the current one",
+        row.name
+    );
+    world.stack.start_stream().await;
+    world.stack.stream_caught_up().await;
+    let outcome = judge(&world.stack, &made, 0, &row.name).await;
+    Outcome { hits: faults.hits().iter().sum(), seconds: began.elapsed().as_secs(), ..outcome }
+}
+
+/// The calls of one dispatch by a function that has just started, in their order.
+async fn calls_of_a_dispatch(stack: &Running, item: &Item) -> Vec<(Service, String)> {
+    start_anew(stack).await;
+    stack.traffic.record(true);
+    assert!(dispatch_one(stack, item).await);
+    let calls = stack.traffic.record(false).into_iter();
+    calls.filter(|call| call.function == DISPATCH).map(|call| (call.service, call.operation)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: a step of its own in tests/run"]
+async fn a_thousand_resets_survive_every_fault() {
+    let began = Instant::now();
+    let made = Arc::new(make().await);
+    println!("{RESETS} resets made in {} s", began.elapsed().as_secs());
+    let place = Place::start(&made).await;
+    let calls = calls_of_a_dispatch(&place.stack, &made.items["MAIL_TABLE"][0]).await;
+    place.stack.shutdown().await;
+    println!("a dispatch: {calls:?}\n");
+    println!(
+        "| {:<52} | {:>5} | {:>6} | {:>5} | {:>10} | {:>7} | {:>5} | {:>12} | {:>6} | {:>3} |",
+        "fault", "hits", "resets", "mails", "duplicates", "allowed", "stuck", "dead letters", "sweeps", "s"
+    );
+    let chosen = std::env::var("FIRST_SIGN_IN_FAULTS").unwrap_or_default();
+    let rows: Vec<_> = rows(&calls).into_iter().filter(|row| row.name.contains(&chosen)).collect();
+    let performed = stream::iter(rows).map(|row| {
+        let made = Arc::clone(&made);
+        tokio::spawn(async move {
+            let outcome = match &row.kind {
+                Kind::Resets(file) => perform_resets(&row, file).await,
+                _ => perform(&made, &row).await,
+            };
+            println!(
+                "| {:<52} | {:>5} | {RESETS:>6} | {:>5} | {:>10} | {:>7} | {:>5} | {:>12} | {:>6} | {:>3} |",
+                row.name,
+                outcome.hits,
+                outcome.mails,
+                outcome.duplicates,
+                if row.duplicates_allowed { "yes" } else { "no" },
+                outcome.stuck,
+                outcome.dead_letters,
+                outcome.sweeps,
+                outcome.seconds
+            );
+            assert!(outcome.hits > 0, "{}: no call was hit", row.name);
+            assert!(outcome.duplicates == 0 || row.duplicates_allowed, "{}: duplicates", row.name);
+            assert_eq!(outcome.dead_letters, 0, "{}: dead letters", row.name);
+        })
+    });
+    let ended: Vec<_> = performed.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let failed = ended.iter().filter(|ended| ended.is_err()).count();
+    println!(
+        "\n{} faults, {failed} that mail did not survive, in {} s",
+        ended.len(),
+        began.elapsed().as_secs()
+    );
+    assert_eq!(failed, 0);
+}
