@@ -150,6 +150,25 @@ pub fn notice(notice: &Notice, queued_at: Timestamp, around: &Surroundings) -> C
         Notice::CardUnbound { issuer_name, number_tail } => {
             card_unbound(language, &Card { issuer_name, number_tail }, queued_at, around)
         }
+        Notice::CardBound { issuer_name, number_tail } => {
+            let fact = Card { issuer_name, number_tail }.fact(language);
+            account_event(language, ACCOUNT_CARD_BOUND, queued_at, Some(fact), around)
+        }
+        Notice::Activated => account_event(language, ACCOUNT_ACTIVATED, queued_at, None, around),
+        Notice::PasswordChanged => account_event(language, ACCOUNT_PASSWORD_CHANGED, queued_at, None, around),
+        Notice::PasswordReset { email_masked } => {
+            let name =
+                if language == Language::En { "Initial password sent to" } else { "初始密碼寄往" };
+            account_event(language, ACCOUNT_RESET, queued_at, Some((name, email_masked.clone())), around)
+        }
+        Notice::EmailChanged { email_masked } => {
+            let name = if language == Language::En { "New email" } else { "新電子郵件" };
+            account_event(language, ACCOUNT_EMAIL, queued_at, Some((name, email_masked.clone())), around)
+        }
+        Notice::Locked { until } => {
+            let name = if language == Language::En { "Locked until" } else { "鎖定至" };
+            account_event(language, ACCOUNT_LOCKED, queued_at, Some((name, in_taiwan(*until))), around)
+        }
     });
     let text = format!(
         "{}\n----------------------------------------\n\n{}",
@@ -179,6 +198,76 @@ pub fn notice(notice: &Notice, queued_at: Timestamp, around: &Surroundings) -> C
         text,
         html,
     }
+}
+
+/// What happened to an account, per language: title and opening.
+type Event = [(&'static str, &'static str); 2];
+
+const ACCOUNT_CARD_BOUND: Event = [
+    ("您的帳號已綁定一張卡片", "這張憑證 IC 卡已綁定您的帳號，之後可以用它登入。"),
+    (
+        "A card was bound to your account",
+        "This card is bound to your account and can sign in to it from now on.",
+    ),
+];
+const ACCOUNT_ACTIVATED: Event = [
+    ("您的帳號已啟用", "您的帳號已完成啟用，自訂帳號、電子郵件及密碼都已設定。"),
+    ("Your account is activated", "Your account has its custom account, email address and password."),
+];
+const ACCOUNT_PASSWORD_CHANGED: Event = [
+    ("您的密碼已變更", "您帳號的密碼已變更，原來的密碼不能再使用。"),
+    (
+        "Your password was changed",
+        "The password of your account was changed. The former one no longer works.",
+    ),
+];
+const ACCOUNT_RESET: Event = [
+    ("您的密碼已重設", "人事人員或客服人員已重設您的密碼，原來的密碼不能再使用。"),
+    (
+        "Your password was reset",
+        "HR or the helpdesk has reset your password. The former one no longer works.",
+    ),
+];
+const ACCOUNT_EMAIL: Event = [
+    ("您帳號的電子郵件已變更", "您的帳號改用另一個電子郵件，這個信箱不會再收到通知。"),
+    (
+        "Your account's email was changed",
+        "Your account has another email address. No more notices come to this one.",
+    ),
+];
+const ACCOUNT_LOCKED: Event = [
+    ("您的帳號登入已暫時鎖定", "密碼輸入錯誤次數過多，帳號登入已暫時鎖定。"),
+    (
+        "Sign-in by password is locked for now",
+        "A wrong password was entered too often. Sign-in by password is locked.",
+    ),
+];
+
+/// A notice about the account.
+fn account_event(
+    language: Language,
+    [zh, en]: Event,
+    at: Timestamp,
+    fact: Option<(&'static str, String)>,
+    around: &Surroundings,
+) -> Told {
+    let (at, url) = (in_taiwan(at), &around.portal_origin);
+    let ((title, opening), when, mine, other) = match language {
+        Language::ZhTw => (
+            zh,
+            ("時間", format!("{at}（臺灣時間）")),
+            "若是您本人或應您的要求：不必再做什麼。",
+            format!("若不是：請立即通知客服人員。本服務的網址是 {url}，請自行在瀏覽器輸入。"),
+        ),
+        Language::En => (
+            en,
+            ("When", format!("{at} (Taiwan time)")),
+            "If it was you, or at your request: there is nothing more to do.",
+            format!("If not: tell the helpdesk at once. Type {url} into your browser to reach this service."),
+        ),
+    };
+    let facts = std::iter::once(when).chain(fact).collect();
+    Told { title, opening, facts, steps: vec![mine.to_owned(), other] }
 }
 
 /// A card as its holder knows it.

@@ -38,6 +38,33 @@ pub enum Notice {
         /// The last four digits of the card's number (subject serial number).
         number_tail: String,
     },
+    /// A card was bound to the account: it signs in to it from now on.
+    CardBound {
+        /// The issuing CA's name, as `issuers.toml` has it.
+        issuer_name: String,
+        /// The last four digits of the card's number (subject serial number).
+        number_tail: String,
+    },
+    /// The account was activated: it has a custom account, an email address and a password now.
+    Activated,
+    /// HR or the helpdesk has reset the password. Goes to the address that the account has.
+    PasswordReset {
+        /// The address that the new initial password goes to, masked.
+        email_masked: String,
+    },
+    /// The password was changed in the account's settings.
+    PasswordChanged,
+    /// The account has another email address. Goes to the former one.
+    EmailChanged {
+        /// The new address, masked.
+        email_masked: String,
+    },
+    /// Sign-in by password is locked after too many wrong passwords.
+    Locked {
+        /// When it opens again by itself.
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        until: Timestamp,
+    },
 }
 
 /// Why a mail will never be sent.
@@ -195,6 +222,15 @@ mod tests {
                 Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() },
                 "card_unbound",
             ),
+            (
+                Notice::CardBound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() },
+                "card_bound",
+            ),
+            (Notice::Activated, "activated"),
+            (Notice::PasswordReset { email_masked: "w***@example.gov.tw".to_owned() }, "password_reset"),
+            (Notice::PasswordChanged, "password_changed"),
+            (Notice::EmailChanged { email_masked: "w***@example.gov.tw".to_owned() }, "email_changed"),
+            (Notice::Locked { until: "2026-08-06T01:17:03Z".parse().unwrap() }, "locked"),
         ];
         for (notice, kind) in rows {
             let kept = serde_json::to_value(&notice).unwrap();
