@@ -53,6 +53,15 @@ pub struct ScheduleDeclaration {
     pub every: Duration,
 }
 
+/// A rule of EventBridge that starts a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleDeclaration {
+    /// The function that it starts.
+    pub function: String,
+    /// The events that it matches.
+    pub pattern: Filter,
+}
+
 /// A table to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableDeclaration {
@@ -77,12 +86,16 @@ pub struct Deployment {
     pub mappings: Vec<Mapping>,
     /// The schedules that start functions.
     pub schedules: Vec<ScheduleDeclaration>,
+    /// The rules by which events of AWS start functions.
+    pub rules: Vec<RuleDeclaration>,
     /// Aliases of keys: `alias/…` and the key's id.
     pub aliases: Vec<(String, String)>,
     /// Addresses and domains that may send mail.
     pub sender_identities: Vec<String>,
     /// SES configuration sets.
     pub configuration_sets: Vec<String>,
+    /// The kinds of SES's events that go to EventBridge, as the template names them (`delivery`, …).
+    pub published_mail_events: Vec<String>,
 }
 
 fn malformed(place: &str, reason: impl Into<String>) -> TemplateError {
@@ -206,6 +219,28 @@ pub fn mail(
     Ok(physical)
 }
 
+/// The queues, to which functions refer by URL and permissions by ARN. `url` is where SQS listens.
+///
+/// # Errors
+/// When one has properties that cannot be resolved.
+pub fn queues(
+    template: &Template,
+    resolver: &Resolver<'_>,
+    (region, account): (&str, &str),
+    url: &str,
+) -> Result<HashMap<String, Physical>, TemplateError> {
+    let mut physical = HashMap::new();
+    for (logical_id, _) in resolved(resolver, template, "AWS::SQS::Queue")? {
+        let attributes = BTreeMap::from([
+            ("Arn".to_owned(), format!("arn:aws:sqs:{region}:{account}:{logical_id}")),
+            ("QueueName".to_owned(), logical_id.to_owned()),
+        ]);
+        let reference = format!("{url}/{account}/{logical_id}");
+        physical.insert(logical_id.to_owned(), Physical { reference, attributes });
+    }
+    Ok(physical)
+}
+
 impl Deployment {
     /// Reads what the template deploys once its keys and tables have ids.
     ///
@@ -228,6 +263,13 @@ impl Deployment {
         }
         for (_, set) in resolved(resolver, template, "AWS::SES::ConfigurationSet")? {
             deployment.configuration_sets.extend(text(&set, "Name").map(str::to_owned));
+        }
+        for (_, destination) in resolved(resolver, template, "AWS::SES::ConfigurationSetEventDestination")? {
+            if destination.pointer("/EventDestination/EventBridgeDestination").is_some() {
+                let kinds = destination.pointer("/EventDestination/MatchingEventTypes");
+                let kinds = kinds.and_then(Value::as_array).into_iter().flatten();
+                deployment.published_mail_events.extend(kinds.filter_map(scalar));
+            }
         }
         Ok(deployment)
     }
@@ -272,6 +314,13 @@ impl Deployment {
                         .ok_or_else(|| malformed(&place, format!("no schedules like {expression:?} here")))?;
                     let function = name.clone();
                     self.schedules.push(ScheduleDeclaration { rule: place, function, every });
+                }
+                Some("EventBridgeRule") => {
+                    let event = resolver.resolve(properties(event))?;
+                    let pattern = event.get("Pattern").ok_or_else(|| malformed(&place, "no Pattern"))?;
+                    let pattern = Filter::parse(&pattern.to_string());
+                    let pattern = pattern.map_err(|reason| malformed(&place, reason))?;
+                    self.rules.push(RuleDeclaration { function: name.clone(), pattern });
                 }
                 other => return Err(malformed(&place, format!("no events of type {other:?} here"))),
             }
@@ -408,11 +457,6 @@ mod tests {
             );
             assert!(mapping.bisects && mapping.reports_item_failures);
             assert!(mapping.record_age_seconds.is_some());
-            // The function gives a mail up at the try after which the stream gives its record up.
-            assert_eq!(
-                mapping.retry_attempts.map(|retries| retries + 1),
-                Some(email_dispatch::handler::TRIES.into())
-            );
         }
     }
 
@@ -430,13 +474,43 @@ mod tests {
         assert_eq!(started_by("INSERT", "reset#1"), ["EmailDispatchFunction.Events.Resets"]);
         assert_eq!(started_by("INSERT", "notice#1"), ["EmailDispatchFunction.Events.Notices"]);
         assert_eq!(started_by("MODIFY", "reset#1"), [""; 0]);
+        assert_eq!(started_by("INSERT", "address#1"), [""; 0]);
+        let asked_again = |state: &str, asked: Value| {
+            let image = json!({"state": {"S": state}, "asked_again": asked});
+            let keys = json!({"pk": {"S": "reset#1"}});
+            let record = json!({"eventName": "MODIFY", "dynamodb": {"Keys": keys, "NewImage": image}});
+            deployment
+                .mappings
+                .iter()
+                .any(|mapping| mapping.filters.iter().any(|filter| filter.matches(&record)))
+        };
+        assert!(asked_again("queued", json!({"S": "resend"})));
+        assert!(!asked_again("queued", Value::Null) && !asked_again("sending", json!({"S": "resend"})));
     }
 
     #[test]
-    fn the_lists_are_fetched_on_a_schedule() {
+    fn what_became_of_a_mail_is_told_to_one_function() {
         let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
-        let [schedule] = deployment.schedules.as_slice() else { panic!("one schedule") };
-        assert_eq!((schedule.function.as_str(), schedule.every.as_secs()), ("revocation-sync", 900));
+        let [rule] = deployment.rules.as_slice() else { panic!("one rule") };
+        assert_eq!(rule.function, "mail-events");
+        let of = |kind: &str, set: &str| {
+            let tags = json!({"ses:configuration-set": [set], "mail_id": ["1"]});
+            let detail = json!({"mail": {"tags": tags}});
+            rule.pattern.matches(&json!({"source": "aws.ses", "detail-type": kind, "detail": detail}))
+        };
+        assert!(of("Email Bounced", "stack") && of("Email Delivered", "stack"));
+        assert!(!of("Email Opened", "stack") && !of("Email Bounced", "another"));
+        assert_eq!(deployment.published_mail_events, ["delivery", "bounce", "reject", "complaint"]);
+    }
+
+    #[test]
+    fn lists_are_fetched_and_the_outbox_is_swept_on_a_schedule() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let every = |function: &str| {
+            let mut found = deployment.schedules.iter().filter(|schedule| schedule.function == function);
+            found.next().map(|schedule| schedule.every.as_secs())
+        };
+        assert_eq!((every("revocation-sync"), every("email-dispatch")), (Some(900), Some(60)));
     }
 
     #[test]

@@ -347,6 +347,16 @@ pub(crate) mod calls {
         call
     }
 
+    /// A request to a queue with this ARN.
+    pub(crate) fn queue(operation: &str, arn: &str) -> Call {
+        Call::new(format!("sqs:{operation}"), arn)
+    }
+
+    /// The look at SES's quota.
+    pub(crate) fn mail_account() -> Call {
+        Call::new("ses:GetAccount", "*")
+    }
+
     /// A raw message through SES's `SendEmail`, which SES authorizes as `SendRawEmail`.
     pub(crate) fn raw_mail(identity: &str, from: &str) -> Call {
         Call::new("ses:SendRawEmail", identity).with("ses:FromAddress", from)

@@ -1,5 +1,5 @@
-//! EventBridge, as far as the template uses it: starts the functions that have a schedule, which is `revocation-sync`; and
-//! sooner when a list in a file has changed, so that a revoked test card is refused within seconds.
+//! Starts `revocation-sync` by its schedule, and sooner when a list in a file has changed, so that a revoked test card is
+//! refused within seconds.
 //!
 //! The test CAs publish their lists here too: each is renewed in time, and served over HTTP like that of a real one
 //! ([`crate::pki::crl::router`]).
@@ -8,18 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::certificate::Truststore;
 use shared::clock::Clock;
 use shared::environment::StartError;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use crate::deployment::ScheduleDeclaration;
+use crate::events::Events;
 use crate::functions::{Functions, InvocationError};
 use crate::pki::{KINDS, Pki, PkiError, crl};
-use crate::stack::{ACCOUNT, REGION};
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -97,17 +96,7 @@ impl RevocationSync {
         self.renew()?;
         let mut answers = Vec::new();
         for schedule in schedules {
-            let event = json!({
-                "version": "0",
-                "id": Uuid::new_v4().to_string(),
-                "detail-type": "Scheduled Event",
-                "source": "aws.events",
-                "account": ACCOUNT,
-                "time": clock.now().to_string(),
-                "region": REGION,
-                "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{}", schedule.rule)],
-                "detail": {},
-            });
+            let event = Events::tick(schedule, clock);
             answers.push(functions.invoke(&schedule.function, event).await?);
         }
         Ok(answers)

@@ -16,9 +16,10 @@ use tokio::task::JoinSet;
 use crate::deployment::{self, CARD_API, Deployment, FunctionDeclaration, PORTAL_API, TableDeclaration};
 use crate::directory::{self, DirectoryError, Imported};
 use crate::dynamodb::{DynamoDb, DynamoDbError};
+use crate::events::Events;
 use crate::faults::{Faults, connection};
 use crate::files::{self, FileError};
-use crate::functions::{Functions, FunctionsError};
+use crate::functions::{Functions, FunctionsError, InvocationError};
 use crate::gateway::Host;
 use crate::gateway::event::Api;
 use crate::gateway::route::Routes;
@@ -29,7 +30,8 @@ use crate::permissions::Permissions;
 use crate::pki::foreign::{ForeignError, ForeignTruststore};
 use crate::pki::{self, HOSTS, Pki, PkiError, crl};
 use crate::revocation::{RevocationError, RevocationSync};
-use crate::ses::Ses;
+use crate::ses::{Ses, Setup};
+use crate::sqs::Sqs;
 use crate::stream::{Keeping, Pump};
 use crate::template::{Physical, Resolver, Settings, Template, TemplateError};
 use crate::traffic::Traffic;
@@ -66,6 +68,8 @@ pub struct Options {
     pub truststore: Option<ForeignTruststore>,
     /// Whether to make the sample cards. There are none of other CAs.
     pub sample_cards: bool,
+    /// Mails that SES takes in a second; all of them, when it is 0.
+    pub ses_rate: f64,
     /// The faults between the functions and the services, from when everything is up.
     pub faults: Option<Faults>,
 }
@@ -87,6 +91,7 @@ impl Options {
             variables: BTreeMap::new(),
             truststore: None,
             sample_cards: true,
+            ses_rate: 0.0,
             faults: None,
         }
     }
@@ -197,6 +202,10 @@ pub struct Running {
     pub pki: Pki,
     /// The schedule of the sync of revocation lists.
     pub revocations: RevocationSync,
+    /// The other schedules, and the rules by which events start functions.
+    pub events: Events,
+    /// The queue of dead letters.
+    pub dead_letters: Sqs,
     /// What came of the roster that was loaded at the start.
     pub imported: Option<Imported>,
     clock: Clock,
@@ -212,12 +221,13 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Stack;
 
-/// The ports of KMS, SES, the lists and the database, so that a restart has them again and `functions.env` stays right.
+/// The ports of KMS, SES, SQS, the lists and the database, so that a restart has them again and `functions.env` stays right.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Ports {
     kms: u16,
     ses: u16,
+    sqs: u16,
     lists: u16,
     dynamodb: u16,
 }
@@ -228,6 +238,7 @@ struct Listeners {
     mailbox: TcpListener,
     kms: TcpListener,
     ses: TcpListener,
+    sqs: TcpListener,
     lists: TcpListener,
 }
 
@@ -269,12 +280,14 @@ impl Stack {
             mailbox: listen(options.mailbox, "mailbox").await?,
             kms: listen_again(known.kms, "KMS stand-in").await?,
             ses: listen_again(known.ses, "SES stand-in").await?,
+            sqs: listen_again(known.sqs, "SQS stand-in").await?,
             lists: listen_again(known.lists, "revocation lists").await?,
         };
         let database_listener = listen_again(known.dynamodb, "database").await?;
         let ports = Ports {
             kms: port_of(&listeners.kms),
             ses: port_of(&listeners.ses),
+            sqs: port_of(&listeners.sqs),
             lists: port_of(&listeners.lists),
             dynamodb: port_of(&database_listener),
         };
@@ -328,6 +341,9 @@ impl Stack {
         settings.physical.extend(tables.iter().map(physical_table));
         let mail_resources = deployment::mail(&template, &Resolver::new(&template, &settings)?)?;
         settings.physical.extend(mail_resources);
+        let sqs_url = format!("http://127.0.0.1:{}", port_of(&listeners.sqs));
+        let queues = deployment::queues(&template, &Resolver::new(&template, &settings)?, place, &sqs_url)?;
+        settings.physical.extend(queues.clone());
         let resolver = Resolver::new(&template, &settings)?;
         let mut deployment = Deployment::read(&template, &resolver)?;
         traffic.enforce(Permissions::read(&template, &resolver)?);
@@ -337,15 +353,23 @@ impl Stack {
         dynamodb.create_tables(&tables).await?;
 
         let mail = data.join("mail");
-        let (identities, sets) =
-            (deployment.sender_identities.clone(), deployment.configuration_sets.clone());
-        let ses = Ses::new(mail.clone(), identities, sets, REGION, traffic.clone());
+        let setup = Setup {
+            identities: deployment.sender_identities.clone(),
+            configuration_sets: deployment.configuration_sets.clone(),
+            published: deployment.published_mail_events.clone(),
+            rate: options.ses_rate,
+        };
+        let ses = Ses::new(mail.clone(), setup, REGION, traffic.clone());
+        let queue = queues.into_values().next().unwrap_or_default();
+        let arn = queue.attributes.get("Arn").cloned().unwrap_or_default();
+        let dead_letters = Sqs::new(data.join("dead-letters"), queue.reference, arn, traffic.clone());
         let mailbox = Mailbox::new(mail.clone());
         let shared_variables = shared_variables(&dynamodb, &listeners);
         let mailbox_url = format!("http://{}", address(&listeners.mailbox, options.mailbox));
         let mut services = JoinSet::new();
         serve(&mut services, listeners.kms, kms.router());
         serve(&mut services, listeners.ses, ses.router());
+        serve(&mut services, listeners.sqs, dead_letters.router());
         serve(&mut services, listeners.mailbox, mailbox.router());
         pki.publish_lists(&format!("http://127.0.0.1:{}", port_of(&listeners.lists)))?;
         serve(&mut services, listeners.lists, crl::router(pki.clone()));
@@ -387,13 +411,26 @@ impl Stack {
         };
         functions.wait_for_emulator(&functions_env).await;
         traffic.attach(functions.clone());
+        let (of_lists, schedules) = deployment
+            .schedules
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|schedule| schedule.function == "revocation-sync");
         let revocations = RevocationSync::new(
             pki.clone(),
             &truststore,
             functions.clone(),
-            deployment.schedules.clone(),
+            of_lists,
             options.clock.clone(),
         )?;
+        let events = Events::new(
+            functions.clone(),
+            (schedules, deployment.rules.clone()),
+            dead_letters.clone(),
+            traffic.clone(),
+            options.clock.clone(),
+        );
+        ses.publish_to(events.clone());
         if let Err(error) = revocations.run().await {
             // Without a list nobody signs in by card of that issuer, which is no reason to keep everybody out.
             tracing::error!(%error, "revocation lists are not applied");
@@ -420,6 +457,7 @@ impl Stack {
         }
         services.spawn(dynamodb.clone().sweep_forever(options.clock.clone()));
         revocations.watch().await;
+        events.watch();
 
         let running = Running {
             portal_url: format!("https://{portal_domain}"),
@@ -446,6 +484,8 @@ impl Stack {
             traffic,
             pki,
             revocations,
+            events,
+            dead_letters,
             imported,
             clock: options.clock,
             memory: options.memory,
@@ -477,6 +517,14 @@ impl Running {
         Ok(directory::import(roster, &self.environment()).await?)
     }
 
+    /// Starts a function that has a schedule, now, and gives its answers: one for each schedule of it.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn run_schedules(&self, function: &str) -> Result<Vec<serde_json::Value>, InvocationError> {
+        self.events.run(function).await
+    }
+
     /// Starts the event source mappings, where they are not running.
     pub async fn start_stream(&self) {
         let mut pumps = self.pumps.lock().await;
@@ -487,7 +535,7 @@ impl Running {
             let checkpoint = format!("stream-{}-{}", mapping.table, mapping.name);
             let keeping = Keeping {
                 checkpoint: (!self.memory).then(|| self.paths.data.join("dynamodb").join(checkpoint)),
-                dead_letters: self.paths.dead_letters.clone(),
+                dead_letters: self.dead_letters.clone(),
             };
             pumps.push(Pump::start(mapping, self.dynamodb.clone(), self.functions.clone(), keeping));
         }
@@ -520,6 +568,7 @@ impl Running {
         self.traffic.close();
         while self.hosts.join_next().await.is_some() {}
         self.stop_stream().await;
+        self.events.stop().await;
         self.revocations.stop().await;
         self.dynamodb.interrupt().await;
         self.services.shutdown().await;
@@ -574,6 +623,7 @@ fn shared_variables(dynamodb: &DynamoDb, listeners: &Listeners) -> BTreeMap<Stri
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url()),
         ("AWS_ENDPOINT_URL_KMS", url(&listeners.kms)),
         ("AWS_ENDPOINT_URL_SESV2", url(&listeners.ses)),
+        ("AWS_ENDPOINT_URL_SQS", url(&listeners.sqs)),
     ];
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

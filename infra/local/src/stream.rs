@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::dynamodb::DynamoDb;
 use crate::files::{self, FileError};
 use crate::functions::{Functions, InvocationError};
+use crate::sqs::Sqs;
 use crate::traffic::{Delivery, Service};
 
 /// How long the mapping waits before it looks for new records.
@@ -102,7 +103,13 @@ impl Pattern {
             Self::Fields(fields) => {
                 fields.iter().all(|(name, pattern)| pattern.matches(value.and_then(|value| value.get(name))))
             }
-            Self::AnyOf(rules) => rules.iter().any(|rule| rule.matches(value)),
+            // As EventBridge: of a list, one element is enough.
+            Self::AnyOf(rules) => match value {
+                Some(Value::Array(values)) => {
+                    values.iter().any(|value| rules.iter().any(|rule| rule.matches(Some(value))))
+                }
+                value => rules.iter().any(|rule| rule.matches(value)),
+            },
         }
     }
 }
@@ -195,8 +202,8 @@ pub struct Pump {
 pub struct Keeping {
     /// The file with the place in the stream; nothing for a database in memory.
     pub checkpoint: Option<PathBuf>,
-    /// The folder of dead letters.
-    pub dead_letters: PathBuf,
+    /// The queue of dead letters.
+    pub dead_letters: Sqs,
 }
 
 impl Pump {
@@ -425,14 +432,11 @@ impl Worker {
                 "streamArn": self.mapping.stream_arn,
             },
         });
-        let name = format!("{}-{}.json", now.as_millisecond(), sequence_number(first));
-        let written =
-            files::write_private(&self.keeping.dead_letters.join(name), letter.to_string().as_bytes());
+        self.keeping.dead_letters.put(&letter.to_string());
         tracing::error!(
             function = self.mapping.function,
             condition,
             records = records.len(),
-            written = written.is_ok(),
             "records became a dead letter"
         );
     }
@@ -537,6 +541,12 @@ mod tests {
         }
     }
 
+    fn keeping(folder: &Path) -> Keeping {
+        let traffic = crate::traffic::Traffic::default();
+        let dead_letters = Sqs::new(folder.join("dead"), "url".to_owned(), "arn".to_owned(), traffic);
+        Keeping { checkpoint: Some(folder.join("at")), dead_letters }
+    }
+
     async fn database(items: &[&str]) -> DynamoDb {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let database = DynamoDb::open(None, listener, crate::traffic::Traffic::default()).await.unwrap();
@@ -594,18 +604,19 @@ mod tests {
     #[tokio::test]
     async fn a_record_that_keeps_failing_becomes_a_dead_letter_and_holds_up_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let keeping =
-            Keeping { checkpoint: Some(folder.path().join("at")), dead_letters: folder.path().join("dead") };
+        let keeping = keeping(folder.path());
         let seen = Seen::default();
         let database = database(&["a", "b", "bad", "c"]).await;
         let pump = Pump::start(mapping(), database.clone(), function(&seen), keeping.clone());
-        until(|| keeping.dead_letters.exists() && seen.batches().last().is_some_and(|batch| batch == "c"))
-            .await;
+        until(|| {
+            !keeping.dead_letters.messages().is_empty()
+                && seen.batches().last().is_some_and(|batch| batch == "c")
+        })
+        .await;
         pump.stop().await;
         // Halved to the record that fails, which alone is tried three times: once, and two retries.
         assert_eq!(seen.batches(), ["a+b+bad+c", "a+b", "bad+c", "bad", "bad", "bad", "c"]);
-        let letter = std::fs::read_dir(&keeping.dead_letters).unwrap().next().unwrap().unwrap();
-        let letter: Value = serde_json::from_slice(&std::fs::read(letter.path()).unwrap()).unwrap();
+        let letter: Value = serde_json::from_str(&keeping.dead_letters.messages()[0]).unwrap();
         assert_eq!(letter["requestContext"]["condition"], "RetryAttemptsExhausted");
         assert_eq!(letter["DDBStreamBatchInfo"]["batchSize"], 1);
         assert!(!letter.to_string().contains("bad"), "{letter}");
@@ -622,8 +633,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_killed_mapping_had_in_hand_comes_again() {
         let folder = tempfile::tempdir().unwrap();
-        let keeping =
-            Keeping { checkpoint: Some(folder.path().join("at")), dead_letters: folder.path().join("dead") };
+        let keeping = keeping(folder.path());
         let database = database(&["a"]).await;
         let begun = Arc::new(tokio::sync::Notify::new());
         let never = {

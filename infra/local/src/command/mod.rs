@@ -2,6 +2,7 @@
 
 mod card;
 mod certificate;
+mod mail;
 mod roster;
 mod serve;
 mod truststore;
@@ -13,6 +14,7 @@ use local::walkthrough;
 
 use self::card::Card;
 use self::certificate::Certificate;
+use self::mail::Mail;
 use self::roster::Roster;
 use self::serve::Serve;
 use self::truststore::Truststore;
@@ -42,6 +44,9 @@ enum Command {
     /// Loads the personnel directory.
     #[command(subcommand)]
     Roster(Roster),
+    /// Looks after mails that were given up.
+    #[command(subcommand)]
+    Mail(Mail),
     /// Decides about certificates as the functions do.
     #[command(subcommand)]
     Certificate(Certificate),
@@ -59,6 +64,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Serve(options)) => wait(serve::serve(options)),
         Some(Command::Card(command)) => card::run(command),
         Some(Command::Roster(command)) => wait(roster::run(command)),
+        Some(Command::Mail(command)) => wait(mail::run(command)),
         Some(Command::Certificate(command)) => certificate::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
         Some(Command::Walkthrough) => wait(walkthrough()),

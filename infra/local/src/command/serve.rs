@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     /// those that a stream starts keep the system's time there.
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     clock: Option<Timestamp>,
+    /// Mails that SES takes in a second, and says so; as many as come, without it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, hide_default_value = true)]
+    ses_rate: f64,
     /// Faults between the functions and AWS, in TOML: which calls fail, and how. infra/README.md says how to write them.
     #[arg(long, value_name = "TOML")]
     faults: Option<PathBuf>,
@@ -94,6 +97,7 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
         functions: options.functions,
         truststore,
         clock,
+        ses_rate: options.ses_rate,
         faults,
         ..Options::new(options.data)
     })

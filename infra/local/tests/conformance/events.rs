@@ -17,6 +17,7 @@ use local::dynamodb::DynamoDb;
 use local::functions::Functions;
 use local::gateway::event::{Api, Received, build};
 use local::gateway::route::Matched;
+use local::sqs::Sqs;
 use local::stream::{Keeping, Mapping, Pump};
 use local::traffic::Traffic;
 use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair, SerialNumber};
@@ -341,7 +342,9 @@ async fn stream_records_become_the_event_that_aws_documents() {
         record_age_seconds: None,
     };
     let folder = tempfile::tempdir().unwrap();
-    let keeping = Keeping { checkpoint: None, dead_letters: folder.path().to_owned() };
+    let dead_letters =
+        Sqs::new(folder.path().to_owned(), "url".to_owned(), "arn".to_owned(), Traffic::default());
+    let keeping = Keeping { checkpoint: None, dead_letters };
     let pump = Pump::start(mapping, database, functions, keeping);
     for _ in 0..200 {
         if !events.lock().unwrap().is_empty() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType};
 use jiff::Timestamp;
 use local::kms::{KeyDeclaration, KeySpec};
-use local::ses::Ses;
+use local::ses::{Ses, Setup};
 use local::stack::{ACCOUNT, REGION};
 use local::traffic::Traffic;
 use shared::aws::sdk_config;
@@ -216,8 +216,8 @@ impl World {
         let physical = kms.physical();
         let keys: Keys = SPECS.map(|(name, _)| (name, physical[name].reference.clone())).into();
         kms.add_alias(ALIAS, &keys["mac"]);
-        let ses =
-            Ses::new(folder.join("mail"), vec!["example.gov.tw".to_owned()], Vec::new(), REGION, traffic);
+        let setup = Setup { identities: vec!["example.gov.tw".to_owned()], ..Setup::default() };
+        let ses = Ses::new(folder.join("mail"), setup, REGION, traffic);
         Self::new(Wire::to(&serve(kms.router()).await, &serve(ses.router()).await).await, keys).await
     }
 
@@ -308,11 +308,13 @@ impl World {
         let text = str::to_owned;
         let content =
             Content { subject: text("主旨"), text: text("內文\n"), html: text("<p>內文</p>") };
-        match mailer.send(&to, &content, "key").await {
+        match mailer.send(&to, &content, "reset", "key").await {
             Ok(id) if id.is_empty() => Ok("no message id"),
             Ok(_) => Ok("a message id"),
             Err(SendError::Final(_)) => Err("refused for good".to_owned()),
-            Err(SendError::Passing(_)) => Err("refused for now".to_owned()),
+            Err(SendError::Refused(_)) => Err("refused for now".to_owned()),
+            Err(SendError::Throttled(_)) => Err("throttled".to_owned()),
+            Err(SendError::Unavailable(_)) => Err("unavailable".to_owned()),
         }
     }
 
