@@ -163,3 +163,61 @@ impl Mailer {
         Ok(message.formatted())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sesv2::error::ErrorMetadata;
+    use aws_sdk_sesv2::types::error::{
+        AccountSuspendedException, BadRequestException, LimitExceededException,
+        MailFromDomainNotVerifiedException, MessageRejected, SendingPausedException,
+        TooManyRequestsException,
+    };
+
+    use super::*;
+
+    /// A failure by what the dispatcher does next: waits with all, waits, counts a strike, ends it.
+    #[test]
+    fn what_a_failure_means() {
+        macro_rules! row {
+            ($error:ident, $expected:ident) => {{
+                let meta =
+                    ErrorMetadata::builder().code(stringify!($error)).message("zhou@example.com").build();
+                let error = SendEmailError::$error($error::builder().meta(meta).build());
+                (error, SendError::$expected(stringify!($error).into()))
+            }};
+        }
+        let unknown = ErrorMetadata::builder().code("InternalServiceErrorException").build();
+        let rows = [
+            row!(TooManyRequestsException, Throttled),
+            row!(LimitExceededException, Throttled),
+            row!(SendingPausedException, Unavailable),
+            row!(AccountSuspendedException, Unavailable),
+            row!(MailFromDomainNotVerifiedException, Unavailable),
+            row!(MessageRejected, Refused),
+            row!(BadRequestException, Final),
+            (
+                SendEmailError::generic(unknown),
+                SendError::Unavailable("InternalServiceErrorException".to_owned()),
+            ),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(failure(&error), expected);
+            assert!(!failure(&error).to_string().contains('@'), "an address: {expected:?}");
+        }
+    }
+
+    #[test]
+    fn when_a_quota_is_spent() {
+        let rows = [
+            ("the sandbox, unused", 200.0, 0.0, false),
+            ("one is left", 200.0, 199.0, false),
+            ("all are sent", 200.0, 200.0, true),
+            ("lowered since", 200.0, 300.0, true),
+            ("as many as one likes", -1.0, 1_000_000.0, false),
+        ];
+        for (what, max_24_hour_send, sent_last_24_hours, spent) in rows {
+            let quota = Quota { max_send_rate: 14.0, max_24_hour_send, sent_last_24_hours };
+            assert_eq!(quota.is_spent(), spent, "{what}");
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! Several mails side by side, at SES's pace.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
-use shared::delivery::pace::{Row, Slots};
+use jiff::{SignedDuration, Timestamp};
+use shared::clock::Clock;
+use shared::delivery::pace::Slots;
+use shared::lambda::time_left;
 use shared::notice::Undeliverable;
 use shared::store::outbox::MailId;
 use shared::telemetry::{Metrics, RequestNotes};
@@ -15,6 +17,11 @@ use crate::dispatch::Outcome;
 
 /// Mails that are sent side by side.
 pub(crate) const SIDE_BY_SIDE: usize = 16;
+/// How long before its slot a mail is leased and composed.
+const LEAD: SignedDuration = SignedDuration::from_millis(500);
+
+/// Before the function's time is over, so long is left for what is under way: longer than one mail may take.
+const RESERVE: Duration = Duration::from_secs(20);
 
 /// A mail that is to be sent.
 #[derive(Clone, Debug)]
@@ -24,22 +31,42 @@ pub(crate) struct Task {
     pub(crate) created_at: Option<Timestamp>,
 }
 
+/// What the mails of a batch have in common.
+struct Shared<'a> {
+    /// When nothing is begun any more.
+    end: Option<Instant>,
+    /// Whether SES has turned one of them away.
+    throttled: AtomicBool,
+    request_id: &'a str,
+}
+
+/// When an invocation with this deadline begins no further mail.
+pub(crate) fn end(deadline: u64) -> Option<Instant> {
+    let left = time_left(deadline, Clock::system().now().as_millisecond(), RESERVE)?;
+    Instant::now().checked_add(left)
+}
+
 impl EmailDispatch {
-    /// Sends mails, each on its own: one that fails holds up no other. Answers what became of each, in their order.
-    pub(crate) async fn dispatch_all(&self, tasks: &[Task], request_id: &str) -> Vec<Outcome> {
+    /// Sends mails, each on its own: one that fails holds up no other; none is begun after `end`. Answers what became of
+    /// each, in their order.
+    pub(crate) async fn dispatch_all(
+        &self,
+        tasks: &[Task],
+        end: Option<Instant>,
+        request_id: &str,
+    ) -> Vec<Outcome> {
         let slots = self.slots(tasks.len()).await;
         let row = match slots {
             Ok(Slots::Reserved(row)) => row,
             Ok(Slots::Later(_)) => return self.put_off(tasks, "the pace", request_id),
             Err(reason) => return self.put_off(tasks, &reason, request_id),
         };
-        let throttled = AtomicBool::new(false);
+        let shared = Shared { end, throttled: AtomicBool::new(false), request_id };
         let mut sends = Vec::with_capacity(tasks.len());
         for (place, task) in tasks.iter().enumerate() {
-            let throttled = &throttled;
-            sends.push(
-                async move { (place, self.dispatch_one(task, row, place, throttled, request_id).await) },
-            );
+            let shared = &shared;
+            let slot = row.at(u32::try_from(place).unwrap_or(u32::MAX));
+            sends.push(async move { (place, self.dispatch_one(task, slot, shared).await) });
         }
         let mut outcomes: Vec<(usize, Outcome)> =
             stream::iter(sends).buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -49,29 +76,27 @@ impl EmailDispatch {
         outcomes
     }
 
-    async fn dispatch_one(
-        &self,
-        task: &Task,
-        row: Row,
-        place: usize,
-        throttled: &AtomicBool,
-        request_id: &str,
-    ) -> Outcome {
-        let wait = row.at(u32::try_from(place).unwrap_or(u32::MAX)).duration_since(self.clock.now());
-        if let Ok(wait) = Duration::try_from(wait) {
+    async fn dispatch_one(&self, task: &Task, slot: Timestamp, shared: &Shared<'_>) -> Outcome {
+        let wait = slot.duration_since(self.clock.now()).saturating_sub(LEAD);
+        let wait = Duration::try_from(wait).unwrap_or_default();
+        let begins = Instant::now().checked_add(wait);
+        let put_off = if begins.zip(shared.end).is_some_and(|(begins, end)| begins > end) {
+            Some("the function's time is over")
+        } else {
             tokio::time::sleep(wait).await;
-        }
-        // Where SES has just turned one away, the others would only be turned away as well.
-        if throttled.load(Ordering::Relaxed) {
-            let outcome = Outcome::PutOff("SES is throttling".to_owned());
-            write_line(&task.id, &outcome, &RequestNotes::default(), request_id);
+            // Where SES has just turned one away, the others would only be turned away as well.
+            shared.throttled.load(Ordering::Relaxed).then_some("SES is throttling")
+        };
+        if let Some(reason) = put_off {
+            let outcome = Outcome::PutOff(reason.to_owned());
+            write_line(&task.id, &outcome, &RequestNotes::default(), shared.request_id);
             return outcome;
         }
-        let (outcome, notes) = RequestNotes::collect(self.dispatch(&task.id)).await;
+        let (outcome, notes) = RequestNotes::collect(self.dispatch(&task.id, slot)).await;
         if let Outcome::PutBack { throttled: true, .. } = outcome {
-            throttled.store(true, Ordering::Relaxed);
+            shared.throttled.store(true, Ordering::Relaxed);
         }
-        write_line(&task.id, &outcome, &notes, request_id);
+        write_line(&task.id, &outcome, &notes, shared.request_id);
         outcome
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shared::store::outbox::MailId;
 
 use crate::EmailDispatch;
-use crate::batch::Task;
+use crate::batch::{self, Task};
 use crate::dispatch::Outcome;
 
 /// Sends the mails of a batch, and answers the records that are to be delivered again; or sweeps.
@@ -19,22 +19,23 @@ use crate::dispatch::Outcome;
 /// The event is neither one of a stream nor one of a schedule.
 pub async fn handle(step: Arc<EmailDispatch>, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let request_id = event.context.request_id;
+    let end = batch::end(event.context.deadline);
     if event.payload.get("Records").is_none() {
         let source = event.payload.get("source").and_then(Value::as_str).unwrap_or_default();
         if !matches!(source, "aws.events" | "aws.scheduler") {
             return Err("neither records of a stream nor a schedule".into());
         }
-        let swept = step.sweep(event.context.deadline, &request_id).await?;
+        let swept = step.sweep(end, &request_id).await?;
         return Ok(json!({ "handled": swept.handled, "due": swept.due }));
     }
-    let batch: Event = serde_json::from_value(event.payload)?;
-    let records: Vec<(Option<String>, Task)> = batch
+    let event: Event = serde_json::from_value(event.payload)?;
+    let records: Vec<(Option<String>, Task)> = event
         .records
         .iter()
         .filter_map(|record| Some((record.change.sequence_number.clone(), task(record)?)))
         .collect();
     let tasks: Vec<Task> = records.iter().map(|(_, task)| task.clone()).collect();
-    let outcomes = step.dispatch_all(&tasks, &request_id).await;
+    let outcomes = step.dispatch_all(&tasks, end, &request_id).await;
     let mut answer = DynamoDbEventResponse::default();
     for ((sequence_number, _), outcome) in records.into_iter().zip(outcomes) {
         // What is put back, the sweep comes for. What could not even be asked for is worth another delivery.

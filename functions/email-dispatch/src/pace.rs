@@ -11,6 +11,9 @@ use crate::EmailDispatch;
 /// How long a quota is believed.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
+/// The part of SES's rate that is used. SES counts when mails reach it, and the way there is not always equally long.
+const SHARE: f64 = 0.9;
+
 /// What SES last said of its quota.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas(Mutex<Option<(Timestamp, Quota)>>);
@@ -54,7 +57,8 @@ impl EmailDispatch {
         if quota.is_some_and(|quota| quota.is_spent()) {
             return Err("the day's quota of SES is spent".to_owned());
         }
-        let pace = quota.and_then(|quota| Pace::per_second(quota.max_send_rate)).unwrap_or(Pace::UNKNOWN);
+        let pace =
+            quota.and_then(|quota| Pace::per_second(quota.max_send_rate * SHARE)).unwrap_or(Pace::UNKNOWN);
         let mails = u32::try_from(mails).unwrap_or(u32::MAX);
         self.outbox.reserve(mails, pace, self.clock.now()).await.map_err(|error| error.to_string())
     }

@@ -1,12 +1,10 @@
 //! The look for what is due: whatever happened to a mail, it is found here.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lambda_runtime::Error;
-use shared::clock::Clock;
 use shared::delivery::MailState;
-use shared::lambda::time_left;
 use shared::store::outbox::{Due, MailId, Shard};
 use shared::telemetry::Metrics;
 
@@ -14,8 +12,6 @@ use crate::EmailDispatch;
 use crate::batch::{SIDE_BY_SIDE, Task};
 use crate::dispatch::Outcome;
 
-/// Before the function's time is over, so long is left for what is under way: longer than one mail may take.
-const RESERVE: Duration = Duration::from_secs(20);
 /// Mails of a shard that are read at once.
 const PAGE: i32 = 64;
 
@@ -46,14 +42,13 @@ impl Run<'_> {
 }
 
 impl EmailDispatch {
-    /// Looks at everything that is due, until nothing is or the time is over.
+    /// Looks at everything that is due, until nothing is or it is `end`.
     ///
     /// # Errors
     /// The index does not answer.
-    pub(crate) async fn sweep(&self, deadline: u64, request_id: &str) -> Result<Swept, Error> {
-        let left = time_left(deadline, Clock::system().now().as_millisecond(), RESERVE);
+    pub(crate) async fn sweep(&self, end: Option<Instant>, request_id: &str) -> Result<Swept, Error> {
         let mut run = Run {
-            end: left.and_then(|left| Instant::now().checked_add(left)),
+            end,
             request_id,
             seen: HashSet::new(),
             suspects: Vec::new(),
@@ -123,7 +118,7 @@ impl EmailDispatch {
     }
 
     async fn dispatch_due(&self, tasks: &[Task], run: &mut Run<'_>) {
-        let outcomes = self.dispatch_all(tasks, run.request_id).await;
+        let outcomes = self.dispatch_all(tasks, run.end, run.request_id).await;
         let handled = outcomes.iter().filter(|outcome| {
             !matches!(outcome, Outcome::PutOff(_) | Outcome::NotNow | Outcome::OutOfReach(_))
         });
