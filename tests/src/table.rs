@@ -63,6 +63,15 @@ pub fn text<'i>(item: &'i Item, name: &str) -> &'i str {
     item.get(name).and_then(|value| value["S"].as_str()).unwrap_or_default()
 }
 
+/// A number attribute; 0 when there is none.
+#[must_use]
+pub fn number(item: &Item, name: &str) -> i64 {
+    item.get(name)
+        .and_then(|value| value["N"].as_str())
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
+}
+
 /// The name that the environment variable of a table gives, such as of `ACCOUNTS_TABLE`.
 fn physical(stack: &Running, table: &str) -> String {
     stack.environment().get(table).unwrap_or_else(|| panic!("no table {table}"))

@@ -226,6 +226,16 @@ impl World {
         .await;
     }
 
+    /// Lets so much time pass, and the dispatcher look for what is due then. Only where the functions have the stand-in's
+    /// clock.
+    ///
+    /// # Panics
+    /// When the look fails.
+    pub async fn sweep_after(&self, time: SignedDuration) {
+        self.pass(time);
+        self.stack.run_schedules("email-dispatch").await.unwrap();
+    }
+
     /// What the tables call somebody.
     ///
     /// # Panics

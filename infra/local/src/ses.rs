@@ -482,14 +482,22 @@ async fn answer(State(ses): State<Ses>, headers: HeaderMap, body: Bytes) -> Resp
         return denial.response(StatusCode::FORBIDDEN);
     }
     let effect = async {
-        let result = ses.accept(&body);
-        let mut held = ses.inner.held.subscribe();
-        let _ = held.wait_for(|held| !held).await;
-        let (status, code, body) = match result {
-            Ok(accepted) => {
+        let result = ses.accept(&body).map(Arc::new);
+        let answered = || {
+            let mut held = ses.inner.held.subscribe();
+            async move { held.wait_for(|held| !held).await.is_ok() }
+        };
+        if let Ok(accepted) = &result {
+            // Whether or not anybody waits for the answer.
+            let (ses, accepted, answered) = (ses.clone(), Arc::clone(accepted), answered());
+            tokio::spawn(async move {
+                answered.await;
                 ses.publish(&accepted);
-                (StatusCode::OK, None, json!({ "MessageId": accepted.id }))
-            }
+            });
+        }
+        answered().await;
+        let (status, code, body) = match result {
+            Ok(accepted) => (StatusCode::OK, None, json!({ "MessageId": accepted.id })),
             Err(refusal) => (refusal.status, Some(refusal.code), json!({ "message": refusal.message })),
         };
         tracing::debug!(service = "ses", operation = "SendEmail", status = status.as_u16(), code, "aws call");

@@ -45,45 +45,24 @@ async fn the_mail_says_what_it_is_until_when_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_sent_leaves_no_ciphertext_behind() {
+async fn a_ciphertext_is_kept_until_the_mail_is_delivered() {
     let world = World::start().await;
     let head = world.head().await;
     world.stack.stop_stream().await;
+    world.stack.ses.hold_events(true);
     let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
-    let waiting = entry(&world, &id);
-    assert!(waiting.contains_key("ciphertext"));
+    assert!(entry(&world, &id).contains_key("ciphertext"));
     assert_eq!(head.reset_state(&id).await.ok().body["mail"], "queued");
     world.stack.start_stream().await;
     world.mail_is(&head, &id, "sent").await;
-    assert!(!entry(&world, &id).contains_key("ciphertext"));
+    assert!(entry(&world, &id).contains_key("ciphertext"), "it may be sent once more");
+    world.stack.ses.hold_events(false);
+    world.mail_is(&head, &id, "delivered").await;
+    let delivered = entry(&world, &id);
+    for gone in ["ciphertext", "pending", "due_at"] {
+        assert!(!delivered.contains_key(gone), "{gone}");
+    }
     assert_eq!(world.mails_of(&id).await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_failure_that_passes_delays_the_mail_and_no_more() {
-    let world = World::start().await;
-    let head = world.head().await;
-    for (code, status) in [("TooManyRequestsException", 429), ("InternalServiceErrorException", 500)] {
-        world.stack.traffic.inject(ses("SendEmail", status, code, Some(4)));
-        let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
-        world.mail_is(&head, &id, "sent").await;
-        assert_eq!(world.mails_of(&id).await.len(), 1, "{code}");
-        world.stack.traffic.mend();
-    }
-}
-
-#[tokio::test]
-async fn keys_and_tables_that_fail_for_a_while_lose_no_mail() {
-    let world = World::start().await;
-    let head = world.head().await;
-    for (service, operation) in [(Service::Kms, "Decrypt"), (Service::DynamoDb, "UpdateItem")] {
-        let operation = Some(operation.to_owned());
-        world.stack.traffic.inject(Fault { operation, times: Some(4), ..Fault::broken(service) });
-        let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
-        world.mail_is(&head, &id, "sent").await;
-        assert_eq!(world.mails_of(&id).await.len(), 1, "{service:?}");
-        world.stack.traffic.mend();
-    }
 }
 
 #[tokio::test]

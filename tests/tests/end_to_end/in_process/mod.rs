@@ -5,6 +5,7 @@ mod faults;
 mod foreign;
 mod notice;
 mod ocsp;
+mod outbox;
 mod program;
 mod revocation;
 mod revoked;

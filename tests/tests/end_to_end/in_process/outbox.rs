@@ -1,0 +1,213 @@
+//! Mails that time passes over: put back and swept, expired, replaced, given up, kept to SES's pace. The dispatcher asks the
+//! stand-in's clock, which no process of its own has.
+
+use jiff::SignedDuration;
+use local::traffic::{Fault, Service};
+use serde_json::Value;
+use shared::store::outbox::{MailId, Outbox, Redriven};
+use shared::{aws, store};
+use tests::log;
+use tests::people::{WANG, ZHANG, ZHOU};
+use tests::table::{self, Item};
+use tests::world::{World, eventually};
+
+/// Longer than a backoff, a lease, and the time after which a stream record counts as lost.
+const QUARTER: SignedDuration = SignedDuration::from_mins(16);
+
+fn fault(service: Service, operation: &str, status: u16, code: &str, times: Option<u32>) -> Fault {
+    let operation = Some(operation.to_owned());
+    Fault { operation, status, code: code.to_owned(), times, ..Fault::broken(service) }
+}
+
+fn entry(world: &World, reset_id: &str) -> Item {
+    table::items_of(&world.stack, "MAIL_TABLE", &format!("reset#{reset_id}")).remove(0)
+}
+
+fn state(world: &World, reset_id: &str) -> String {
+    table::text(&entry(world, reset_id), "state").to_owned()
+}
+
+/// Waits until a mail is in a state. Not through HR's endpoint: a session does not outlive the time that passes here.
+async fn is(world: &World, reset_id: &str, wanted: &str) {
+    eventually(&format!("the mail is {wanted}"), async || (state(world, reset_id) == wanted).then_some(()))
+        .await;
+}
+
+async fn put_back(world: &World, reset_id: &str) -> Item {
+    eventually("the mail is put back", async || {
+        let entry = entry(world, reset_id);
+        entry.contains_key("not_before").then_some(entry)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_service_that_fails_for_a_while_delays_a_mail_and_is_no_strike() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    let rows = [
+        (Service::Ses, "SendEmail", 429, "TooManyRequestsException", "throttled"),
+        (Service::Ses, "SendEmail", 500, "InternalServiceErrorException", "SES"),
+        (Service::Kms, "Decrypt", 500, "KMSInternalException", "KMS"),
+        (Service::Kms, "Decrypt", 400, "AccessDeniedException", "KMS"),
+    ];
+    for (service, operation, status, code, reason) in rows {
+        head.sign_in_by_card().await.signed_in();
+        world.stack.traffic.inject(fault(service, operation, status, code, None));
+        let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+        let waiting = put_back(&world, &id).await;
+        assert_eq!(
+            (table::text(&waiting, "state"), table::number(&waiting, "strikes")),
+            ("queued", 0),
+            "{code}"
+        );
+        assert!(table::text(&waiting, "last_error").contains(reason), "{waiting:?}");
+        world.stack.traffic.mend();
+        // Before its time is come, nobody tries again.
+        world.stack.run_schedules("email-dispatch").await.unwrap();
+        assert_eq!(world.mails_of(&id).await.len(), 0, "{code}");
+        world.sweep_after(QUARTER).await;
+        is(&world, &id, "delivered").await;
+        assert_eq!(world.mails_of(&id).await.len(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_fails_for_a_while_loses_no_mail() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let broken = fault(Service::DynamoDb, "UpdateItem", 500, "InternalServerError", Some(8));
+    world.stack.traffic.inject(broken);
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    eventually("the dispatcher fails", async || log::text().contains("put_off").then_some(())).await;
+    world.stack.traffic.mend();
+    world.sweep_after(QUARTER).await;
+    is(&world, &id, "delivered").await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_stream_record_is_found() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.stop_stream().await;
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    world.stack.run_schedules("email-dispatch").await.unwrap();
+    assert_eq!(state(&world, &id), "queued", "the stream has two minutes");
+    world.sweep_after(SignedDuration::from_secs(121)).await;
+    is(&world, &id, "delivered").await;
+    // The record comes all the same.
+    world.stack.start_stream().await;
+    eventually("the record is handled", async || log::text().contains("already_settled").then_some(())).await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_replaced_initial_password_is_never_sent() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.stop_stream().await;
+    let replaced = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    let current = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    let activated = head.reset(&ZHANG, None).await.status(202).text_of("reset_id");
+    world.signed_in(&ZHANG).await;
+    world.sweep_after(QUARTER).await;
+    is(&world, &current, "delivered").await;
+    for id in [&replaced, &activated] {
+        let entry = entry(&world, id);
+        assert_eq!((table::text(&entry, "state"), table::text(&entry, "failure")), ("failed", "replaced"));
+        assert!(!entry.contains_key("ciphertext"));
+        assert_eq!(world.mails_of(id).await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_never_sent() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.stop_stream().await;
+    let late = head.reset(&WANG, None).await.status(202).text_of("reset_id");
+    world.sweep_after(SignedDuration::from_hours(73)).await;
+    let late_entry = entry(&world, &late);
+    assert_eq!(
+        (table::text(&late_entry, "failure"), late_entry.contains_key("ciphertext")),
+        ("expired", false)
+    );
+    assert_eq!(world.mails_of(&late).await.len(), 0);
+}
+
+#[tokio::test]
+async fn at_its_end_a_ciphertext_goes_wherever_its_mail_is() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.ses.hold_events(true);
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    world.mail_is(&head, &id, "sent").await;
+    world.sweep_after(SignedDuration::from_hours(71)).await;
+    assert!(entry(&world, &id).contains_key("ciphertext"));
+    world.sweep_after(SignedDuration::from_hours(2)).await;
+    let over = entry(&world, &id);
+    assert_eq!(table::text(&over, "state"), "sent");
+    assert!(!over.contains_key("ciphertext") && !over.contains_key("pending"), "{over:?}");
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_becomes_a_dead_letter_and_can_be_redriven() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.stack.traffic.inject(fault(Service::Ses, "SendEmail", 400, "MessageRejected", None));
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    put_back(&world, &id).await;
+    for _ in 0..9 {
+        assert_eq!(state(&world, &id), "queued");
+        world.sweep_after(QUARTER).await;
+    }
+    let given_up = entry(&world, &id);
+    assert_eq!((table::text(&given_up, "state"), table::text(&given_up, "failure")), ("failed", "given_up"));
+    let letters = world.stack.dead_letters.messages();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    let letter: Value = serde_json::from_str(letter).unwrap();
+    assert_eq!(letter["mail"], format!("reset#{id}"));
+    assert_eq!((&letter["attempts"], &letter["strikes"]), (&10.into(), &9.into()));
+    assert!(letter["reason"].as_str().unwrap().contains("MessageRejected"), "{letter}");
+
+    world.stack.traffic.mend();
+    assert_eq!(redrive(&world, &id).await, Redriven::Queued);
+    is(&world, &id, "delivered").await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+    assert!(matches!(redrive(&world, &id).await, Redriven::NothingToDo(_)), "a second time");
+}
+
+async fn redrive(world: &World, reset_id: &str) -> Redriven {
+    let environment = world.stack.environment();
+    let client = store::client(&environment, &aws::sdk_config(&environment).await);
+    let outbox = Outbox::new(client, environment.get("MAIL_TABLE").unwrap());
+    outbox.redrive(&MailId::Reset(reset_id.to_owned()), world.now()).await.unwrap()
+}
+
+#[tokio::test]
+async fn mails_go_out_no_faster_than_ses_takes_them() {
+    let world = World::start_with(|options| options.ses_rate = 20.0).await;
+    let (head, person) = (world.head().await, world.person_id(&WANG).await);
+    world.signed_in(&WANG).await;
+    world.stack.stop_stream().await;
+    let mut notices = Vec::new();
+    for _ in 0..40 {
+        notices.push(world.tell(&person, &crate::notice::revoked()).await);
+    }
+    let reset = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    // Three dispatchers at once: both mappings, and the sweep beside them.
+    world.pass(QUARTER);
+    world.stack.start_stream().await;
+    let (one, other) = tokio::join!(
+        world.stack.run_schedules("email-dispatch"),
+        world.stack.run_schedules("email-dispatch")
+    );
+    assert!(one.is_ok() && other.is_ok());
+    is(&world, &reset, "delivered").await;
+    for id in &notices {
+        eventually("each is sent once", async || (world.mails_of(id).await.len() == 1).then_some(())).await;
+    }
+    assert!(!log::text().contains("TooManyRequests"), "SES never had to turn one away");
+}
