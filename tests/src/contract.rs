@@ -196,20 +196,24 @@ impl Contract {
     }
 }
 
-/// Whether a path is one of a template: a parameter takes one segment, at the end any number.
+/// Whether a path is one of a template: a parameter takes one segment, and that of the pages, which stands alone, any number.
 fn matches(template: &str, path: &str) -> bool {
-    let (mut left, mut right) = (template.split('/').peekable(), path.split('/'));
-    while let Some(part) = left.next() {
-        let Some(segment) = right.next() else { return false };
-        let parameter = part.starts_with('{');
-        if parameter && left.peek().is_none() {
-            return !segment.is_empty();
-        }
-        if !parameter && part != segment {
-            return false;
+    if template.starts_with("/{") && template.matches('/').count() == 1 {
+        return path.len() > 1;
+    }
+    let (mut left, mut right) = (template.split('/'), path.split('/'));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(part), Some(segment)) if part.starts_with('{') => {
+                if segment.is_empty() {
+                    return false;
+                }
+            }
+            (Some(part), Some(segment)) if part == segment => {}
+            _ => return false,
         }
     }
-    right.next().is_none()
 }
 
 /// Makes every object schema refuse properties that it does not name.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::browser::{Answer, ProofKey};
-use tests::people::{WANG, ZHOU};
+use tests::people::{Civilian, WANG, ZHANG, ZHOU};
 use tests::world::World;
 
 /// Shows an answer without what differs each time.
@@ -49,9 +49,17 @@ async fn of_a_reset_by_an_agency() {
     let agency = world.agency("agency-a02").await;
     show("agency", &agency.get("/v1/session").await);
     show("employee", &agency.search(ZHOU.national_id).await);
+    world.stack.ses.hold_events(true);
     let reset = agency.reset(&ZHOU, None).await;
     show("reset", &reset);
     let id = reset.text_of("reset_id");
     world.mail_is(&agency, &id, "sent").await;
     show("reset_state", &agency.reset_state(&id).await);
+    show("resent", &agency.resend(&id).await);
+    let nobody = Civilian { email: "bounce@simulator.amazonses.com", ..ZHANG };
+    let id = agency.reset(&nobody, None).await.text_of("reset_id");
+    world.mail_is(&agency, &id, "sent").await;
+    world.stack.ses.hold_events(false);
+    world.mail_is(&agency, &id, "bounced").await;
+    show("reset_bounced", &agency.reset_state(&id).await);
 }

@@ -163,6 +163,21 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             }
             browser.unbind(&challenge).await
         }
+        Code::ResendRefused => {
+            let agency = speaking(world.agency("agency-a02").await);
+            let id = agency.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+            world.mail_is(&agency, &id, "delivered").await;
+            agency.resend(&id).await
+        }
+        Code::EmailUndeliverable => {
+            let agency = speaking(world.agency("agency-a02").await);
+            let zhou = Civilian { email: "bounce@simulator.amazonses.com", ..ZHOU };
+            if language == "zh-TW" {
+                let id = agency.reset(&zhou, None).await.status(202).text_of("reset_id");
+                world.mail_is(&agency, &id, "bounced").await;
+            }
+            agency.reset(&zhou, None).await
+        }
         Code::Unavailable => {
             world.stack.traffic.inject(Fault::broken(Service::Kms));
             let mut helpdesk = with_card(world.sample_card("agency-a02"));
@@ -244,6 +259,8 @@ codes! {
     unavailable: Unavailable,
     password_sign_in_required: PasswordSignInRequired,
     card_not_found: CardNotFound,
+    resend_refused: ResendRefused,
+    email_undeliverable: EmailUndeliverable,
 }
 
 #[tokio::test]

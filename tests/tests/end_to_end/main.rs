@@ -16,6 +16,7 @@ mod budget;
 mod card;
 mod code;
 mod document;
+mod feedback;
 mod in_process;
 mod notice;
 mod openapi;
