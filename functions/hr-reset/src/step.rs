@@ -10,6 +10,7 @@ use shared::http::Call;
 use shared::identifier::Identifier;
 use shared::kms::{Kms, Letter};
 use shared::national_id::NationalId;
+use shared::notice::Notice;
 use shared::password::{StoredHash, generate_initial};
 use shared::person::{AccountState, Person, Service};
 use shared::problem::{Code, Problem};
@@ -166,6 +167,7 @@ impl HrReset {
     }
 
     /// Resets a password (重設密碼): the old one, every session and every open ticket end; an initial password is on its way.
+    /// Who has activated before is also told at the address of that time: they alone know a reset that nobody asked for.
     ///
     /// # Errors
     /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `request_invalid` without the
@@ -202,6 +204,13 @@ impl HrReset {
         let hash = StoredHash::of(initial.password(), rng)?;
         let agency = person.agency.clone();
         let letter = NewLetter { reset_id, agency, person: id.clone(), address, created_at: now, expires_at };
+        let notice = match person.account.email_sealed {
+            Some(_) => {
+                let notice = Notice::PasswordReset { email_masked: request.email.masked() };
+                Some(self.outbox.queue_notice(&id, &notice, Secret::random(rng).reveal(), now)?)
+            }
+            None => None,
+        };
         let mut audit = call.origin.entry(Action::PasswordReset, &by, &whom, SUCCESS);
         let confirmed = if mark.is_some() { " (the address was confirmed)" } else { "" };
         audit.note = Some(match request.reason {
@@ -217,6 +226,7 @@ impl HrReset {
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
             .with(Guard::PersonRate, self.tickets.count(&of_person)?)
             .with(Guard::New, self.audit.append(audit)?)
+            .with_some(Guard::New, notice)
             .commit(&self.client)
             .await;
         match written {
