@@ -465,7 +465,12 @@ impl From<custom_account::AccountRefusal> for Problem {
 
 impl From<email_address::NotAnEmailAddress> for Problem {
     fn from(refusal: email_address::NotAnEmailAddress) -> Self {
-        Self::new(Code::EmailInvalid).on("email").because(refusal)
+        use email_address::NotAnEmailAddress;
+        let advice = match refusal {
+            NotAnEmailAddress::InternationalizedLocalPart => Some(Advice::EmailLocalPart),
+            _ => None,
+        };
+        Self { advice, ..Self::new(Code::EmailInvalid) }.on("email").because(refusal)
     }
 }
 
