@@ -75,6 +75,12 @@ impl Attempts {
         }
     }
 
+    /// Until when one more failure locks the identifier; nothing when it does not.
+    #[must_use]
+    pub fn locked_by_failure(&self, now: Timestamp, policy: &LockoutPolicy) -> Option<Timestamp> {
+        self.after_failure(now, policy).locked_until.filter(|until| *until > now)
+    }
+
     /// The sheet after one more failure. Failures older than the window, and those that a past lock has paid for,
     /// no longer count.
     #[must_use]
@@ -124,6 +130,17 @@ mod tests {
                 .fold(Attempts::default(), |sheet, minute| sheet.after_failure(at(*minute), &policy));
             assert_eq!(sheet.check(at(now)).is_err(), locked, "{what}: {sheet:?}");
         }
+    }
+
+    #[test]
+    fn the_failure_that_locks_is_told_apart() {
+        let policy = LockoutPolicy::default();
+        let mut sheet = Attempts::default();
+        for minute in 0..4 {
+            assert_eq!(sheet.locked_by_failure(at(minute), &policy), None, "failure {}", minute + 1);
+            sheet = sheet.after_failure(at(minute), &policy);
+        }
+        assert_eq!(sheet.locked_by_failure(at(4), &policy), Some(at(19)));
     }
 
     #[test]

@@ -7,10 +7,12 @@ use shared::caller::{Admitted, Caller, Door, DoorSettings};
 use shared::card::BoundCard;
 use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
+use shared::notice::Notice;
 use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{CardId, IdentifierDigest};
+use shared::secret::Secret;
 use shared::session::{Method, Session, Subject};
 use shared::store::audit::AuditTrail;
 use shared::store::outbox::Outbox;
@@ -28,6 +30,7 @@ pub struct AccountStep {
     tickets: Tickets,
     audit: AuditTrail,
     unbinder: Unbinder,
+    outbox: Outbox,
     policy: Policy,
     lockout: LockoutPolicy,
     card_fresh: SignedDuration,
@@ -56,7 +59,8 @@ impl AccountStep {
         let audit = AuditTrail::new(client.clone(), audit);
         let outbox = Outbox::new(client.clone(), mail);
         Ok(Self {
-            unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox, audit.clone()),
+            unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox.clone(), audit.clone()),
+            outbox,
             door,
             tickets: Tickets::new(client.clone(), tickets),
             audit,
@@ -108,6 +112,11 @@ impl AccountStep {
         }
         let hash = StoredHash::of(password.password(), rng)?;
         let entry = origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS);
+        let notice = person.account.email_masked.is_some().then(|| {
+            let id = Secret::random(rng);
+            self.outbox.queue_notice(&person.id, &Notice::PasswordChanged, id.reveal(), origin.at)
+        });
+        let notice = notice.transpose()?;
         let clear = attempts.map(|read| self.tickets.clear_failures(&counted_for, &read)).transpose()?;
         let Session { subject, generation, proof, .. } = &session;
         Transaction::new()
@@ -115,6 +124,7 @@ impl AccountStep {
             .with(Guard::Person, self.door.sessions().keep(subject, &id, generation.saturating_add(1))?)
             .with_some(Guard::Attempts, clear)
             .with(Guard::New, self.audit.append(entry)?)
+            .with_some(Guard::New, notice)
             .commit(&self.client)
             .await?;
         Ok(())

@@ -3,14 +3,17 @@
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
+use shared::notice::Notice;
 use shared::password::{BrokenRule, Policy, StoredHash};
-use shared::person::Person;
+use shared::person::{Account, Person};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::Pseudonymizer;
+use shared::pseudonym::{EmailDigest, Pseudonymizer};
 use shared::seal::DataKey;
+use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::accounts::{self, Accounts, person_from};
 use shared::store::audit::AuditTrail;
+use shared::store::outbox::Outbox;
 use shared::store::tickets::Tickets;
 use shared::store::{self, CommitError, Guard, Transaction};
 use shared::ticket::{self, ActivationTicket};
@@ -23,6 +26,7 @@ pub struct ActivationStep {
     client: store::Client,
     accounts: Accounts,
     tickets: Tickets,
+    outbox: Outbox,
     audit: AuditTrail,
     email_key: DataKey,
     pseudonyms: Pseudonymizer,
@@ -39,6 +43,7 @@ impl ActivationStep {
         let mut settings = environment.settings();
         let accounts = settings.required("ACCOUNTS_TABLE");
         let tickets = settings.required("TICKETS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
         let audit = settings.required("AUDIT_TABLE");
         let secrets_key = settings.required("SECRETS_KEY");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
@@ -54,6 +59,7 @@ impl ActivationStep {
             pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
             accounts: Accounts::new(client.clone(), accounts),
             tickets: Tickets::new(client.clone(), tickets),
+            outbox: Outbox::new(client.clone(), mail),
             audit: AuditTrail::new(client.clone(), audit),
             client,
             policy,
@@ -106,13 +112,23 @@ impl ActivationStep {
             .as_ref()
             .filter(|former| former.folded() != choice.account.folded());
         let release = former.map(|former| self.accounts.release(former, &person.id)).transpose()?;
+        let email_digest = self.pseudonyms.email(&choice.email);
+        let told = Secret::random(rng);
+        let activated = self.outbox.queue_notice(&person.id, &Notice::Activated, told.reveal(), origin.at)?;
+        let told = Secret::random(rng);
+        let email_changed = former_address(&person.account, &email_digest)
+            .map(|former| {
+                let notice = Notice::EmailChanged { email_masked: choice.email.masked() };
+                self.outbox.queue_notice_to(&person.id, &notice, told.reveal(), former, origin.at)
+            })
+            .transpose()?;
         let activation = accounts::Activation {
             person: &person,
             account: &choice.account,
             hash: &hash,
             email_masked: choice.email.masked(),
             email_sealed: sealed,
-            email_digest: &self.pseudonyms.email(&choice.email),
+            email_digest: &email_digest,
             seen: ticket.proof.seen(),
             now: origin.at,
         };
@@ -122,11 +138,19 @@ impl ActivationStep {
             .with(Guard::Person, self.accounts.activate(activation)?)
             .with(Guard::Account, self.accounts.reserve(&choice.account, &person.id)?)
             .with_some(Guard::New, release)
+            .with(Guard::New, activated)
+            .with_some(Guard::New, email_changed)
             .with(Guard::New, self.audit.append(entry)?)
             .commit(&self.client)
             .await;
         written.or_else(|error| refusal(error, &ticket))
     }
+}
+
+/// The address that hears of another one, sealed: the one that the account had, if it is not the same.
+fn former_address<'a>(account: &'a Account, new: &EmailDigest) -> Option<&'a [u8]> {
+    let another = account.email_digest.as_ref().is_some_and(|former| former != new);
+    account.email_sealed.as_deref().filter(|_| another)
 }
 
 /// Why the transaction was refused: the ticket first, because who lost it need not hear more.
@@ -148,4 +172,28 @@ fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem>
         return Err(Problem::new(Code::AccountTaken).on("account"));
     }
     Err(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_former_address_hears_of_another_one() {
+        let digest = |text: &str| EmailDigest::from_stored(text);
+        let rows = [
+            ("the first activation", None, None, None),
+            ("the same address again", Some("one"), Some(b"sealed".as_slice()), None),
+            ("another one", Some("two"), Some(b"sealed".as_slice()), Some(b"sealed".as_slice())),
+            ("another one, and the former was not kept", Some("two"), None, None),
+        ];
+        for (what, former, sealed, expected) in rows {
+            let account = Account {
+                email_digest: former.map(digest),
+                email_sealed: sealed.map(<[u8]>::to_vec),
+                ..Account::default()
+            };
+            assert_eq!(former_address(&account, &digest("one")), expected, "{what}");
+        }
+    }
 }

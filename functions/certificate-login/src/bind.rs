@@ -4,6 +4,7 @@ use rand::CryptoRng;
 use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::identifier::Identifier;
 use shared::identity;
+use shared::notice::Notice;
 use shared::person::InService;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
@@ -117,6 +118,19 @@ impl CertificateLogin {
             .with(Guard::Person, self.accounts.note_card(&card.id, person, seen)?)
             .with(Guard::New, self.sign_in.audit().append(binding)?)
             .with(Guard::New, self.sign_in.audit().append(sign_in)?);
+        // Before the first activation there is no address that anybody could be told at.
+        let transaction = match person.account.email_masked {
+            Some(_) => {
+                let notice = Notice::CardBound {
+                    issuer_name: card.issuer_name.clone(),
+                    number_tail: card.number_tail.clone(),
+                };
+                let id = Secret::random(rng);
+                let notice = self.outbox.queue_notice(&person.id, &notice, id.reveal(), origin.at)?;
+                transaction.with(Guard::New, notice)
+            }
+            None => transaction,
+        };
         let transaction = self.first_use(transaction, &used, scopes)?;
         let (generation, now, proof) = (person.generation, origin.at, Proof::Card(seen.clone()));
         let written = if activated {

@@ -29,6 +29,7 @@ use shared::rate::RateLimit;
 use shared::sign_in::{SignIn, SignInSettings};
 use shared::store;
 use shared::store::accounts::Accounts;
+use shared::store::outbox::Outbox;
 use shared::store::revocations::Revocations;
 use shared::store::tickets::Rate;
 use shared::{aws, kms};
@@ -39,6 +40,7 @@ use crate::ocsp::Responders;
 pub struct CertificateLogin {
     accounts: Accounts,
     revocations: Revocations,
+    outbox: Outbox,
     sign_in: SignIn,
     pseudonyms: Pseudonymizer,
     truststore: Truststore,
@@ -67,6 +69,7 @@ impl CertificateLogin {
         let sign_in = SignInSettings::read(&mut settings);
         let accounts = settings.required("ACCOUNTS_TABLE");
         let revocations = settings.required("REVOCATIONS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let truststore = settings.required("TRUSTSTORE_DIR");
         let grace = SignedDuration::from_secs(settings.parsed("REVOCATION_GRACE_SECONDS", 0));
@@ -83,6 +86,7 @@ impl CertificateLogin {
             pseudonyms: kms::Kms::new(environment, &config).pseudonymizer(&pseudonym_key).await?,
             sign_in: SignIn::start(environment, &config, &client, sign_in).await?,
             accounts: Accounts::new(client.clone(), accounts),
+            outbox: Outbox::new(client.clone(), mail),
             revocations: Revocations::new(client, revocations),
             truststore,
             responders,

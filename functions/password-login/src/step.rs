@@ -1,9 +1,11 @@
 //! The step: read, check, hash, write.
 
+use jiff::Timestamp;
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
+use shared::notice::Notice;
 use shared::password::{Password, StoredHash, Verdict};
 use shared::person::{InService, Person};
 use shared::problem::{Code, Problem};
@@ -12,6 +14,7 @@ use shared::rate::RateLimit;
 use shared::session::{Proof, Subject};
 use shared::sign_in::{Outcome, SignIn, SignInSettings};
 use shared::store::accounts::Accounts;
+use shared::store::outbox::Outbox;
 use shared::store::tickets::{AttemptsRead, Rate, Tickets, attempts_key};
 use shared::store::{self, CommitError, Guard, Transaction};
 use shared::{aws, kms, telemetry};
@@ -29,6 +32,7 @@ pub struct PasswordLogin {
     pseudonyms: Pseudonymizer,
     lockout: LockoutPolicy,
     sign_ins: RateLimit,
+    outbox: Outbox,
 }
 
 /// What was read for one attempt.
@@ -47,6 +51,7 @@ impl PasswordLogin {
         let mut settings = environment.settings();
         let sign_in = SignInSettings::read(&mut settings);
         let accounts = settings.required("ACCOUNTS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let lockout = LockoutPolicy::from_settings(&mut settings);
         let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
@@ -57,6 +62,7 @@ impl PasswordLogin {
         Ok(Self {
             pseudonyms: kms::Kms::new(environment, &config).pseudonymizer(&pseudonym_key).await?,
             sign_in: SignIn::start(environment, &config, &client, sign_in).await?,
+            outbox: Outbox::new(client.clone(), mail),
             accounts: Accounts::new(client, accounts),
             lockout,
             sign_ins,
@@ -149,7 +155,16 @@ impl PasswordLogin {
                         Guard::New,
                         self.sign_in.audit().append(audit(Code::InvalidCredentials.name()))?,
                     );
-                    match transaction.commit(self.sign_in.client()).await {
+                    match self
+                        .commit_failure(
+                            transaction,
+                            &read.attempts,
+                            read.person_id.as_ref(),
+                            &digest,
+                            origin.at,
+                        )
+                        .await
+                    {
                         Ok(()) => return Err(Code::InvalidCredentials.into()),
                         Err(error) => error,
                     }
@@ -172,6 +187,35 @@ impl PasswordLogin {
             }
         }
         Err(Problem::new(Code::Conflict).because("changed beside every try"))
+    }
+
+    /// Stores a failure. The one that locks tells the person, once a day; of an identifier that is nobody's it tells nobody, by
+    /// the same writes, so that neither cost nor time says which it was.
+    async fn commit_failure(
+        &self,
+        failure: Transaction,
+        read: &AttemptsRead,
+        person: Option<&PersonId>,
+        digest: &IdentifierDigest,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let Some(until) = read.attempts.locked_by_failure(now, &self.lockout) else {
+            return failure.commit(self.sign_in.client()).await;
+        };
+        let nobody = PersonId::from_stored(digest.as_str());
+        let person = person.unwrap_or(&nobody);
+        let day = now.as_second().div_euclid(24 * 60 * 60);
+        let id = format!("locked-{person}-{day}");
+        let notice = self.outbox.queue_notice(person, &Notice::Locked { until }, &id, now)?;
+        let told = failure.clone().with(Guard::Notice, notice);
+        match told.commit(self.sign_in.client()).await {
+            Err(CommitError::Refused(refused))
+                if refused.iter().all(|refused| refused.guard == Guard::Notice) =>
+            {
+                failure.commit(self.sign_in.client()).await
+            }
+            written => written,
+        }
     }
 
     async fn read(&self, attempt: &Attempt, digest: &IdentifierDigest, rate: &Rate) -> Result<Read, Problem> {

@@ -28,5 +28,6 @@ mod rate;
 mod reset;
 mod revocation;
 mod route;
+mod security;
 mod session;
 mod smart_card;
