@@ -7,46 +7,63 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A mailbox address, `local@domain`, ASCII, with a dotted domain; the domain in lower case.
 ///
-/// Internationalized local parts (EAI) are refused, because SES does not send to them. No line break or other control
-/// character can be in it, so it cannot carry a header.
+/// An internationalized domain is kept as what DNS and SMTP carry, its A-labels (RFC 5890; UTS 46, strict). An
+/// internationalized local part (RFC 6531) is refused, because SES does not send to it. No line break or other control
+/// character can be in an address, so it cannot carry a header.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct EmailAddress(String);
 
-/// The text is not an address that a mail can be sent to.
+/// Why a text is not an address that a mail can be sent to. Shows nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an email address")]
-pub struct NotAnEmailAddress;
+pub enum NotAnEmailAddress {
+    /// There is no `@`, or nothing before it.
+    #[error("not of the form name@domain")]
+    Form,
+    /// Before the `@` are characters that are not ASCII. It may well be an address: SES does not send to it.
+    #[error("an internationalized local part")]
+    InternationalizedLocalPart,
+    /// Before the `@` is what is no dotted row of atoms (RFC 5321): a space, a quotation mark, two dots.
+    #[error("not a local part")]
+    LocalPart,
+    /// After the `@` is no domain name with a dot (RFC 1123; UTS 46, strict).
+    #[error("not a domain")]
+    Domain,
+    /// More than 64 octets before the `@`, or 254 in all (RFC 5321 section 4.5.3.1).
+    #[error("longer than an address may be")]
+    TooLong,
+}
 
 impl EmailAddress {
-    /// Reads an address (RFC 5321: at most 64 octets before the `@`, 254 in all; no comments, no quoted local part).
+    /// Reads an address (RFC 5321; no comments, no quoted local part, no address literal). White space around it is not
+    /// part of it.
     ///
     /// # Errors
     /// [`NotAnEmailAddress`] for everything else.
     pub fn parse(text: &str) -> Result<Self, NotAnEmailAddress> {
-        let text = text.trim();
-        let (local, domain) = text.rsplit_once('@').ok_or(NotAnEmailAddress)?;
-        let atom = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
-        };
-        let label = |part: &str| {
-            (1..=63).contains(&part.len())
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !part.starts_with('-')
-                && !part.ends_with('-')
-        };
-        let numeric = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        let good = text.len() <= 254
-            && local.len() <= 64
-            && local.split('.').all(atom)
-            && domain.contains('.')
-            && domain.split('.').all(label)
-            && !domain.rsplit('.').next().is_some_and(numeric);
-        if good {
-            Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase())))
-        } else {
-            Err(NotAnEmailAddress)
+        let (local, domain) = text.trim().rsplit_once('@').ok_or(NotAnEmailAddress::Form)?;
+        if local.is_empty() {
+            return Err(NotAnEmailAddress::Form);
         }
+        let atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+        let atoms =
+            |of: &dyn Fn(char) -> bool| local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(of));
+        if !atoms(&atext) {
+            let internationalized = atoms(&|c| atext(c) || (!c.is_ascii() && c.is_alphanumeric()));
+            return Err(if internationalized {
+                NotAnEmailAddress::InternationalizedLocalPart
+            } else {
+                NotAnEmailAddress::LocalPart
+            });
+        }
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| NotAnEmailAddress::Domain)?;
+        let (_, top) = domain.rsplit_once('.').ok_or(NotAnEmailAddress::Domain)?;
+        if top.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NotAnEmailAddress::Domain);
+        }
+        if local.len() > 64 || local.len() + 1 + domain.len() > 254 {
+            return Err(NotAnEmailAddress::TooLong);
+        }
+        Ok(Self(format!("{local}@{domain}")))
     }
 
     /// The address, for the mail itself and for sealing.
@@ -54,7 +71,8 @@ impl EmailAddress {
         &self.0
     }
 
-    /// What HR staff may see of it: the first character of the local part and the domain, `w***@example.gov.tw`.
+    /// What HR staff may see of it: the first character of the local part and the domain, `w***@example.gov.tw`. ASCII, so
+    /// that a domain of look-alike letters is not taken for another.
     pub fn masked(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
         let first: String = local.chars().take(1).collect();
@@ -83,24 +101,50 @@ mod tests {
 
     #[test]
     fn forms() {
+        use NotAnEmailAddress::{Domain, Form, InternationalizedLocalPart, LocalPart, TooLong};
+        let (long, longer) = ("a".repeat(64), "a".repeat(65));
+        let label = "b".repeat(63);
+        let longest = format!("{}@{label}.{label}.{}.tw", "a".repeat(64), "b".repeat(58));
+        assert_eq!(longest.len(), 254);
+        let too_long = format!("{}@{label}.{label}.{}.tw", "a".repeat(64), "b".repeat(59));
+        let (at_most, above) = (format!("{long}@example.tw"), format!("{longer}@example.tw"));
+        let wide_label = format!("wang@{}.tw", "b".repeat(64));
         let rows = [
-            ("plain", "wang@example.gov.tw", true),
-            ("plus and dots", "wang.da+id@mail.example.gov.tw", true),
-            ("spaces around", " wang@example.gov.tw ", true),
-            ("no @", "wang.example.gov.tw", false),
-            ("no domain dot", "wang@localhost", false),
-            ("two dots", "wang..da@example.gov.tw", false),
-            ("a header", "wang@example.gov.tw\r\nBcc: all@example.gov.tw", false),
-            ("a display name", "Wang <wang@example.gov.tw>", false),
-            ("two addresses", "a@example.gov.tw,b@example.gov.tw", false),
-            ("internationalized local part", "王@example.gov.tw", false),
-            ("address literal", "wang@[127.0.0.1]", false),
-            ("bare number as domain", "wang@127.0.0.1", false),
-            ("hyphen at a label's end", "wang@example-.gov.tw", false),
-            ("empty", "", false),
+            ("plain", "wang@example.gov.tw", Ok("wang@example.gov.tw")),
+            ("plus and dots", "wang.da+id@mail.example.gov.tw", Ok("wang.da+id@mail.example.gov.tw")),
+            ("spaces around", " wang@example.gov.tw ", Ok("wang@example.gov.tw")),
+            ("upper case stays before the @", "Wang@EXAMPLE.gov.tw", Ok("Wang@example.gov.tw")),
+            ("64 octets before the @", &at_most, Ok(at_most.as_str())),
+            ("254 octets", &longest, Ok(longest.as_str())),
+            ("a Chinese domain", "wang@例子.台灣", Ok("wang@xn--fsqu00a.xn--kpry57d")),
+            ("its A-labels", "wang@XN--FSQU00A.xn--kpry57d", Ok("wang@xn--fsqu00a.xn--kpry57d")),
+            ("ideographic full stop", "wang@例子。台灣", Ok("wang@xn--fsqu00a.xn--kpry57d")),
+            ("mixed scripts", "wang@abc例子.tw", Ok("wang@xn--abc-xc0e315c.tw")),
+            ("composed or not", "wang@bu\u{308}cher.example", Ok("wang@xn--bcher-kva.example")),
+            ("no @", "wang.example.gov.tw", Err(Form)),
+            ("nothing before the @", "@example.gov.tw", Err(Form)),
+            ("empty", "", Err(Form)),
+            ("internationalized local part", "王@example.gov.tw", Err(InternationalizedLocalPart)),
+            ("both internationalized", "王.da@例子.台灣", Err(InternationalizedLocalPart)),
+            ("two dots", "wang..da@example.gov.tw", Err(LocalPart)),
+            ("a display name", "Wang <wang@example.gov.tw>", Err(LocalPart)),
+            ("two addresses", "a@example.gov.tw,b@example.gov.tw", Err(LocalPart)),
+            ("a quoted local part", "\"wang da\"@example.gov.tw", Err(LocalPart)),
+            ("a header before the @", "王\r\nBcc: all@example.gov.tw", Err(LocalPart)),
+            ("a header", "wang@example.gov.tw\r\nBcc: all", Err(Domain)),
+            ("no domain dot", "wang@localhost", Err(Domain)),
+            ("address literal", "wang@[127.0.0.1]", Err(Domain)),
+            ("bare number as domain", "wang@127.0.0.1", Err(Domain)),
+            ("hyphen at a label's end", "wang@example-.gov.tw", Err(Domain)),
+            ("a dot at the end", "wang@example.gov.tw.", Err(Domain)),
+            ("no A-label", "wang@xn--zzzzzzzzz.tw", Err(Domain)),
+            ("a label of 64 octets", &wide_label, Err(Domain)),
+            ("65 octets before the @", &above, Err(TooLong)),
+            ("255 octets", &too_long, Err(TooLong)),
         ];
-        for (what, text, good) in rows {
-            assert_eq!(EmailAddress::parse(text).is_ok(), good, "{what}");
+        for (what, text, expected) in rows {
+            let parsed = EmailAddress::parse(text);
+            assert_eq!(parsed.as_ref().map(EmailAddress::reveal).map_err(|why| *why), expected, "{what}");
         }
     }
 
@@ -114,6 +158,18 @@ mod tests {
         fn what_is_accepted_is_one_printable_ascii_line(text in "\\PC{0,60}@\\PC{0,60}") {
             if let Ok(address) = EmailAddress::parse(&text) {
                 prop_assert!(address.reveal().bytes().all(|b| b.is_ascii_graphic()));
+                prop_assert_eq!(EmailAddress::parse(address.reveal()), Ok(address));
+            }
+        }
+
+        #[test]
+        fn a_domain_has_one_spelling(labels in "[a-z王大明ü]{1,8}\\.[台灣a-z]{2,6}") {
+            let address = EmailAddress::parse(&format!("wang@{labels}"));
+            let shouted = EmailAddress::parse(&format!("wang@{}", labels.to_uppercase()));
+            prop_assert_eq!(&address, &shouted);
+            if let Ok(address) = address {
+                let domain = address.reveal().trim_start_matches("wang@").to_owned();
+                prop_assert_eq!(idna::domain_to_unicode(&domain).0, labels);
             }
         }
     }
