@@ -204,10 +204,11 @@ impl World {
         self.mails().await.into_iter().filter(names).collect()
     }
 
-    /// The mails of all notices that were queued, once each has arrived.
-    pub async fn mails_of_notices(&self) -> Vec<Mail> {
+    /// The mails of all notices of a kind that were queued, once each has arrived.
+    pub async fn mails_of_notices(&self, kind: &str) -> Vec<Mail> {
         let mut mails = Vec::new();
-        for item in table::items_of(&self.stack, "MAIL_TABLE", "notice#") {
+        let notices = table::items_of(&self.stack, "MAIL_TABLE", "notice#").into_iter();
+        for item in notices.filter(|item| item["notice"]["M"]["kind"]["S"] == kind) {
             let id = table::text(&item, "pk").replace("notice#", "");
             let arrived = eventually("the mail arrives", async || {
                 let found = self.mails_of(&id).await;

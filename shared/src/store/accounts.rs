@@ -769,7 +769,7 @@ impl Accounts {
             .expression_attribute_values(":sealed", AttributeValue::B(Blob::new(activation.email_sealed)))
             .expression_attribute_values(":digest", text(activation.email_digest.as_str()))
             .expression_attribute_values(":history", history)
-            .expression_attribute_values(":now", number(activation.now.as_second()))
+            .expression_attribute_values(":now", number(activation.now.as_millisecond()))
             .expression_attribute_values(":next", number(activation.person.generation.saturating_add(1)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
@@ -842,7 +842,7 @@ impl Accounts {
                 "SET email_undeliverable_since = if_not_exists(email_undeliverable_since, :since)",
             )
             .condition_expression("attribute_exists(email_sealed) AND activated_at <= :queued_at")
-            .expression_attribute_values(":queued_at", number(queued_at.as_second()))
+            .expression_attribute_values(":queued_at", number(queued_at.as_millisecond()))
             .expression_attribute_values(":since", number(since.as_second()))
             .build()?)
     }

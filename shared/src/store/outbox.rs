@@ -480,6 +480,7 @@ impl Outbox {
             .put(&id, person, now, now)
             .item("notice", word(notice)?)
             .item("to_sealed", AttributeValue::B(Blob::new(to_sealed)))
+            .item("to_former", AttributeValue::Bool(true))
             .build()?)
     }
 
@@ -606,18 +607,11 @@ impl Outbox {
             Content::Letter { expires_at, .. } => self
                 .settle(leased, &format!("{set}, due_at = :due REMOVE leased_until, last_error"))
                 .expression_attribute_values(":due", milliseconds(*expires_at)),
-            // Where it went is of no more use; that it was not the account's address is.
-            Content::Notice { to_sealed: Some(_), .. } => self
-                .settle(
-                    leased,
-                    &format!(
-                        "{set}, to_former = :yes REMOVE leased_until, last_error, to_sealed, pending, due_at"
-                    ),
-                )
-                .expression_attribute_values(":yes", AttributeValue::Bool(true)),
-            Content::Notice { to_sealed: None, .. } | Content::Damaged(_) => {
-                self.settle(leased, &format!("{set} REMOVE leased_until, last_error, pending, due_at"))
-            }
+            // A former address is of no more use.
+            Content::Notice { .. } | Content::Damaged(_) => self.settle(
+                leased,
+                &format!("{set} REMOVE leased_until, last_error, to_sealed, pending, due_at"),
+            ),
         };
         let update = update
             .expression_attribute_values(":state", state(MailState::Sent))
@@ -768,7 +762,10 @@ impl Outbox {
                 .update_expression("SET next_at = :after")
                 .expression_attribute_values(":after", micros(after));
             let update = match known {
-                None => update.condition_expression("attribute_not_exists(next_at)"),
+                // At a quiet time the pace is free, whoever had it last.
+                None => update
+                    .condition_expression("attribute_not_exists(next_at) OR next_at <= :now")
+                    .expression_attribute_values(":now", micros(now)),
                 Some(known) => update
                     .condition_expression("next_at = :known")
                     .expression_attribute_values(":known", micros(known)),

@@ -187,7 +187,7 @@ async fn a_person_unbinds_a_card_with_the_password() {
         assert!(table::items_of(&world.stack, "ACCOUNTS_TABLE", key).is_empty(), "{key} is left");
     }
     assert_eq!(audited(&world, "card_unbinding"), [format!("success: card#{bound}")]);
-    let [mail] = world.mails_of_notices().await.try_into().unwrap();
+    let [mail] = world.mails_of_notices("card_unbound").await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
     assert!(mail.text.contains("3456") && mail.text.contains("MOICA (test)"), "{}", mail.text);
 
@@ -269,7 +269,7 @@ async fn the_helpdesk_unbinds_a_lost_card() {
         audited(&world, "card_unbinding"),
         [format!("success: card#{bound}: lost, called from the office")]
     );
-    let [mail] = world.mails_of_notices().await.try_into().unwrap();
+    let [mail] = world.mails_of_notices("card_unbound").await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
 }
 
@@ -283,7 +283,7 @@ async fn the_helpdesk_unbinds_where_there_is_nobody_to_be_told() {
     let bound = id(&helpdesk.cards_of(&WANG).await.ok().body["cards"][0]);
     helpdesk.unbind_of(&WANG, &bound, "bound by mistake").await.status(204);
     wang.activate(&activation, &WANG).await.problem(Code::TicketInvalid);
-    assert!(table::items(&world.stack, "MAIL_TABLE").is_empty(), "no address, no notice");
+    assert!(world.mails_of_notices("card_unbound").await.is_empty(), "no address, no notice");
 
     // Somebody who has departed may still have a card unbound.
     world.signed_in(&ZHANG).await;

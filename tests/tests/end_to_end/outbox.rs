@@ -94,7 +94,7 @@ async fn a_reset_that_cannot_be_written_changes_nothing() {
         head.reset(&WANG, None).await.problem(Code::Unavailable);
         world.stack.traffic.mend();
     }
-    assert_eq!(table::items(&world.stack, "MAIL_TABLE").len(), 0);
+    assert_eq!(table::items_of(&world.stack, "MAIL_TABLE", "reset#").len(), 0);
     wang.get("/v1/session").await.ok();
     wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
     head.reset(&WANG, None).await.status(202);

@@ -24,7 +24,7 @@ async fn a_revoked_card_ends_its_sessions_and_its_person_is_told() {
     by_password.get("/v1/session").await.ok();
     somebody_else.get("/v1/session").await.ok();
 
-    let [mail] = world.mails_of_notices().await.try_into().unwrap();
+    let [mail] = world.mails_of_notices("card_revoked").await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
     assert!(mail.text.contains("MOICA"), "{}", mail.text);
     let audited = || {
@@ -37,7 +37,7 @@ async fn a_revoked_card_ends_its_sessions_and_its_person_is_told() {
     let other = world.issue(&CardRequest::citizen("無人", "0000"));
     world.stack.pki.revoke(other.certificate_pem.as_bytes(), world.now()).unwrap();
     world.stack.revocations.run().await.unwrap();
-    assert_eq!((audited(), world.mails_of_notices().await.len()), (1, 1));
+    assert_eq!((audited(), world.mails_of_notices("card_revoked").await.len()), (1, 1));
 }
 
 #[tokio::test]

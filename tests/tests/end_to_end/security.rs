@@ -144,12 +144,15 @@ async fn a_lock_is_told_once_a_day_whatever_was_typed() {
 async fn a_lock_of_what_is_nobodys_tells_nobody_by_the_same_writes() {
     let world = World::start().await;
     world.signed_in(&WANG).await;
+    arrived_at(&world, &world.person_id(&WANG).await, "activated").await;
+    world.stack.stop_stream().await;
     let known = lock(&world, WANG.national_id).await;
     for unknown in ["A287654325", "nobody.at.all"] {
         assert_eq!(lock(&world, unknown).await, known, "{unknown}");
     }
     // A known person without an address, too.
     assert_eq!(lock(&world, ZHOU.national_id).await, known);
+    world.stack.start_stream().await;
     let locked = || {
         let all = table::items_of(&world.stack, "MAIL_TABLE", "notice#").into_iter();
         all.filter(|item| item["notice"]["M"]["kind"]["S"] == "locked").collect::<Vec<_>>()

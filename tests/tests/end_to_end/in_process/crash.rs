@@ -105,6 +105,7 @@ async fn all_sent(world: &World) {
 async fn a_notice_whose_dispatcher_died_before_noting_it_is_sent_again() {
     let world = World::start().await;
     world.signed_in(&WANG).await;
+    all_sent(&world).await;
     let person = world.person_id(&WANG).await;
     world.stack.ses.hold_events(true);
     world.stack.ses.hold_answers(true);
@@ -125,6 +126,7 @@ async fn a_notice_whose_dispatcher_died_before_noting_it_is_sent_again() {
 async fn a_notice_whose_dispatcher_died_before_sending_it_is_sent_once() {
     let world = World::start().await;
     world.signed_in(&WANG).await;
+    all_sent(&world).await;
     let person = world.person_id(&WANG).await;
     world.stack.kill_stream().await;
     let id = world.tell(&person, &unbound()).await;

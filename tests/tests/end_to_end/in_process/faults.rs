@@ -276,7 +276,7 @@ async fn reset_all(world: &World, faults: Option<Faults>) -> BTreeMap<String, St
     let resetter = &resetter;
     let made = stream::iter(people).map(|person| async move {
         for _ in 0..50 {
-            let answer = resetter.reset(&person, None).await;
+            let answer = resetter.reset(&person, Some("forgot the password")).await;
             if answer.status == 202 {
                 return (answer.text_of("reset_id"), person.email.to_owned());
             }

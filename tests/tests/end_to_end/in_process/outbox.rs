@@ -156,6 +156,7 @@ async fn at_its_end_a_ciphertext_goes_wherever_its_mail_is() {
 async fn what_is_refused_again_and_again_becomes_a_dead_letter_and_can_be_redriven() {
     let world = World::start().await;
     let head = world.head().await;
+    world.mails_of_notices("activated").await;
     world.stack.traffic.inject(fault(Service::Ses, "SendEmail", 400, "MessageRejected", None));
     let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
     put_back(&world, &id).await;
