@@ -16,7 +16,7 @@ use local::faults::{Effect, Faults};
 use local::mailbox::Mail;
 use local::stack::{Options, Running, Stack};
 use local::traffic::Service;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::clock::{Clock, ClockControl};
 use shared::national_id::NationalId;
 use shared::password::{Password, StoredHash, Verdict};
