@@ -6,13 +6,13 @@ use aws_sdk_sesv2::error::ProvideErrorMetadata as _;
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, MultiPart};
+use lettre::message::Mailbox;
 
 use crate::aws;
 use crate::email_address::EmailAddress;
 use crate::environment::Environment;
 use crate::mail::Content;
+use crate::mail::message::compose;
 
 /// Sends mails from one address.
 #[derive(Clone, Debug)]
@@ -116,10 +116,10 @@ impl Mailer {
         kind: &str,
         id: &str,
     ) -> Result<String, SendError> {
-        let raw =
-            self.compose(to, content, id).map_err(|_| SendError::Final("the mail cannot be composed"))?;
-        let raw =
-            RawMessage::builder().data(Blob::new(raw)).build().map_err(|_| SendError::Final("no mail"))?;
+        let raw = compose(&self.from, to, content, id)
+            .map_err(|_| SendError::Final("the mail cannot be written"))?;
+        let raw = RawMessage::builder().data(Blob::new(raw.as_slice()));
+        let raw = raw.build().map_err(|_| SendError::Final("no mail"))?;
         let tag = |name: &str, value: &str| {
             MessageTag::builder().name(name).value(value).build().map_err(|_| SendError::Final("no tag"))
         };
@@ -141,26 +141,6 @@ impl Mailer {
                 None => SendError::Unavailable(aws::describe(&error)),
             }),
         }
-    }
-
-    fn compose(
-        &self,
-        to: &EmailAddress,
-        content: &Content,
-        key: &str,
-    ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-        let domain = self.from.email.domain();
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to.reveal().parse()?))
-            .subject(&content.subject)
-            .message_id(Some(format!("<{key}@{domain}>")))
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
-            .multipart(MultiPart::alternative_plain_html(content.text.clone(), content.html.clone()))?;
-        Ok(message.formatted())
     }
 }
 

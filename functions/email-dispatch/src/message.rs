@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use shared::email_address::EmailAddress;
 use shared::kms::KmsError;
 use shared::mail;
-use shared::notice::{Notice, Undeliverable, current, deliverable};
+use shared::notice::{Undeliverable, current, deliverable};
 use shared::pseudonym::PersonId;
 use shared::seal::DataKey;
 use shared::ses::SendError;
@@ -68,6 +68,12 @@ impl From<Undeliverable> for Unsent {
     }
 }
 
+impl From<mail::Unwritable> for Unsent {
+    fn from(error: mail::Unwritable) -> Self {
+        Self::OfItsOwn(error.to_string())
+    }
+}
+
 impl From<SendError> for Unsent {
     fn from(error: SendError) -> Self {
         match error {
@@ -97,24 +103,27 @@ impl EmailDispatch {
                 let (contact, letter) = future::join(self.accounts.contact(person), decrypt).await;
                 current(contact?.as_ref(), reset_id, *expires_at, now)?;
                 let letter = letter?;
-                let content = mail::initial_password(&letter.password(), *expires_at, &self.around);
+                let content =
+                    mail::initial_password(&letter.password(), *expires_at, reset_id, &self.around)?;
                 Ok(Message { to: letter.email()?, content })
             }
             Content::Notice { person, notice, to_sealed, queued_at } => {
-                self.compose_notice(person, notice, to_sealed.as_deref(), *queued_at, now).await
+                let content = mail::notice(notice, *queued_at, leased.id.as_str(), &self.around)?;
+                let to = self.address_of(person, to_sealed.as_deref(), *queued_at, now).await?;
+                Ok(Message { to, content })
             }
             Content::Damaged(reason) => Err(Unsent::OfItsOwn(reason.clone())),
         }
     }
 
-    async fn compose_notice(
+    /// Where a notice goes: to a former address that it brings along, or to the account's.
+    async fn address_of(
         &self,
         person: &PersonId,
-        notice: &Notice,
         to_sealed: Option<&[u8]>,
         queued_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Message, Unsent> {
+    ) -> Result<EmailAddress, Unsent> {
         let mut contact = self.accounts.contact(person).await?;
         if let (Some(contact), Some(former)) = (&mut contact, to_sealed) {
             contact.email_sealed = Some(former.to_vec());
@@ -125,7 +134,6 @@ impl EmailDispatch {
         let key = self.kms.unwrap_email_key(&self.secrets_key, wrapped).await?;
         let record = Subject::Person(person.clone()).to_string();
         let address = key.open(&record, &sealed).map_err(unreadable)?;
-        let to = EmailAddress::parse(&address).map_err(|_| Undeliverable::AddressUnreadable)?;
-        Ok(Message { to, content: mail::notice(notice, queued_at, &self.around) })
+        Ok(EmailAddress::parse(&address).map_err(|_| Undeliverable::AddressUnreadable)?)
     }
 }

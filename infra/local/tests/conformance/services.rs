@@ -307,7 +307,9 @@ impl World {
         let to = EmailAddress::parse("wang@example.com").unwrap();
         let text = str::to_owned;
         let content =
-            Content { subject: text("主旨"), text: text("內文\n"), html: text("<p>內文</p>") };
+            Content {
+                subject: text("主旨"), text: text("內文\n").into(), html: text("<p>內文</p>").into()
+            };
         match mailer.send(&to, &content, "reset", "key").await {
             Ok(id) if id.is_empty() => Ok("no message id"),
             Ok(_) => Ok("a message id"),

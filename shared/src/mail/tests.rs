@@ -1,0 +1,202 @@
+//! Every mail, whole: headers, text and HTML; and that nothing in it breaks out of its place.
+
+use lettre::message::Mailbox;
+use mail_parser::MessageParser;
+use proptest::prelude::*;
+
+use super::*;
+use crate::email_address::EmailAddress;
+
+const ID: &str = "abcdefgh-IJKLMNOP_qrstuvwxyz0123456789-abcd";
+
+fn around() -> Surroundings {
+    Surroundings {
+        portal_origin: "https://id.example.gov.tw".to_owned(),
+        helpdesk_contact: Some("02-0000-0000 <9-17>".to_owned()),
+    }
+}
+
+fn at() -> Timestamp {
+    "2026-08-06T16:30:00Z".parse().unwrap()
+}
+
+fn card() -> (String, String) {
+    ("MOICA G3 <test>".to_owned(), "4321".to_owned())
+}
+
+fn revoked(reason: Reason) -> Notice {
+    let (issuer_name, number_tail) = card();
+    let since = "2026-08-06T01:02:03Z".parse().unwrap();
+    Notice::CardRevoked { issuer_name, number_tail, since, reason }
+}
+
+fn every_notice() -> Vec<(&'static str, Notice)> {
+    let email_masked = || "w***@example.gov.tw".to_owned();
+    let (issuer_name, number_tail) = card();
+    vec![
+        ("activated", Notice::Activated),
+        ("password_reset", Notice::PasswordReset { email_masked: email_masked() }),
+        ("password_changed", Notice::PasswordChanged),
+        ("email_changed", Notice::EmailChanged { email_masked: email_masked() }),
+        ("locked", Notice::Locked { until: "2026-08-06T16:45:00Z".parse().unwrap() }),
+        (
+            "card_bound",
+            Notice::CardBound { issuer_name: issuer_name.clone(), number_tail: number_tail.clone() },
+        ),
+        ("card_unbound", Notice::CardUnbound { issuer_name, number_tail }),
+        ("card_revoked", revoked(Reason::KeyCompromise)),
+        ("card_on_hold", revoked(Reason::CertificateHold)),
+    ]
+}
+
+fn told(told: &Notice) -> Content {
+    notice(told, at(), ID, &around()).unwrap()
+}
+
+fn whole(content: &Content) -> String {
+    format!("{}\n\n{}\n{}", content.subject, content.text.as_str(), content.html.as_str())
+}
+
+fn initial() -> Content {
+    let password = Password::new("abcde-FGHJK-34679-mnpqr".to_owned());
+    let expires_at = "2026-08-06T01:02:03Z".parse().unwrap();
+    initial_password(&password, expires_at, ID, &around()).unwrap()
+}
+
+fn every_content() -> Vec<(&'static str, Content)> {
+    let notices = every_notice().into_iter().map(|(name, notice)| (name, told(&notice)));
+    notices.chain([("initial_password", initial())]).collect()
+}
+
+#[test]
+fn every_mail() {
+    for (name, content) in every_content() {
+        insta::assert_snapshot!(name, whole(&content));
+    }
+}
+
+#[test]
+fn every_mail_is_whole_in_both_languages_and_brings_nothing_from_elsewhere() {
+    for (name, content) in every_content() {
+        let html = content.html.to_lowercase();
+        for remote in ["src=", "href=", "url(", "@import", "<script", "<form", "http://", "{{", "{%"] {
+            assert!(!html.contains(remote), "{name}: {remote}");
+        }
+        assert!(!content.html.contains("<9-17>"), "{name}: escaped");
+        for part in [&content.text, &content.html] {
+            for said in [
+                "客服人員：02-0000-0000",
+                "Helpdesk: 02-0000-0000",
+                "信件編號：abcdefgh",
+                "Mail reference: abcdefgh",
+            ] {
+                assert!(part.contains(said), "{name}: {said}");
+            }
+        }
+        assert!(
+            content.subject.starts_with("公務人員登入服務：")
+                && content.subject.contains("Civil Service Sign-in: ")
+        );
+        for personal in ["4321", "MOICA", "abcde", "w***"] {
+            assert!(!content.subject.contains(personal), "{name}: {personal}");
+        }
+    }
+}
+
+#[test]
+fn every_line_of_the_words_says_what_it_is() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/mail");
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with("frame.") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with("{%-")) {
+            let what = line.split(' ').next().unwrap();
+            assert!(
+                ["title", "opening", "secret", "fact", "step", "caution"].contains(&what),
+                "{name}: {line}"
+            );
+            assert!(what != "fact" || line.contains(" | "), "{name}: {line}");
+        }
+        names.push(name);
+    }
+    for name in &names {
+        let other = match name.strip_suffix(".zh-TW.txt") {
+            Some(stem) => format!("{stem}.en.txt"),
+            None => name.replace(".en.txt", ".zh-TW.txt"),
+        };
+        assert!(names.contains(&other), "{name} is in one language");
+    }
+}
+
+#[test]
+fn the_initial_password_stands_alone_on_its_line() {
+    let content = initial();
+    assert!(content.text.lines().any(|line| line == "abcde-FGHJK-34679-mnpqr"));
+    assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
+}
+
+#[test]
+fn every_reason_in_words() {
+    let lines: String = (0..=u8::MAX)
+        .filter_map(Reason::from_code)
+        .map(|reason| {
+            let told = told(&revoked(reason));
+            let line =
+                |name: &str| told.text.lines().find(|line| line.starts_with(name)).unwrap_or("-").to_owned();
+            format!("{reason:?}\n  {}\n  {}\n", line("廢止原因"), line("Reason"))
+        })
+        .collect();
+    insta::assert_snapshot!(lines);
+}
+
+#[test]
+fn without_a_contact_the_helpdesk_is_named_all_the_same() {
+    let around = Surroundings { helpdesk_contact: None, ..around() };
+    let text = notice(&Notice::Activated, at(), ID, &around).unwrap().text;
+    assert!(text.contains("請洽貴機關人事人員或客服人員") && text.contains("Ask your HR or the helpdesk"));
+}
+
+fn composed(content: &Content) -> String {
+    let from = Mailbox::new(Some("公務人員登入服務".to_owned()), "no-reply@example.gov.tw".parse().unwrap());
+    let to = EmailAddress::parse("wang@example.gov.tw").unwrap();
+    String::from_utf8(message::compose(&from, &to, content, ID).unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn headers() {
+    let raw = composed(&told(&Notice::Activated));
+    let headers = raw.split("\r\n\r\n").next().unwrap().replace("\r\n", "\n");
+    insta::with_settings!({filters => vec![
+        (r"Date: .+", "Date: [date]"),
+        (r#"boundary="[^"]+""#, r#"boundary="[boundary]""#),
+    ]}, { insta::assert_snapshot!(headers) });
+    assert!(raw.is_ascii() && raw.lines().all(|line| line.len() <= 998));
+}
+
+proptest! {
+    #[test]
+    fn no_word_becomes_a_header_or_another_line(
+        issuer in "\\PC{0,20}[\\r\\n\\x00\u{2028}]{0,3}\\PC{0,20}",
+        contact in "\\PC{0,20}[\\r\\n\\x00]{0,3}(Bcc: all@example.com)?",
+    ) {
+        let told = Notice::CardBound { issuer_name: issuer.clone(), number_tail: "4321".to_owned() };
+        let around = Surroundings { helpdesk_contact: Some(contact.clone()), ..around() };
+        let content = notice(&told, at(), ID, &around).unwrap();
+        let raw = composed(&content);
+        let parsed = MessageParser::default().parse(raw.as_bytes()).unwrap();
+        let mut names: Vec<&str> = parsed.headers().iter().map(|header| header.name()).collect();
+        names.sort_unstable();
+        prop_assert_eq!(names, [
+            "Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "List-ID", "MIME-Version", "Message-ID",
+            "References", "Subject", "To", "X-Auto-Response-Suppress", "X-First-Sign-In-Mail",
+        ]);
+        prop_assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), content.text.as_str());
+        let facts = content.text.lines().filter(|line| line.starts_with("卡片：")).count();
+        prop_assert_eq!(facts, 1);
+    }
+}
