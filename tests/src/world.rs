@@ -394,6 +394,13 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 /// When there is none.
 #[must_use]
 pub fn initial_password(mail: &Mail) -> String {
+    let found = initial_passwords(mail).into_iter().next();
+    found.unwrap_or_else(|| panic!("no password in {}", mail.text))
+}
+
+/// Every line of a mail that is an initial password.
+#[must_use]
+pub fn initial_passwords(mail: &Mail) -> Vec<String> {
     let alone = |line: &&str| line.len() == 23 && line.split('-').map(str::len).eq([5; 4]);
-    mail.text.lines().find(alone).unwrap_or_else(|| panic!("no password in {}", mail.text)).to_owned()
+    mail.text.lines().filter(alone).map(str::to_owned).collect()
 }

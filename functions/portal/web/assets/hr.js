@@ -2,7 +2,7 @@
 
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
-import { ask, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { ask, asProblem, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
 import { callSignedIn, mayReset, withSession } from "./session.js";
 
 /**
@@ -13,12 +13,20 @@ import { callSignedIn, mayReset, withSession } from "./session.js";
  * @property {"in_service" | "departed"} status
  * @property {"none" | "initial_password" | "active" | "locked"} account_state
  * @property {string} [email] masked
+ * @property {string} [email_undeliverable_since] since when mail to it comes back
  * @property {boolean} may_reset
  * @property {string} [why_not] the code of the problem that a reset would meet
  */
 
-/** @typedef {"queued" | "sent" | "delivered" | "bounced" | "failed"} Mail */
-/** @typedef {{ reset_id: string, mail: Mail, expires_at: string }} Reset */
+/** @typedef {"queued" | "sent" | "delivered" | "bounced" | "complained" | "failed"} Mail */
+/**
+ * @typedef {object} Reset
+ * @property {string} reset_id
+ * @property {Mail} mail
+ * @property {"permanent" | "transient"} [bounce]
+ * @property {boolean} [resendable] whether the same password may be mailed once more
+ * @property {string} expires_at
+ */
 
 const STATUS = {
   in_service: say("say.status.in_service"),
@@ -35,6 +43,7 @@ const MAIL = {
   sent: say("say.mail.sent"),
   delivered: say("say.mail.delivered"),
   bounced: say("say.mail.bounced"),
+  complained: say("say.mail.complained"),
   failed: say("say.mail.failed"),
 };
 const MAIL_DETAIL = {
@@ -42,11 +51,13 @@ const MAIL_DETAIL = {
   sent: say("say.mail-detail.sent"),
   delivered: say("say.mail-detail.delivered"),
   bounced: say("say.mail-detail.bounced"),
+  complained: say("say.mail-detail.complained"),
   failed: say("say.mail-detail.failed"),
 };
+const FULL = say("say.mail-detail.full");
 
 /** States in which a mail stays. */
-const FINAL = ["delivered", "bounced", "failed"];
+const FINAL = ["delivered", "bounced", "complained", "failed"];
 
 /** When to ask again about a mail, in milliseconds after each answer; the last wait repeats until the page gives up. */
 const WAITS_MS = [1_000, 1_000, 2_000, 2_000, 4_000, 5_000, 10_000];
@@ -55,6 +66,8 @@ const GIVE_UP_AFTER = 60;
 const employeePart = element("employee", HTMLElement);
 const resetForm = element("reset", HTMLFormElement);
 const reason = element("reason", HTMLTextAreaElement);
+const emailConfirmed = element("email-confirmed", HTMLInputElement);
+const emailConfirmedField = element("email-confirmed-field", HTMLElement);
 const confirmation = element("confirm", HTMLDialogElement);
 const donePart = element("done", HTMLElement);
 const cardsPart = element("cards", HTMLElement);
@@ -96,6 +109,9 @@ onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
   fill("employee-status", STATUS[employee.status]);
   fill("employee-account", ACCOUNT[employee.account_state]);
   fill("employee-email", employee.email);
+  const since = employee.email_undeliverable_since;
+  fill("employee-undeliverable", since === undefined ? undefined : time(since));
+  emailConfirmedField.hidden = true;
   const whyNot = element("why-not", HTMLElement);
   whyNot.hidden = true;
   if (employee.why_not) describe(whyNot, problemOf(employee.why_not));
@@ -165,19 +181,27 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
     national_id: person.nationalId,
     email,
     ...(reason.required ? { reason: why } : {}),
+    ...(emailConfirmed.checked ? { email_confirmed: true } : {}),
   });
   employeePart.hidden = true;
   element("search", HTMLFormElement).reset();
   const shown = listReset(person.name, reset);
   reveal(donePart);
   follow(reset, shown);
-}, { confirm: confirmed });
+}, {
+  confirm: confirmed,
+  refused: (problem) => {
+    // Mail to it came back: whoever knows better says so, and tries again.
+    if (problem.code === "email_undeliverable") emailConfirmedField.hidden = false;
+    return false;
+  },
+});
 
 /**
  * Adds a reset to the page's list.
  * @param {string} name
  * @param {Reset} reset
- * @returns {(mail: Mail) => void} shows the mail's state
+ * @returns {(reset: Reset) => void} shows the mail's state
  */
 function listReset(name, reset) {
   const template = element("done-reset", HTMLTemplateElement);
@@ -193,21 +217,40 @@ function listReset(name, reset) {
   part("[data-name]").textContent = name;
   part("[data-until]").textContent = say("say.initial-until", { time: time(reset.expires_at) });
   element("resets", HTMLUListElement).prepend(item);
-  /** @param {Mail} mail */
-  const show = (mail) => {
+  const again = part("[data-again]");
+  /** @param {Reset} now */
+  const show = ({ mail, bounce, resendable }) => {
+    // While it is on its way there is nothing to send again.
+    again.hidden = !resendable || !(FINAL.includes(mail) || mail === "sent");
     if (state.dataset.mail === mail) return;
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];
-    detail.textContent = MAIL_DETAIL[mail];
+    detail.textContent = mail === "bounced" && bounce === "transient" ? FULL : MAIL_DETAIL[mail];
   };
-  show(reset.mail);
+  const problem = part("[data-problem]");
+  again.addEventListener("click", async () => {
+    if (again.getAttribute("aria-disabled") === "true") return;
+    again.setAttribute("aria-disabled", "true");
+    problem.hidden = true;
+    try {
+      /** @type {Reset} */
+      const now = await callSignedIn("POST", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}/resend`);
+      show(now);
+      follow(now, show);
+    } catch (error) {
+      describe(problem, asProblem(error));
+      problem.focus();
+    }
+    again.setAttribute("aria-disabled", "false");
+  });
+  show(reset);
   return show;
 }
 
 /**
  * Asks about a reset's mail until its state is final.
  * @param {Reset} reset
- * @param {(mail: Mail) => void} show
+ * @param {(reset: Reset) => void} show
  */
 async function follow(reset, show) {
   for (let asked = 0; asked < GIVE_UP_AFTER; asked += 1) {
@@ -215,7 +258,7 @@ async function follow(reset, show) {
     try {
       /** @type {Reset} */
       const now = await callSignedIn("GET", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}`);
-      show(now.mail);
+      show(now);
       if (FINAL.includes(now.mail)) return;
     } catch {
       // The next question may be answered; the reset itself is done either way.

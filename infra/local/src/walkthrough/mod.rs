@@ -57,7 +57,15 @@ type Seen<T> = Result<T, String>;
 ///
 /// # Errors
 /// When the stand-in cannot start; a step that deviates is counted, not an error.
-pub async fn perform(tell: impl FnMut(&str) + Send) -> Result<Steps, WalkthroughError> {
+pub async fn perform(mut tell: impl FnMut(&str) + Send) -> Result<Steps, WalkthroughError> {
+    perform_on(|_, line| tell(line)).await
+}
+
+/// As [`perform`]; after each step `tell` may also look at the stand-in that it was performed against.
+///
+/// # Errors
+/// As [`perform`].
+pub async fn perform_on(tell: impl FnMut(&Running, &str) + Send) -> Result<Steps, WalkthroughError> {
     let folder = tempfile::tempdir()?;
     let running = Stack::start(Options { memory: true, ..Options::new(folder.path()) }).await?;
     let mut walk = Walk { running: &running, tell, steps: Steps::default() };
@@ -90,24 +98,29 @@ const HELPDESK: Chosen =
 const RESET: Chosen =
     Chosen { account: "employee", email: "employee@example.com", password: "Sunmoon-Ferry#2604" };
 
+/// The email addresses and passwords that people choose on the way, for whoever looks whether they stand anywhere.
+pub fn chosen() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [WANG, HEAD, STAFF, HELPDESK, RESET].into_iter().map(|chosen| (chosen.email, chosen.password))
+}
+
 struct Walk<'a, F> {
     running: &'a Running,
     tell: F,
     steps: Steps,
 }
 
-impl<F: FnMut(&str)> Walk<'_, F> {
+impl<F: FnMut(&Running, &str)> Walk<'_, F> {
     /// Tells a step and whether the system did it.
     fn step<T>(&mut self, section: &str, what: &str, seen: Seen<T>) -> Option<T> {
         self.steps.performed += 1;
         match seen {
             Ok(value) => {
-                (self.tell)(&format!("ok       {section}  {what}"));
+                (self.tell)(self.running, &format!("ok       {section}  {what}"));
                 Some(value)
             }
             Err(reason) => {
                 self.steps.deviating += 1;
-                (self.tell)(&format!("DEVIATES {section}  {what}: {reason}"));
+                (self.tell)(self.running, &format!("DEVIATES {section}  {what}: {reason}"));
                 None
             }
         }

@@ -21,7 +21,7 @@ use shared::clock::{Clock, ClockControl};
 use shared::national_id::NationalId;
 use shared::password::{Password, StoredHash, Verdict};
 use tempfile::TempDir;
-use tests::people::Civilian;
+use tests::people::{Civilian, ZHOU};
 use tests::prepared;
 use tests::table::{self, Item};
 use tests::world::{World, initial_password};
@@ -392,6 +392,7 @@ async fn judge(stack: &Running, made: &Made, sweeps: u32, row: &str) -> Outcome 
     assert_eq!(current(&table::items(stack, "ACCOUNTS_TABLE")), made.hashes, "{row}");
     assert_eq!(made.hashes.len(), RESETS, "{row}");
     let mut never = 0;
+    let mut checks = Vec::new();
     for (reset, hash) in &made.hashes {
         let Some(of_reset) = mails.get(reset) else {
             never += 1;
@@ -403,13 +404,14 @@ async fn judge(stack: &Running, made: &Made, sweeps: u32, row: &str) -> Outcome 
         let known = made.passwords.lock().unwrap().get(reset).cloned();
         match known {
             Some(known) => assert_eq!(known, password, "{row}"),
-            None => {
+            None => checks.push(async move {
                 let right = hash.verify_aside(&Password::new(password.clone())).await.unwrap();
                 assert!(matches!(right, Verdict::Right), "{row}: the mailed password is not the stored one");
                 made.passwords.lock().unwrap().insert(reset.clone(), password);
-            }
+            }),
         }
     }
+    stream::iter(checks).buffer_unordered(4).collect::<Vec<()>>().await;
     assert_eq!(never, 0, "{row}: mails never sent\n{}", tests::log::troubles());
     assert_eq!(stuck, 0, "{row}: entries that are stuck\n{}", tests::log::troubles());
     let dead_letters = std::fs::read_dir(&stack.paths.dead_letters).into_iter().flatten().count();
@@ -467,6 +469,28 @@ async fn calls_of_a_dispatch(stack: &Running, item: &Item) -> Vec<(Service, Stri
     assert!(dispatch_one(stack, item).await);
     let calls = stack.traffic.record(false).into_iter();
     calls.filter(|call| call.function == DISPATCH).map(|call| (call.service, call.operation)).collect()
+}
+
+/// The line of the operator's guide about a row.
+fn line(row: &Row) -> String {
+    let duplicates = if row.duplicates_allowed { "only those that SES had accepted" } else { "none" };
+    format!("| {} | {duplicates} |", row.name)
+}
+
+#[tokio::test]
+async fn the_guide_has_a_line_for_each_fault_that_a_dispatch_can_meet() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    world.stack.stop_stream().await;
+    helpdesk.reset(&ZHOU, Some("forgot the password")).await.status(202);
+    let item = table::items_of(&world.stack, "MAIL_TABLE", "reset#").remove(0);
+    let calls = calls_of_a_dispatch(&world.stack, &item).await;
+    let guide = std::fs::read_to_string("../infra/README.md").unwrap();
+    let (_, section) = guide.split_once("\n## Faults\n").expect("the guide has a section about faults");
+    let (_, rows_told) = section.split_once("| fault | duplicates |\n| --- | --- |\n").unwrap();
+    let told: Vec<_> = rows_told.lines().take_while(|line| line.starts_with("| ")).collect();
+    let expected: Vec<_> = rows(&calls).iter().map(line).collect();
+    assert_eq!(told, expected, "the rows of infra/README.md:\n{}", expected.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

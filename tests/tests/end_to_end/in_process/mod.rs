@@ -9,3 +9,4 @@ mod outbox;
 mod program;
 mod revocation;
 mod revoked;
+mod walkthrough;
