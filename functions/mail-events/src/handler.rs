@@ -62,7 +62,7 @@ impl MailEvents {
             Standing::Failed(_) => "MailsFailed",
             Standing::Queued | Standing::Sending | Standing::Sent => return,
         };
-        let metrics = Metrics::new(&self.stage).dimension("kind", event.id.kind());
+        let metrics = Metrics::new(&self.stage).dimension("Kind", event.id.kind());
         metrics.count(name, 1).emit(self.clock.now());
     }
 }
