@@ -498,8 +498,9 @@ mod tests {
             let detail = json!({"mail": {"tags": tags}});
             rule.pattern.matches(&json!({"source": "aws.ses", "detail-type": kind, "detail": detail}))
         };
-        assert!(of("Email Bounced", "stack") && of("Email Delivered", "stack"));
-        assert!(!of("Email Opened", "stack") && !of("Email Bounced", "another"));
+        let own = "stack-MailConfigurationSet";
+        assert!(of("Email Bounced", own) && of("Email Delivered", own));
+        assert!(!of("Email Opened", own) && !of("Email Bounced", "another"));
         assert_eq!(deployment.published_mail_events, ["delivery", "bounce", "reject", "complaint"]);
     }
 

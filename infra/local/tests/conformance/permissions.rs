@@ -179,7 +179,7 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
         ("certificate-login", Call::DeleteInTransaction(ACCOUNTS), false),
         ("activation", Call::DataKey(email), true),
         ("activation", Call::DataKey(letter), false),
-        ("activation", Call::Mac(PSEUDONYM), false),
+        ("activation", Call::Mac(PSEUDONYM), true),
         ("activation", Call::Sign(TOKEN, MessageType::Digest), false),
         ("activation", Call::DeleteInTransaction(ACCOUNTS), true),
         ("session", Call::Sign(TOKEN, MessageType::Digest), true),
