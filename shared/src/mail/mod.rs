@@ -165,7 +165,7 @@ impl Part {
                 "Civil Service Sign-in",
                 "What to do",
                 ": ",
-                "This mail only tells you. Nobody, HR and helpdesk included, will ever ask you for your password or your \
+                "This mail is for your information only. Nobody, HR and helpdesk included, will ever ask you for your password or your \
                  card's PIN.",
                 "Mail reference",
             ),
