@@ -108,6 +108,7 @@ pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Probl
 
 fn employee(employee: &Employee) -> Value {
     let mut body = json!({
+        "person_id": employee.id,
         "name": employee.name,
         "agency": employee.agency,
         "agency_name": employee.agency_name,

@@ -14,7 +14,7 @@ use shared::notice::Notice;
 use shared::password::{StoredHash, generate_initial};
 use shared::person::{AccountState, Person, Service};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::Pseudonymizer;
+use shared::pseudonym::{PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
 use shared::scope::{Actor, Refusal};
 use shared::secret::Secret;
@@ -54,6 +54,8 @@ pub(crate) struct Limits {
 /// An employee as a search shows them.
 #[derive(Debug)]
 pub struct Employee {
+    /// The person's pseudonym: names them where a national ID may not stand, such as in an address.
+    pub id: PersonId,
     /// Full name.
     pub name: String,
     /// The agency's code.
@@ -143,7 +145,7 @@ impl HrReset {
         counted?;
         let not_found = || Problem::new(Code::EmployeeNotFound);
         let person = admitted.people.remove(&id).ok_or_else(not_found)?;
-        telemetry::note_subject(Subject::Person(id));
+        telemetry::note_subject(Subject::Person(id.clone()));
         let why_not = match actor.may_reset(&person) {
             Ok(()) => None,
             Err(Refusal::OutOfScope) => return Err(not_found().because("out of scope")),
@@ -155,6 +157,7 @@ impl HrReset {
             locked |= attempts.attempts.check(call.now()).is_err();
         }
         Ok(Employee {
+            id,
             account_state: if locked { AccountState::Locked } else { person.account.state() },
             name: person.name,
             agency: person.agency,

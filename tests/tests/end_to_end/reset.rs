@@ -153,8 +153,9 @@ async fn the_search_tells_what_a_resetter_needs() {
     let world = World::start().await;
     let head = world.head().await;
     let state = async || head.search(WANG.national_id).await.ok().body;
+    let id = world.person_id(&WANG).await;
     let expected = |account_state: &str, email: Value| {
-        let mut body = json!({"name": WANG.name, "agency": "A02", "agency_name": "範例市政府",
+        let mut body = json!({"person_id": id, "name": WANG.name, "agency": "A02", "agency_name": "範例市政府",
             "status": "in_service", "account_state": account_state, "may_reset": true});
         if !email.is_null() {
             body["email"] = email;

@@ -7,6 +7,7 @@ import { callSignedIn, mayReset, withSession } from "./session.js";
 
 /**
  * @typedef {object} Employee
+ * @property {string} person_id names the person in addresses
  * @property {string} name
  * @property {string} agency
  * @property {string} agency_name
