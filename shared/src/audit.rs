@@ -31,6 +31,10 @@ pub enum Action {
     MailResend,
     /// A reset's mail that came back for good, which voids the initial password in it. The actor is [`SES`].
     MailBounce,
+    /// An authorization given: by an HR head or an organization certificate, or by the roster.
+    AuthorizationGrant,
+    /// An authorization ended by what became of its holder, or by the roster.
+    AuthorizationEnd,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.
@@ -58,6 +62,9 @@ pub struct Entry {
 
 /// The actor of what SES told.
 pub const SES: &str = "ses";
+
+/// The actor of what a roster file said.
+pub const ROSTER: &str = "roster";
 
 /// The outcome of what went well.
 pub const SUCCESS: &str = "success";

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::ConditionCheck;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Method, header};
 
+use crate::authority::{Actor, Permit, Refusal};
 use crate::environment::{Environment, Settings, StartError};
 use crate::http::{Call, SESSION_COOKIE};
 use crate::kms::Kms;
@@ -14,11 +16,11 @@ use crate::person::{InService, Person};
 use crate::problem::{Code, Problem};
 use crate::pseudonym::PersonId;
 use crate::roster::Agency;
-use crate::scope::Actor;
 use crate::secret::Secret;
 use crate::session::{Carrier, Session, SessionPolicy, Subject};
-use crate::store::accounts::{Accounts, KnownAgency};
+use crate::store::accounts::{Accounts, KnownAgency, person_from};
 use crate::store::sessions::Sessions;
+use crate::store::{CommitError, Guard, StoreError};
 use crate::telemetry;
 use crate::token::{PublicKey, Verifier};
 
@@ -82,6 +84,44 @@ pub struct Admitted {
     pub id: Secret,
     /// Other people that were asked for in the same read.
     pub people: HashMap<PersonId, Person>,
+}
+
+impl Admitted {
+    /// That the caller may still do what was decided that they may: a part of every transaction that acts on others, so
+    /// that a revocation, a move or a departure that comes first wins. Its guard is [`Guard::Actor`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unchanged(&self, accounts: &Accounts) -> Result<ConditionCheck, StoreError> {
+        match &self.caller {
+            Caller::Person(person) => accounts.still_may(person.person()),
+            Caller::Agency(agency) => accounts.agency_still_may(agency, self.session.proof.seen()),
+        }
+    }
+
+    /// Why a transaction was not written in which [`Admitted::unchanged`] was refused: what the decision is now, or
+    /// `conflict` when it would be the same again. `None` when it was not refused.
+    pub fn overtaken(
+        &self,
+        error: &CommitError,
+        decide: impl FnOnce(Actor<'_>) -> Result<Permit, Refusal>,
+    ) -> Option<Problem> {
+        let refused = error.refused(Guard::Actor)?;
+        let conflict = Problem::new(Code::Conflict).because("the actor's authority changed meanwhile");
+        let required = || Problem::new(Code::SessionRequired);
+        let Some(item) = refused.item.clone() else { return Some(conflict) };
+        Some(match &self.caller {
+            Caller::Agency(_) => required().because("the certificate was revoked or the agency renamed"),
+            Caller::Person(_) => match person_from(item).map(Person::in_service) {
+                Err(error) => error.into(),
+                Ok(Err(departed)) => required().because(departed),
+                Ok(Ok(person)) => match decide(Actor::Person(person.person())) {
+                    Ok(_) => conflict,
+                    Err(refusal) => refusal.into(),
+                },
+            },
+        })
+    }
 }
 
 /// Lets in who has a live session.

@@ -83,7 +83,7 @@ mod tests {
                 agency_name: "測試機關".to_owned(),
                 service,
                 roles: BTreeSet::new(),
-                authorized_agencies: BTreeSet::new(),
+                authority: crate::authority::authorization::Authority::default(),
                 generation: 0,
                 account: Account::default(),
             })

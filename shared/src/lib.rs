@@ -3,7 +3,7 @@
 //!
 //! # What lives here
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
-//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`], [`scope`], [`ticket`],
+//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`], [`authority`], [`ticket`],
 //! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
@@ -18,6 +18,7 @@
 //! 3. A table test next to it, its rows labeled by the manual's section.
 
 pub mod audit;
+pub mod authority;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
@@ -53,7 +54,6 @@ pub mod pseudonym;
 pub mod rate;
 pub mod revocation;
 pub mod roster;
-pub mod scope;
 pub mod seal;
 pub mod secret;
 #[cfg(feature = "ses")]

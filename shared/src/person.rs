@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::authority::authorization::Authority;
 use crate::card::EndedCertificates;
 use crate::custom_account::CustomAccount;
 use crate::password::StoredHash;
@@ -58,8 +59,8 @@ pub struct Person {
     pub service: Service,
     /// Roles, read at the moment of each act.
     pub roles: BTreeSet<Role>,
-    /// Codes of the agencies that the person may reset in, the concurrent ones (兼辦) included.
-    pub authorized_agencies: BTreeSet<String>,
+    /// Where the person may reset besides what their roles give, the concurrent agencies (兼辦) included.
+    pub authority: Authority,
     /// The last four digits of the national ID, to compare with a card's.
     pub tail: TailDigest,
     /// Grows when everything that was opened before must end: sessions and tickets carry the number that they were

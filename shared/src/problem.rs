@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::language::Language;
 use crate::password::{self, BrokenRule};
 use crate::{
-    certificate, custom_account, email_address, identity, lockout, rate, revocation, scope, session, ticket,
+    authority, certificate, custom_account, email_address, identity, lockout, rate, revocation, session,
+    ticket,
 };
 
 macro_rules! codes {
@@ -268,6 +269,31 @@ advice! {
         "信中的初始密碼已使用、逾期，或已被新的重設取代。如仍需要，請重設密碼。",
         "The initial password in it was used, has expired, or was replaced by a newer reset. If one is still needed, \
          reset the password.";
+    /// An act on the caller themselves.
+    Oneself:
+        "不能對自己執行這項作業，請洽另一位有權限的人員或客服人員。",
+        "Nobody does this to themselves. Ask somebody else who may, or the helpdesk.";
+    /// A reset of an HR head or of a helpdesk agent by HR.
+    HelpdeskOnly:
+        "人事主管及客服人員的密碼只能由客服人員重設，請當事人洽客服人員。",
+        "The password of an HR head or of a helpdesk agent is reset by the helpdesk alone. Let the person ask there.";
+    /// An authorization that begins later.
+    AuthorizationNotYet:
+        "您的授權尚未生效。請於生效日之後再試，或洽機關人事主管。",
+        "Your authorization has not begun yet. Try again once it has, or ask your agency's HR head.";
+    /// A concurrent duty that the other agency has not consented to.
+    AuthorizationRequested:
+        "您的兼辦尚待對方機關的人事主管同意。",
+        "Your concurrent duty waits for the consent of the other agency's HR head.";
+    /// An authorization whose time is over.
+    AuthorizationOver:
+        "您的授權已到期。如仍有業務需要，請洽機關人事主管重新授權。",
+        "Your authorization is over. If you still need it for your work, ask your agency's HR head for a new one.";
+    /// An authorization that ended with a move or a lost role.
+    AuthorizationEnded:
+        "您的授權已因調任或職務異動而終止。如有業務需要，請洽現職機關的人事主管授權。",
+        "Your authorization ended when you moved or your role changed. If you need one for your work, ask the HR head of \
+         the agency that you serve in.";
 }
 
 /// A refusal on its way to the caller: the code with what belongs to it, and the reason for our log.
@@ -426,16 +452,29 @@ impl From<identity::Refusal> for Problem {
     }
 }
 
-impl From<scope::Refusal> for Problem {
-    fn from(refusal: scope::Refusal) -> Self {
-        Self::new(match refusal {
-            scope::Refusal::NoAuthority | scope::Refusal::Oneself | scope::Refusal::HrHead => {
-                Code::NotAuthorized
+impl From<authority::Refusal> for Problem {
+    fn from(refusal: authority::Refusal) -> Self {
+        use authority::Refusal;
+        use authority::authorization::Lapse;
+        let (code, advice) = match refusal {
+            Refusal::NoAuthority { lapse } => {
+                let advice = match lapse {
+                    Some(Lapse::NotYet { .. }) => Some(Advice::AuthorizationNotYet),
+                    Some(Lapse::Requested) => Some(Advice::AuthorizationRequested),
+                    Some(Lapse::Over { .. }) => Some(Advice::AuthorizationOver),
+                    Some(Lapse::Departed | Lapse::Moved | Lapse::RoleLost) => {
+                        Some(Advice::AuthorizationEnded)
+                    }
+                    None => None,
+                };
+                (Code::NotAuthorized, advice)
             }
-            scope::Refusal::OutOfScope => Code::EmployeeNotFound,
-            scope::Refusal::Departed => Code::PersonDeparted,
-        })
-        .because(refusal)
+            Refusal::Oneself => (Code::NotAuthorized, Some(Advice::Oneself)),
+            Refusal::HrHead | Refusal::HelpdeskAgent => (Code::NotAuthorized, Some(Advice::HelpdeskOnly)),
+            Refusal::OutOfScope => (Code::EmployeeNotFound, None),
+            Refusal::Departed => (Code::PersonDeparted, None),
+        };
+        Self { advice, ..Self::new(code) }.because(refusal)
     }
 }
 

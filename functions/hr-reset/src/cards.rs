@@ -2,13 +2,13 @@
 
 use rand::CryptoRng;
 use shared::audit::Action;
+use shared::authority::{Act, Actor, Refusal, Target, decide};
 use shared::caller::Presented;
 use shared::card::BoundCard;
 use shared::http::Call;
 use shared::national_id::NationalId;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::CardId;
-use shared::scope::Refusal;
 use shared::session::Subject;
 use shared::store::tickets::Rate;
 use shared::store::{Guard, Transaction};
@@ -41,10 +41,12 @@ impl HrReset {
     ) -> Result<Vec<BoundCard>, Problem> {
         let id = self.pseudonyms.person(national_id);
         let mut admitted = self.door().admit(presented, &[&id], call.now()).await?;
-        admitted.caller.actor().may_see_cards()?;
+        decide(admitted.caller.actor(), Act::SeeCards, Target::Anybody, call.now())?;
         let rate = Rate::searches(&admitted.session.subject, self.limits.searches_by_actor, call.now());
         self.tickets.count_now(&rate).await??;
-        let person = admitted.people.remove(&id).ok_or(Code::EmployeeNotFound)?;
+        let person = admitted.people.remove(&id);
+        decide(admitted.caller.actor(), Act::SeeCards, Target::found(person.as_ref()), call.now())?;
+        let person = person.ok_or(Refusal::OutOfScope)?;
         telemetry::note_subject(Subject::Person(id));
         Ok(self.door().accounts().cards_of(&person).await?)
     }
@@ -66,25 +68,28 @@ impl HrReset {
         let by = admitted.session.subject.clone();
         let whom = Subject::Person(id.clone());
         telemetry::note_subject(&whom);
-        let actor = admitted.caller.actor();
         let person = admitted.people.remove(&id);
-        let decided = actor.may_see_cards().and_then(|()| match person {
-            None => Err(Refusal::OutOfScope),
-            Some(person) => actor.may_unbind(&person).map(|()| person),
-        });
-        let decided = decided.map_err(Problem::from);
-        let person = self.audited(decided, Action::CardUnbinding, &by, &whom, &call.origin).await?;
+        let found = Target::found(person.as_ref());
+        let decided = decide(admitted.caller.actor(), Act::UnbindCard, found, call.now());
+        self.audited(decided, Action::CardUnbinding, &by, &whom, &call.origin).await?;
+        let person = person.ok_or(Refusal::OutOfScope)?;
         let card = CardId::parse(&request.card_id).ok_or(Code::CardNotFound)?;
         let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, call.now());
         let of_person = Rate::resets_of(&id, self.limits.resets_of_person, call.now());
         let beside = Transaction::new()
+            .with(Guard::Actor, admitted.unchanged(self.door().accounts())?)
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
             .with(Guard::PersonRate, self.tickets.count(&of_person)?);
         let reason = Some(request.reason.as_str());
         let unbinding = Unbinding { person: &person, card: &card, by: &by, reason, origin: &call.origin };
         match self.unbinder.unbind(unbinding, &beside, rng).await {
             Ok(unbound) => unbound,
-            Err(error) => Err(too_many(error, &by_actor, &of_person)),
+            Err(error) => {
+                let again =
+                    |actor: Actor<'_>| decide(actor, Act::UnbindCard, Target::Person(&person), call.now());
+                let overtaken = admitted.overtaken(&error, again);
+                Err(overtaken.unwrap_or_else(|| too_many(error, &by_actor, &of_person)))
+            }
         }
     }
 }

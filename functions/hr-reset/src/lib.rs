@@ -3,7 +3,7 @@
 //! `POST /v1/hr/password-resets/{reset_id}/resend` ([`mail`]). The helpdesk also unbinds a lost card of somebody who cannot sign in:
 //! `POST /v1/hr/employees/cards` and `POST /v1/hr/employees/cards/unbind` ([`cards`]).
 //!
-//! Roles are read at the moment of the act, never from the token; who may reset whom is decided by `shared::scope` alone. A
+//! Roles are read at the moment of the act, never from the token; who may reset whom is decided by `shared::authority` alone. A
 //! reset and its mail are one transaction. The initial password exists in memory and encrypted in the outbox, and is never
 //! in an answer.
 

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use shared::audit::{Action, SUCCESS};
+use shared::authority::{Act, Actor, Refusal, Target, decide};
 use shared::caller::Presented;
 use shared::delivery::Standing;
 use shared::http::Call;
 use shared::notice::{Undeliverable, current};
 use shared::problem::{Advice, Code, Problem};
-use shared::scope::Refusal;
 use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::outbox::{Entry, NewLetter, ResendRefused};
@@ -55,6 +55,14 @@ fn not_found() -> Problem {
     Problem::new(Code::ResetNotFound)
 }
 
+/// Who may not know of the person may not know of the reset.
+fn hidden(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::OutOfScope => not_found().because(refusal),
+        refusal => refusal.into(),
+    }
+}
+
 impl HrReset {
     /// Where a reset's mail is.
     ///
@@ -68,11 +76,9 @@ impl HrReset {
     ) -> Result<ResetMail, Problem> {
         let admitted = self.door().admit(presented, &[], call.now()).await?;
         let actor = admitted.caller.actor();
-        actor.may_search()?;
+        decide(actor, Act::SeeReset, Target::Anybody, call.now())?;
         let entry = self.entry(reset_id).await?.ok_or_else(not_found)?;
-        if !actor.covers(&entry.agency) {
-            return Err(not_found().because("out of scope"));
-        }
+        decide(actor, Act::SeeReset, Target::Agency(&entry.agency), call.now()).map_err(hidden)?;
         // The entry alone says no to most; whether the initial password is still the person's, they say.
         let resendable = self.outbox.resend(&entry, call.now()).is_ok() && {
             let contact = self.door().accounts().contact(&entry.person).await?;
@@ -98,22 +104,18 @@ impl HrReset {
         let by = &admitted.session.subject;
         let actor = admitted.caller.actor();
         let Some(entry) = self.entry(reset_id).await? else {
-            actor.may_search()?;
+            decide(actor, Act::Resend, Target::Anybody, now)?;
             return Err(not_found());
         };
         let whom = Subject::Person(entry.person.clone());
         telemetry::note_subject(&whom);
         let person = self.door().accounts().person(&entry.person).await?;
-        let decided = actor.may_search().and_then(|()| match person {
-            Some(person) if actor.covers(&entry.agency) => actor.may_reset(&person).map(|()| person),
-            _ => Err(Refusal::OutOfScope),
-        });
-        let decided = decided.map_err(|refusal| match refusal {
-            // Who may not know of the person may not know of the reset.
-            Refusal::OutOfScope => not_found().because(refusal),
-            refusal => refusal.into(),
-        });
-        let person = self.audited(decided, Action::MailResend, by, &whom, &call.origin).await?;
+        // The reset was in an agency, and the person may have moved since: both are to be in scope.
+        let decided = decide(actor, Act::Resend, Target::Agency(&entry.agency), now)
+            .and_then(|_| decide(actor, Act::Resend, Target::found(person.as_ref()), now))
+            .map_err(hidden);
+        self.audited(decided, Action::MailResend, by, &whom, &call.origin).await?;
+        let person = person.ok_or_else(not_found)?;
         let update = match self.outbox.resend(&entry, now) {
             Ok(update) => update,
             Err(ResendRefused::UnderWay) => return Ok(ResetMail::of(entry, false)),
@@ -129,7 +131,8 @@ impl HrReset {
         let of_person = Rate::resets_of(&entry.person, self.limits.resets_of_person, now);
         let written = Transaction::new()
             .with(Guard::Mail, update)
-            .with(Guard::Person, self.door().accounts().still(&person.id, person.generation, None)?)
+            .with(Guard::Person, self.door().accounts().still_is(&person)?)
+            .with(Guard::Actor, admitted.unchanged(self.door().accounts())?)
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
             .with(Guard::PersonRate, self.tickets.count(&of_person)?)
             .with(Guard::New, self.audit.append(audit)?)
@@ -137,7 +140,11 @@ impl HrReset {
             .await;
         match written {
             Ok(()) => Ok(ResetMail::again(entry)),
-            Err(error) => Err(too_many(error, &by_actor, &of_person)),
+            Err(error) => {
+                let again = |actor: Actor<'_>| decide(actor, Act::Resend, Target::Person(&person), now);
+                let overtaken = admitted.overtaken(&error, again);
+                Err(overtaken.unwrap_or_else(|| too_many(error, &by_actor, &of_person)))
+            }
         }
     }
 

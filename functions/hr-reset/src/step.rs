@@ -4,6 +4,7 @@ use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
 use shared::audit::{Action, Origin, SUCCESS};
+use shared::authority::{Act, Actor, Permit, Refusal, Target, decide};
 use shared::caller::{Door, DoorSettings, Presented};
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
@@ -16,7 +17,6 @@ use shared::person::{AccountState, Person, Service};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
-use shared::scope::{Actor, Refusal};
 use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::audit::AuditTrail;
@@ -135,7 +135,7 @@ impl HrReset {
         let id = self.pseudonyms.person(national_id);
         let mut admitted = self.door.admit(presented, &[&id], call.now()).await?;
         let actor = admitted.caller.actor();
-        actor.may_search()?;
+        decide(actor, Act::Search, Target::Anybody, call.now())?;
         let subject = &admitted.session.subject;
         let rate = Rate::searches(subject, self.limits.searches_by_actor, call.now());
         let identifier = Identifier::NationalId(national_id.clone());
@@ -146,11 +146,9 @@ impl HrReset {
         let not_found = || Problem::new(Code::EmployeeNotFound);
         let person = admitted.people.remove(&id).ok_or_else(not_found)?;
         telemetry::note_subject(Subject::Person(id.clone()));
-        let why_not = match actor.may_reset(&person) {
-            Ok(()) => None,
-            Err(Refusal::OutOfScope) => return Err(not_found().because("out of scope")),
-            Err(refusal) => Some(Problem::from(refusal).code),
-        };
+        decide(actor, Act::Search, Target::Person(&person), call.now())?;
+        let may_reset = decide(actor, Act::Reset, Target::Person(&person), call.now());
+        let why_not = may_reset.err().map(|refusal| Problem::from(refusal).code);
         let mut locked = attempts.attempts.check(call.now()).is_err();
         if let Some(account) = &person.account.custom_account {
             let attempts = self.tickets.attempts(&self.pseudonyms.account(account)).await?;
@@ -189,9 +187,12 @@ impl HrReset {
         let by = admitted.session.subject.clone();
         let whom = Subject::Person(id.clone());
         telemetry::note_subject(&whom);
+        let person = admitted.people.remove(&id);
         let actor = admitted.caller.actor();
-        let person = self.decide(actor, admitted.people.remove(&id), &by, &whom, &call.origin).await?;
-        if actor.needs_reason() && request.reason.is_none() {
+        let decided = decide(actor, Act::Reset, Target::found(person.as_ref()), call.now());
+        let decided = self.audited(decided, Action::PasswordReset, &by, &whom, &call.origin).await?;
+        let person = person.ok_or(Refusal::OutOfScope)?;
+        if decided.needs_reason && request.reason.is_none() {
             return Err(Problem::field("reason").because("the helpdesk says why"));
         }
         if let (Some(mark), false) = (mark, request.email_confirmed) {
@@ -225,6 +226,7 @@ impl HrReset {
         let reset = self.door.accounts().reset(&person, &hash, expires_at, &letter.reset_id)?;
         let written = Transaction::new()
             .with(Guard::Person, reset)
+            .with(Guard::Actor, admitted.unchanged(self.door.accounts())?)
             .with(Guard::New, self.outbox.queue(&letter, ciphertext)?)
             .with(Guard::Rate, self.tickets.count(&by_actor)?)
             .with(Guard::PersonRate, self.tickets.count(&of_person)?)
@@ -234,35 +236,24 @@ impl HrReset {
             .await;
         match written {
             Ok(()) => Ok(ResetMail::queued(letter)),
-            Err(error) => Err(too_many(error, &by_actor, &of_person)),
+            Err(error) => {
+                let again = |actor: Actor<'_>| decide(actor, Act::Reset, Target::Person(&person), now);
+                let overtaken = admitted.overtaken(&error, again);
+                Err(overtaken.unwrap_or_else(|| too_many(error, &by_actor, &of_person)))
+            }
         }
-    }
-
-    /// Whether the actor may reset the person; a refusal is audited.
-    async fn decide(
-        &self,
-        actor: Actor<'_>,
-        person: Option<Person>,
-        by: &Subject,
-        whom: &Subject,
-        origin: &Origin,
-    ) -> Result<Person, Problem> {
-        let decided = actor.may_search().and_then(|()| match person {
-            None => Err(Refusal::OutOfScope),
-            Some(person) => actor.may_reset(&person).map(|()| person),
-        });
-        self.audited(decided.map_err(Problem::from), Action::PasswordReset, by, whom, origin).await
     }
 
     /// What was decided; a refusal is audited.
     pub(crate) async fn audited(
         &self,
-        decided: Result<Person, Problem>,
+        decided: Result<Permit, impl Into<Problem>>,
         action: Action,
         by: &Subject,
         whom: &Subject,
         origin: &Origin,
-    ) -> Result<Person, Problem> {
+    ) -> Result<Permit, Problem> {
+        let decided = decided.map_err(Into::into);
         if let Err(problem) = &decided {
             self.audit.note(origin.entry(action, by, whom, problem.code.name())).await?;
         }

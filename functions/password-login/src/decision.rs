@@ -62,7 +62,7 @@ mod tests {
             agency_name: "甲機關".to_owned(),
             service,
             roles: BTreeSet::new(),
-            authorized_agencies: BTreeSet::new(),
+            authority: shared::authority::authorization::Authority::default(),
             tail: TailDigest::from_stored("t"),
             generation: 0,
             account: Account { credential, ..Account::default() },

@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(card.len(), 1);
         assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
         let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
-        assert_eq!(tables.len(), 6);
+        assert_eq!(tables.len(), 7);
         assert!(tables.iter().any(|table| table.name == "stack-MailTable"
             && table.request["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
             && table.ttl_attribute.as_deref() == Some("ttl")));

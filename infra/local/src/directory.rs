@@ -2,11 +2,14 @@
 
 use std::io::Read;
 
+use shared::audit::Origin;
 use shared::environment::{Environment, StartError};
 use shared::kms::{Kms, KmsError};
 use shared::roster::{NotARoster, RefusedRow, Roster};
-use shared::store::accounts::Accounts;
-use shared::store::{self, StoreError};
+use shared::store::accounts::{Accounts, Enrollment};
+use shared::store::audit::AuditTrail;
+use shared::store::authorizations::Authorizations;
+use shared::store::{self, CommitError, StoreError};
 
 /// The sample that a first start loads: synthetic people in four agencies.
 pub const SAMPLE: &str = include_str!("../sample-roster.csv");
@@ -23,9 +26,12 @@ pub enum DirectoryError {
     /// The file is not a roster.
     #[error(transparent)]
     Roster(#[from] NotARoster),
-    /// The table cannot be written.
+    /// The tables cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody cannot be brought to what their row says.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// What came of a roster file.
@@ -44,13 +50,22 @@ pub struct Imported {
 pub async fn import(file: impl Read, environment: &Environment) -> Result<Imported, DirectoryError> {
     let mut settings = environment.settings();
     let table = settings.required("ACCOUNTS_TABLE");
+    let authorizations = settings.required("AUTHORIZATIONS_TABLE");
+    let audit = settings.required("AUDIT_TABLE");
     let key = settings.required("PSEUDONYM_KEY");
     settings.finish()?;
     let config = shared::aws::sdk_config(environment).await;
     let pseudonyms = Kms::new(environment, &config).pseudonymizer(&key).await?;
     let roster = Roster::read(file, &pseudonyms)?;
     let accounts = Accounts::new(store::client(environment, &config), table);
-    accounts.enroll(&roster.people).await?;
+    let client = store::client(environment, &config);
+    let authorizations = Authorizations::new(client.clone(), authorizations);
+    let audit = AuditTrail::new(client, audit);
+    let now = environment.clock().now();
+    let origin =
+        Origin { address: String::new(), request_id: format!("roster-{}", now.as_millisecond()), at: now };
+    let beside = Enrollment { authorizations: &authorizations, audit: &audit, origin: &origin };
+    accounts.enroll(&roster.people, &beside).await?;
     accounts.enroll_agencies(&roster.agencies).await?;
     Ok(Imported { people: roster.people.len(), refused: roster.refused })
 }

@@ -11,11 +11,16 @@
 //! Directory attributes and account attributes of a person are one item, so that a sign-in reads once; they are written by
 //! different hands, which never touch each other's. `generation` grows with every write that ends sessions and tickets.
 //!
+//! What a person may do beyond their roles is on the same item: the map `authorizations` of what is open, by id. Whoever
+//! changes it, the roles, the agency or the service makes `authority_version` grow and repeats the one that was read as a
+//! condition; whoever acts by it repeats it too. So a revocation or a departure and an act that races with it have an order:
+//! what is written after it was decided under it. `roster_agencies` is what the roster said last.
+//!
 //! A person has a set `cards` of what is bound; a card a set `certificates` of what was seen of it, which tells a renewal from
 //! a use. `ended_certificates` of a person or an agency is a map of [`Reference`] to [`End`]: it is there before the first
 //! certificate of theirs is in use, so that a revocation writes one entry of it and nothing else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -27,7 +32,14 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, StoreError, bytes, from_item, number, pk, text, to_item};
+use super::audit::AuditTrail;
+use super::authorizations::Authorizations;
+use super::{
+    CommitError, Guard, Item, Refused, StoreError, Transaction, bytes, from_item, number, pk, text, to_item,
+};
+use crate::audit::Origin;
+use crate::authority::authorization::{Authority, AuthorizationId, Held};
+use crate::authority::directory::{Settled, settle};
 use crate::card::{BoundCard, Card, End, EndedCertificates, Seen};
 use crate::certificate::{IssuerId, Reference};
 use crate::custom_account::CustomAccount;
@@ -55,7 +67,11 @@ struct PersonItem {
     #[serde(default)]
     roles: BTreeSet<Role>,
     #[serde(default)]
-    authorized_agencies: BTreeSet<String>,
+    authorizations: BTreeMap<AuthorizationId, Held>,
+    #[serde(default)]
+    authority_version: u64,
+    #[serde(default)]
+    roster_agencies: BTreeSet<String>,
     tail: TailDigest,
     generation: u64,
     custom_account: Option<CustomAccount>,
@@ -97,7 +113,11 @@ impl TryFrom<PersonItem> for Person {
             agency_name: item.agency_name,
             service: item.service,
             roles: item.roles,
-            authorized_agencies: item.authorized_agencies,
+            authority: Authority {
+                version: item.authority_version,
+                held: item.authorizations,
+                roster_agencies: item.roster_agencies,
+            },
             tail: item.tail,
             generation: item.generation,
             account: Account {
@@ -268,6 +288,18 @@ impl Condition {
         condition
     }
 
+    /// And of the authority that a decision was made on.
+    fn and_authority(mut self, version: u64) -> Self {
+        // People whom no roster or grant has touched since there are versions have none.
+        self.expression.push_str(if version == 0 {
+            " AND (attribute_not_exists(authority_version) OR authority_version = :authority)"
+        } else {
+            " AND authority_version = :authority"
+        });
+        self.values.insert(":authority".to_owned(), number(version));
+        self
+    }
+
     /// And what came of that sight of a certificate has not ended: [`EndedCertificates::end`], as a condition.
     fn and_not_ended(mut self, seen: Option<&Seen>) -> Self {
         let Some(seen) = seen else { return self };
@@ -433,6 +465,41 @@ impl Accounts {
         self.check(id, Condition::unchanged(generation).and_not_ended(seen))
     }
 
+    /// Checks that a person who acts is still in service and has the authority that it was decided by.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn still_may(&self, actor: &Person) -> Result<ConditionCheck, StoreError> {
+        let mut condition = Condition::new("service = :in_service");
+        condition.values.insert(":in_service".to_owned(), text("in_service"));
+        self.check(&actor.id, condition.and_authority(actor.authority.version))
+    }
+
+    /// Checks that an agency that acts by its organization certificate is still known by its code, and that the certificate
+    /// was not revoked meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn agency_still_may(
+        &self,
+        agency: &Agency,
+        seen: Option<&Seen>,
+    ) -> Result<ConditionCheck, StoreError> {
+        let mut condition = Condition::new("code = :code");
+        condition.values.insert(":code".to_owned(), text(&agency.code));
+        self.check_key(agency_key(&agency.oid), condition.and_not_ended(seen))
+    }
+
+    /// Checks that the person to whom something is done is still who it was decided on: in service, of that generation, in
+    /// the same agency and with the same roles.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn still_is(&self, person: &Person) -> Result<ConditionCheck, StoreError> {
+        let condition = Condition::unchanged(person.generation).and_authority(person.authority.version);
+        self.check(&person.id, condition)
+    }
+
     /// As [`Accounts::still`], and that the person has activated: a bound card's whole decision.
     ///
     /// # Errors
@@ -459,9 +526,13 @@ impl Accounts {
     }
 
     fn check(&self, id: &PersonId, condition: Condition) -> Result<ConditionCheck, StoreError> {
+        self.check_key(person_key(id), condition)
+    }
+
+    fn check_key(&self, key: String, condition: Condition) -> Result<ConditionCheck, StoreError> {
         Ok(ConditionCheck::builder()
             .table_name(&self.table)
-            .key("pk", text(person_key(id)))
+            .key("pk", text(key))
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(Some(condition.values))
             .condition_expression(condition.expression)
@@ -776,7 +847,7 @@ impl Accounts {
     }
 
     /// Resets: the old password gone, an initial password in its place, a new generation, which ends every session and
-    /// voids every ticket.
+    /// voids every ticket. Refused when the person has moved or has other roles than it was decided on.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -788,21 +859,18 @@ impl Accounts {
         reset_id: &str,
     ) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(person))?;
-        Ok(Update::builder()
-            .table_name(&self.table)
-            .key("pk", text(person_key(&person.id)))
+        let condition = Condition::unchanged(person.generation).and_authority(person.authority.version);
+        Ok(self
+            .update_if(person_key(&person.id), condition)
             .update_expression(
                 "SET initial_hash = :hash, initial_expires_at = :expires_at, initial_reset = :reset, \
                  history = :history, generation = :next REMOVE password_hash",
             )
-            .condition_expression("generation = :generation AND service = :in_service")
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":expires_at", number(expires_at.as_second()))
             .expression_attribute_values(":reset", text(reset_id))
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
-            .expression_attribute_values(":generation", number(person.generation))
-            .expression_attribute_values(":in_service", text("in_service"))
             .build()?)
     }
 
@@ -890,35 +958,110 @@ impl Accounts {
     }
 
     /// Brings people to what a roster says, by difference: who is as listed is not written. Somebody who departs, or comes
-    /// back, gets a new generation; a departed person's initial password goes.
+    /// back, gets a new generation; a departed person's initial password goes. Authorizations are given and ended with what
+    /// the row says ([`settle`]), their records and the audit trail in the same transaction.
     ///
     /// Answers how many were written.
     ///
     /// # Errors
-    /// [`StoreError`]; people before the failure are written, and the next run goes on.
-    pub async fn enroll(&self, people: &[Listed]) -> Result<u64, StoreError> {
+    /// [`CommitError`]; people before the failure are written, and the next run goes on.
+    pub async fn enroll(&self, people: &[Listed], beside: &Enrollment<'_>) -> Result<u64, CommitError> {
         let mut written = 0;
         for chunk in people.chunks(100) {
             let ids: Vec<&PersonId> = chunk.iter().map(|listed| &listed.id).collect();
-            let known = self.people(&ids).await?;
-            let changed = chunk
+            let mut known = self.people(&ids).await?;
+            let changed: Vec<_> = chunk
                 .iter()
-                .filter(|listed| known.get(&listed.id).is_none_or(|person| !same(person, listed)));
-            let writes: Vec<_> =
-                changed.map(|listed| self.enroll_one(listed, known.get(&listed.id))).collect();
+                .map(|listed| (listed, known.remove(&listed.id)))
+                .filter(|(listed, known)| !known.as_ref().is_some_and(|person| same(person, listed)))
+                .collect();
+            let writes = changed.into_iter().map(|(listed, known)| self.enroll_one(listed, known, beside));
             for write in futures_util::future::join_all(writes).await {
-                write?;
-                written += 1;
+                written += u64::from(write?);
             }
         }
         Ok(written)
     }
 
-    async fn enroll_one(&self, listed: &Listed, known: Option<&Person>) -> Result<(), StoreError> {
+    /// Brings one person to what a roster says, whom the directory knows as `known`; tells whether anything was written.
+    /// Somebody whose authority changes meanwhile is read again.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn enroll_one(
+        &self,
+        listed: &Listed,
+        mut known: Option<Person>,
+        beside: &Enrollment<'_>,
+    ) -> Result<bool, CommitError> {
+        for _ in 0..ENROLL_TRIES {
+            let settled = settle(known.as_ref(), listed, beside.origin.at);
+            if known
+                .as_ref()
+                .is_some_and(|person| same(person, listed) && person.authority == settled.authority)
+            {
+                return Ok(false);
+            }
+            let person = self.enroll_write(listed, known.as_ref(), &settled)?;
+            let others = beside.authorizations.settle(&listed.id, &settled, beside.audit, beside.origin)?;
+            let written = if others.is_empty() {
+                self.update_alone(person).await
+            } else {
+                let writes = Transaction::new().with(Guard::Person, person);
+                others
+                    .into_iter()
+                    .fold(writes, |writes, (guard, write)| writes.with(guard, write))
+                    .commit(&self.client)
+                    .await
+            };
+            match written {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Refused(_)) => known = self.person(&listed.id).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(CommitError::Busy)
+    }
+
+    /// An update that nothing else belongs to: half the price of a transaction.
+    async fn update_alone(&self, update: Update) -> Result<(), CommitError> {
+        let written = self
+            .client
+            .update_item()
+            .table_name(update.table_name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values)
+            .send()
+            .await;
+        match written {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Err(CommitError::Refused(vec![Refused { guard: Guard::Person, item: None }]))
+            }
+            Err(error) => Err(StoreError::from(error).into()),
+        }
+    }
+
+    /// The write of [`Accounts::enroll_one`] on the person's item, under the authority that `settled` was made of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn enroll_write(
+        &self,
+        listed: &Listed,
+        known: Option<&Person>,
+        settled: &Settled,
+    ) -> Result<Update, StoreError> {
         let moved = known.is_some_and(|person| person.service != listed.service);
         let departed = listed.service == Service::Departed;
         let set = "SET #name = :name, agency = :agency, agency_name = :agency_name, service = :service, \
-                   #roles = :roles, authorized_agencies = :authorized, tail = :tail, \
+                   #roles = :roles, roster_agencies = :roster_agencies, tail = :tail, \
+                   authorizations = :authorizations, authority_version = :next_authority, \
                    generation = if_not_exists(generation, :zero) + :step";
         let expression = if departed {
             format!("{set} REMOVE initial_hash, initial_expires_at, initial_reset")
@@ -927,10 +1070,13 @@ impl Accounts {
         };
         let strings =
             |values: Vec<String>| AttributeValue::L(values.into_iter().map(AttributeValue::S).collect());
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(person_key(&listed.id)))
+        let authority = &settled.authority;
+        let condition = match known {
+            None => Condition::new("attribute_not_exists(pk)"),
+            Some(person) => Condition::new("attribute_exists(pk)").and_authority(person.authority.version),
+        };
+        let update = self.update_if(person_key(&listed.id), condition);
+        Ok(update
             .update_expression(expression)
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#roles", "roles")
@@ -943,15 +1089,15 @@ impl Accounts {
                 strings(listed.roles.iter().map(|role| role.code().to_owned()).collect()),
             )
             .expression_attribute_values(
-                ":authorized",
-                strings(listed.authorized_agencies.iter().cloned().collect()),
+                ":roster_agencies",
+                strings(authority.roster_agencies.iter().cloned().collect()),
             )
+            .expression_attribute_values(":authorizations", held_value(authority)?)
+            .expression_attribute_values(":next_authority", number(authority.version))
             .expression_attribute_values(":tail", text(listed.tail.as_str()))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":step", number(u8::from(moved)))
-            .send()
-            .await?;
-        Ok(())
+            .build()?)
     }
 
     /// Brings agencies to what a roster says.
@@ -975,6 +1121,20 @@ impl Accounts {
     }
 }
 
+/// What else an enrollment writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Enrollment<'a> {
+    /// The records of authorizations.
+    pub authorizations: &'a Authorizations,
+    /// The audit trail.
+    pub audit: &'a AuditTrail,
+    /// When, and what the import is called in the audit trail.
+    pub origin: &'a Origin,
+}
+
+/// How often a person whose authority changes meanwhile is read again.
+const ENROLL_TRIES: u32 = 5;
+
 /// Most keys of one batch read.
 const BATCH: usize = 100;
 
@@ -994,8 +1154,13 @@ fn same(person: &Person, listed: &Listed) -> bool {
         && person.agency_name == listed.agency_name
         && person.service == listed.service
         && person.roles == listed.roles
-        && person.authorized_agencies == listed.authorized_agencies
+        // Named and not taken up: an authorization to give, or one for later, which `settle` tells.
+        && person.authority.roster_agencies == listed.authorized_agencies
         && person.tail == listed.tail
+}
+
+fn held_value(authority: &Authority) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(&authority.held).map_err(unreadable)
 }
 
 fn use_from(item: Item) -> Result<CertificateUse, StoreError> {

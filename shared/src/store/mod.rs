@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod authorizations;
 pub mod outbox;
 pub mod revocations;
 pub mod sessions;

@@ -10,6 +10,8 @@ use super::{Item, StoreError};
 /// What a write of a transaction guards: tells which condition was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
+    /// Who acts may still do what was decided that they may: in service, and of the same authority.
+    Actor,
     /// The person is of the generation, and in the state, that the decision was made on.
     Person,
     /// The ticket or code is still there.
@@ -32,6 +34,8 @@ pub enum Guard {
     Notice,
     /// The entry of the outbox is where it was when it was read.
     Mail,
+    /// The authorization is in the state that the decision was made on.
+    Authorization,
     /// Refused only if random ids collide.
     New,
 }

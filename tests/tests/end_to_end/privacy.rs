@@ -9,8 +9,15 @@ use tests::people::{Civilian, HEAD, LI, SUN, WANG, ZHANG, ZHOU};
 use tests::world::{World, eventually};
 use tests::{log, table};
 
-const TABLES: &[&str] =
-    &["ACCOUNTS_TABLE", "AUDIT_TABLE", "MAIL_TABLE", "REVOCATIONS_TABLE", "SESSIONS_TABLE", "TICKETS_TABLE"];
+const TABLES: &[&str] = &[
+    "ACCOUNTS_TABLE",
+    "AUDIT_TABLE",
+    "AUTHORIZATIONS_TABLE",
+    "MAIL_TABLE",
+    "REVOCATIONS_TABLE",
+    "SESSIONS_TABLE",
+    "TICKETS_TABLE",
+];
 
 /// The number of cards whose number is looked for.
 const NUMBER: &str = "3141592653589793";

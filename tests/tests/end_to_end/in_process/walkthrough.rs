@@ -10,8 +10,15 @@ use local::walkthrough;
 use tests::table;
 use tests::world::initial_passwords;
 
-const TABLES: [&str; 6] =
-    ["ACCOUNTS_TABLE", "SESSIONS_TABLE", "TICKETS_TABLE", "MAIL_TABLE", "AUDIT_TABLE", "REVOCATIONS_TABLE"];
+const TABLES: [&str; 7] = [
+    "ACCOUNTS_TABLE",
+    "SESSIONS_TABLE",
+    "TICKETS_TABLE",
+    "MAIL_TABLE",
+    "AUDIT_TABLE",
+    "REVOCATIONS_TABLE",
+    "AUTHORIZATIONS_TABLE",
+];
 
 /// How a text could stand in a table: as it is, in one case, and the middle of it in base64 and hex, wherever it begins.
 fn writings(text: &str) -> BTreeSet<String> {

@@ -1,0 +1,310 @@
+//! Who may do what to whom (權限與兼辦管理): one decision, [`decide`], asked by every endpoint, the search and the pages.
+//!
+//! An HR head covers their own agency by role. Other agencies, and for HR staff every agency, are covered by authorizations
+//! ([`authorization`]), which the person's record carries, so that a decision reads nothing else; they count at the moment
+//! of the act or not at all. An organization certificate covers its agency, the helpdesk everybody. What is not covered
+//! looks like what does not exist. `matrix.csv` says what comes of every kind of actor and every target; its test reads it.
+//!
+//! # Adding an act
+//! 1. A variant of [`Act`], and its arm in [`decide`].
+//! 2. Its rows in `matrix.csv`: the test fails until every combination has exactly one.
+//! 3. If the act writes, its transaction checks the actor too: [`crate::caller::Admitted::unchanged`].
+
+pub mod authorization;
+pub mod directory;
+pub mod life;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use self::authorization::{AuthorizationId, Lapse};
+use crate::person::{Person, Role, Service};
+
+/// Who acts: a person, or an agency by its organization certificate.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor<'a> {
+    /// A signed-in person.
+    Person(&'a Person),
+    /// An agency, signed in with its organization certificate (機關憑證).
+    Agency {
+        /// The agency's code.
+        agency: &'a str,
+    },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Looks somebody up (搜尋).
+    Search,
+    /// Resets a password (重設員工密碼).
+    Reset,
+    /// Resets passwords by a file.
+    BulkReset,
+    /// Has a reset's mail sent once more.
+    Resend,
+    /// Sees what became of a reset's mail. The target is the agency that the reset was in.
+    SeeReset,
+    /// Lists an agency's resets.
+    ListResets,
+    /// Sees which cards are bound to somebody.
+    SeeCards,
+    /// Unbinds somebody's card.
+    UnbindCard,
+    /// Sees who may reset in an agency.
+    ListAuthorizations,
+    /// Reads the audit trail of an agency, of a person, or of what a person did.
+    ReadAudit,
+}
+
+/// Whom or what it is to be done to.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// Whoever it may be: asks whether there is anybody at all.
+    Anybody,
+    /// Somebody whom the personnel directory does not know.
+    Unknown,
+    /// A person.
+    Person(&'a Person),
+    /// An agency, by its code: whoever is in it.
+    Agency(&'a str),
+}
+
+impl<'a> Target<'a> {
+    /// The person, or that there is none.
+    pub fn found(person: Option<&'a Person>) -> Self {
+        person.map_or(Self::Unknown, Self::Person)
+    }
+}
+
+/// By what an actor may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// As the HR head (人事主管) of the agency.
+    HrHead,
+    /// By an authorization in force (經授權的人事人員).
+    Authorization(AuthorizationId),
+    /// By the agency's organization certificate (機關憑證).
+    OrganizationCertificate,
+    /// As the helpdesk (客服人員).
+    Helpdesk,
+}
+
+/// That it may be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// By what.
+    pub ground: Ground,
+    /// Whether the actor has to say why.
+    pub needs_reason: bool,
+}
+
+/// Why it may not be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The actor may do this to nobody.
+    #[error("the actor may do this to nobody{}", .lapse.map(|lapse| format!(": {lapse}")).unwrap_or_default())]
+    NoAuthority {
+        /// Why the authorization that is nearest to being in force is not, if there is one.
+        lapse: Option<Lapse>,
+    },
+    /// The target is outside of the actor's scope. To the actor that looks like one that does not exist.
+    #[error("out of the actor's scope")]
+    OutOfScope,
+    /// Nobody does this to themselves.
+    #[error("nobody does this to themselves")]
+    Oneself,
+    /// Only the helpdesk resets an HR head.
+    #[error("only the helpdesk resets an HR head")]
+    HrHead,
+    /// Only the helpdesk resets one of its own, who may reset everybody.
+    #[error("only the helpdesk resets one of its own")]
+    HelpdeskAgent,
+    /// The person has departed.
+    #[error("departed")]
+    Departed,
+}
+
+/// Whose employees an actor may look up and, with exceptions, reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Nobody's.
+    Nothing {
+        /// Why the authorization that is nearest to being in force is not, if there is one.
+        lapse: Option<Lapse>,
+    },
+    /// Everybody's.
+    Everything,
+    /// Those of these agencies, each with by what.
+    Agencies(BTreeMap<&'a str, Ground>),
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of an actor now.
+    pub fn of(actor: Actor<'a>, now: Timestamp) -> Self {
+        let person = match actor {
+            Actor::Agency { agency } => {
+                return Self::Agencies(BTreeMap::from([(agency, Ground::OrganizationCertificate)]));
+            }
+            Actor::Person(person) => person,
+        };
+        match person.service {
+            Service::InService if person.has(Role::Helpdesk) => return Self::Everything,
+            Service::InService => {}
+            Service::Departed => return Self::Nothing { lapse: None },
+        }
+        let mut agencies = BTreeMap::new();
+        let mut nearest = None;
+        for (id, held) in &person.authority.held {
+            match held.in_force(person, now) {
+                Ok(()) => drop(agencies.insert(held.agency.as_str(), Ground::Authorization(id.clone()))),
+                Err(lapse) => nearest = nearer(nearest, lapse),
+            }
+        }
+        if person.has(Role::HrHead) {
+            agencies.insert(&person.agency, Ground::HrHead);
+        }
+        if agencies.is_empty() { Self::Nothing { lapse: nearest } } else { Self::Agencies(agencies) }
+    }
+
+    /// What the scope is by, for a target in it.
+    fn reach(&self, target: Target<'_>) -> Result<Ground, Refusal> {
+        match self {
+            Self::Nothing { lapse } => Err(Refusal::NoAuthority { lapse: *lapse }),
+            Self::Everything => match target {
+                Target::Unknown => Err(Refusal::OutOfScope),
+                Target::Anybody | Target::Person(_) | Target::Agency(_) => Ok(Ground::Helpdesk),
+            },
+            Self::Agencies(agencies) => {
+                let ground = match target {
+                    Target::Anybody => agencies.values().next(),
+                    Target::Unknown => None,
+                    Target::Person(person) => agencies.get(person.agency.as_str()),
+                    Target::Agency(agency) => agencies.get(agency),
+                };
+                ground.cloned().ok_or(Refusal::OutOfScope)
+            }
+        }
+    }
+}
+
+/// Of two lapses, the one that is nearer to being in force: its holder is told what to wait for.
+fn nearer(one: Option<Lapse>, other: Lapse) -> Option<Lapse> {
+    let distance = |lapse: Lapse| match lapse {
+        Lapse::NotYet { .. } => 0,
+        Lapse::Requested => 1,
+        Lapse::Over { .. } => 2,
+        Lapse::RoleLost => 3,
+        Lapse::Moved => 4,
+        Lapse::Departed => 5,
+    };
+    match one {
+        Some(one) if distance(one) <= distance(other) => Some(one),
+        Some(_) | None => Some(other),
+    }
+}
+
+/// Whether an actor may do this to that now, by what, and why not (貳、2 and 3, and the design's scope).
+///
+/// # Errors
+/// The first reason against it, in the order in which they may be told: what the actor may not know comes first.
+pub fn decide(actor: Actor<'_>, act: Act, target: Target<'_>, now: Timestamp) -> Result<Permit, Refusal> {
+    let ground = match act {
+        Act::Search | Act::SeeReset | Act::ListResets | Act::Reset | Act::Resend => {
+            Scope::of(actor, now).reach(target)?
+        }
+        Act::BulkReset => {
+            // A file is for the head, and for the certificate that stands in for one; not for the helpdesk, who says why.
+            if !heads(actor) {
+                return Err(Refusal::NoAuthority { lapse: None });
+            }
+            match Scope::of(actor, now) {
+                // A head who is also an agent has the head's scope here.
+                Scope::Everything => own(actor)?.reach(target)?,
+                scope @ (Scope::Nothing { .. } | Scope::Agencies(_)) => scope.reach(target)?,
+            }
+        }
+        // Somebody who has lost a card and cannot sign in turns to the helpdesk.
+        Act::SeeCards | Act::UnbindCard => match Scope::of(actor, now) {
+            scope @ Scope::Everything => scope.reach(target)?,
+            Scope::Nothing { .. } | Scope::Agencies(_) => return Err(Refusal::NoAuthority { lapse: None }),
+        },
+        Act::ListAuthorizations | Act::ReadAudit => match Scope::of(actor, now) {
+            scope @ Scope::Everything => scope.reach(target)?,
+            Scope::Nothing { .. } | Scope::Agencies(_) => own(actor)?.reach(target)?,
+        },
+    };
+    if let Target::Person(person) = target {
+        match act {
+            Act::Reset | Act::BulkReset | Act::Resend => may_lose_password(actor, &ground, person)?,
+            // Who is signed in unbinds their own card with their password. Somebody who has departed may still have one unbound.
+            Act::UnbindCard if is(actor, person) => return Err(Refusal::Oneself),
+            Act::UnbindCard
+            | Act::Search
+            | Act::SeeReset
+            | Act::ListResets
+            | Act::SeeCards
+            | Act::ListAuthorizations
+            | Act::ReadAudit => {}
+        }
+    }
+    let needs_reason = match act {
+        Act::Reset | Act::UnbindCard => ground == Ground::Helpdesk,
+        Act::Search
+        | Act::BulkReset
+        | Act::Resend
+        | Act::SeeReset
+        | Act::ListResets
+        | Act::SeeCards
+        | Act::ListAuthorizations
+        | Act::ReadAudit => false,
+    };
+    Ok(Permit { ground, needs_reason })
+}
+
+/// Whether a person in the actor's scope may be reset by them.
+fn may_lose_password(actor: Actor<'_>, ground: &Ground, person: &Person) -> Result<(), Refusal> {
+    if person.service == Service::Departed {
+        return Err(Refusal::Departed);
+    }
+    if is(actor, person) {
+        return Err(Refusal::Oneself);
+    }
+    match ground {
+        Ground::Helpdesk => Ok(()),
+        Ground::HrHead | Ground::Authorization(_) | Ground::OrganizationCertificate => {
+            if person.has(Role::HrHead) {
+                Err(Refusal::HrHead)
+            } else if person.has(Role::Helpdesk) {
+                Err(Refusal::HelpdeskAgent)
+            } else {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether the actor is an agency's HR head, or its organization certificate, which stands in for one.
+fn heads(actor: Actor<'_>) -> bool {
+    own(actor).is_ok()
+}
+
+/// The actor's own agency, as its HR head or by its organization certificate.
+fn own(actor: Actor<'_>) -> Result<Scope<'_>, Refusal> {
+    let (agency, ground) = match actor {
+        Actor::Agency { agency } => (agency, Ground::OrganizationCertificate),
+        Actor::Person(person) if person.service == Service::InService && person.has(Role::HrHead) => {
+            (person.agency.as_str(), Ground::HrHead)
+        }
+        Actor::Person(_) => return Err(Refusal::NoAuthority { lapse: None }),
+    };
+    Ok(Scope::Agencies(BTreeMap::from([(agency, ground)])))
+}
+
+fn is(actor: Actor<'_>, person: &Person) -> bool {
+    matches!(actor, Actor::Person(actor) if actor.id == person.id)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
