@@ -54,6 +54,8 @@ pub mod pseudonym;
 pub mod rate;
 pub mod revocation;
 pub mod roster;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod seal;
 pub mod secret;
 #[cfg(feature = "ses")]

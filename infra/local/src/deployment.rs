@@ -75,6 +75,23 @@ pub struct TableDeclaration {
     pub ttl_attribute: Option<String>,
 }
 
+/// A bucket of S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketDeclaration {
+    /// The resource's logical id.
+    pub logical_id: String,
+    /// The bucket's name.
+    pub name: String,
+    /// Whether a put leaves the version before it.
+    pub versioned: bool,
+    /// Whether versions can be locked.
+    pub object_lock: bool,
+    /// The retention that a version gets of itself: its mode, and days.
+    pub retention: Option<(String, u32)>,
+    /// Whether EventBridge is told what is put into it.
+    pub tells_event_bridge: bool,
+}
+
 /// Everything that the stand-in deploys.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
@@ -196,6 +213,41 @@ pub fn tables(
         });
     }
     Ok(tables)
+}
+
+/// The buckets that the template declares.
+///
+/// # Errors
+/// When one has properties that cannot be resolved.
+pub fn buckets(
+    template: &Template,
+    resolver: &Resolver<'_>,
+    stack_name: &str,
+) -> Result<Vec<BucketDeclaration>, TemplateError> {
+    let mut buckets = Vec::new();
+    for (logical_id, bucket) in resolved(resolver, template, "AWS::S3::Bucket")? {
+        let flag = |value: Option<&Value>| value.and_then(scalar).is_some_and(|value| value == "true");
+        let status = bucket.pointer("/VersioningConfiguration/Status").and_then(Value::as_str);
+        let retention = bucket.pointer("/ObjectLockConfiguration/Rule/DefaultRetention");
+        let retention = retention.map(|retention| {
+            let mode = text(retention, "Mode").unwrap_or("COMPLIANCE").to_owned();
+            let years = whole(retention, "Years").map(|years| years.saturating_mul(365));
+            let days = whole(retention, "Days").or(years).and_then(|days| u32::try_from(days).ok());
+            days.map(|days| (mode, days)).ok_or_else(|| malformed(logical_id, "a retention without a length"))
+        });
+        let events = bucket.pointer("/NotificationConfiguration/EventBridgeConfiguration/EventBridgeEnabled");
+        buckets.push(BucketDeclaration {
+            logical_id: logical_id.to_owned(),
+            // AWS makes names of its own out of stack and id; in lower case, as S3 has it.
+            name: text(&bucket, "BucketName")
+                .map_or_else(|| format!("{stack_name}-{logical_id}").to_lowercase(), str::to_owned),
+            versioned: status == Some("Enabled"),
+            object_lock: flag(bucket.get("ObjectLockEnabled")),
+            retention: retention.transpose()?,
+            tells_event_bridge: flag(events),
+        });
+    }
+    Ok(buckets)
 }
 
 /// The sender's identity and the configuration sets, to which permissions refer by name.

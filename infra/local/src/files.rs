@@ -67,6 +67,11 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> 
     replace(path, bytes, 0o600)
 }
 
+/// Gives a file its name; one of that name goes.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(failed("write", to))
+}
+
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
@@ -86,5 +91,5 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         file.sync_all()
     });
     written.map_err(failed("write", &draft))?;
-    fs::rename(&draft, path).map_err(failed("write", path))
+    rename(&draft, path)
 }

@@ -1,7 +1,7 @@
 //! The local stand-in for AWS: everything that `infra/template.yaml` deploys, in one process on loopback.
 //!
 //! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
-//! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`] and [`ses`] the services behind the
+//! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`], [`s3`] and [`ses`] the services behind the
 //! functions. [`faults`] breaks what is between them. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
 //! scheduled functions fill, and [`mailbox`] shows the mails. [`client`]
 //! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed.
@@ -29,6 +29,7 @@ pub mod mailbox;
 pub mod permissions;
 pub mod pki;
 pub mod revocation;
+pub mod s3;
 pub mod ses;
 pub mod sqs;
 pub mod stack;

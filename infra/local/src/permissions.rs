@@ -56,14 +56,19 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// The denial as the services answer it; their protocols differ in the status alone.
-    pub(crate) fn response(&self, status: StatusCode) -> Response<Body> {
+    /// Notes the denial: a function that meets one has too small a role.
+    pub(crate) fn log(&self) {
         tracing::error!(
             access_key = self.access_key,
             action = self.action,
             resource = self.resource,
             "access denied"
         );
+    }
+
+    /// The denial as the services answer it; their protocols differ in the status alone.
+    pub(crate) fn response(&self, status: StatusCode) -> Response<Body> {
+        self.log();
         let body = json!({ "__type": "AccessDeniedException", "Message": self.to_string() });
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = status;
@@ -345,6 +350,35 @@ pub(crate) mod calls {
             call = call.with(format!("kms:EncryptionContext:{name}"), value.as_str().unwrap_or_default());
         }
         call
+    }
+
+    /// An S3 request on a bucket, or on an object of it. A list asks for a prefix; a request may name a version, and may set
+    /// or pass over a retention.
+    pub(crate) fn s3(
+        operation: &str,
+        (bucket, key): (&str, &str),
+        prefix: &str,
+        (version, retention): (bool, bool),
+    ) -> Vec<Call> {
+        let all = format!("arn:aws:s3:::{bucket}");
+        let one = format!("{all}/{key}");
+        let with =
+            |plain: &str, of_version: &str| if version { of_version.to_owned() } else { plain.to_owned() };
+        let list = |action: &str| vec![Call::new(action, &*all).with("s3:prefix", prefix)];
+        let also = |action: String, more: &str| {
+            let more = retention.then(|| Call::new(more, &*one));
+            [Call::new(action, &*one)].into_iter().chain(more).collect()
+        };
+        match operation {
+            "ListObjectsV2" | "HeadBucket" => list("s3:ListBucket"),
+            "ListObjectVersions" => list("s3:ListBucketVersions"),
+            "GetObject" | "HeadObject" => vec![Call::new(with("s3:GetObject", "s3:GetObjectVersion"), one)],
+            "PutObject" => also("s3:PutObject".to_owned(), "s3:PutObjectRetention"),
+            "DeleteObject" => {
+                also(with("s3:DeleteObject", "s3:DeleteObjectVersion"), "s3:BypassGovernanceRetention")
+            }
+            other => vec![Call::new(format!("s3:{other}"), one)],
+        }
     }
 
     /// A request to a queue with this ARN.

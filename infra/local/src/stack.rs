@@ -13,7 +13,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
-use crate::deployment::{self, CARD_API, Deployment, FunctionDeclaration, PORTAL_API, TableDeclaration};
+use crate::deployment::{
+    self, BucketDeclaration, CARD_API, Deployment, FunctionDeclaration, PORTAL_API, TableDeclaration,
+};
 use crate::directory::{self, DirectoryError, Imported};
 use crate::dynamodb::{DynamoDb, DynamoDbError};
 use crate::events::Events;
@@ -30,6 +32,7 @@ use crate::permissions::Permissions;
 use crate::pki::foreign::{ForeignError, ForeignTruststore};
 use crate::pki::{self, HOSTS, Pki, PkiError, crl};
 use crate::revocation::{RevocationError, RevocationSync};
+use crate::s3::Buckets;
 use crate::ses::{Ses, Setup};
 use crate::sqs::Sqs;
 use crate::stream::{Keeping, Pump};
@@ -161,6 +164,8 @@ pub struct Paths {
     pub cards: PathBuf,
     /// The folder of mails.
     pub mail: PathBuf,
+    /// The folder of the buckets.
+    pub buckets: PathBuf,
     /// The folder of dead letters.
     pub dead_letters: PathBuf,
     /// The variables for functions outside this process.
@@ -194,6 +199,8 @@ pub struct Running {
     pub kms: Kms,
     /// The mail service.
     pub ses: Ses,
+    /// The buckets.
+    pub buckets: Buckets,
     /// The mails.
     pub mailbox: Mailbox,
     /// The calls to DynamoDB, KMS and SES, and how to break them.
@@ -221,11 +228,12 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Stack;
 
-/// The ports of KMS, SES, SQS, the lists and the database, so that a restart has them again and `functions.env` stays right.
+/// The ports of KMS, S3, SES, SQS, the lists and the database, so that a restart has them again and `functions.env` stays right.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Ports {
     kms: u16,
+    s3: u16,
     ses: u16,
     sqs: u16,
     lists: u16,
@@ -237,6 +245,7 @@ struct Listeners {
     card: TcpListener,
     mailbox: TcpListener,
     kms: TcpListener,
+    s3: TcpListener,
     ses: TcpListener,
     sqs: TcpListener,
     lists: TcpListener,
@@ -279,6 +288,7 @@ impl Stack {
             card: listen(options.card, "card host").await?,
             mailbox: listen(options.mailbox, "mailbox").await?,
             kms: listen_again(known.kms, "KMS stand-in").await?,
+            s3: listen_again(known.s3, "S3 stand-in").await?,
             ses: listen_again(known.ses, "SES stand-in").await?,
             sqs: listen_again(known.sqs, "SQS stand-in").await?,
             lists: listen_again(known.lists, "revocation lists").await?,
@@ -286,6 +296,7 @@ impl Stack {
         let database_listener = listen_again(known.dynamodb, "database").await?;
         let ports = Ports {
             kms: port_of(&listeners.kms),
+            s3: port_of(&listeners.s3),
             ses: port_of(&listeners.ses),
             sqs: port_of(&listeners.sqs),
             lists: port_of(&listeners.lists),
@@ -344,6 +355,8 @@ impl Stack {
         let sqs_url = format!("http://127.0.0.1:{}", port_of(&listeners.sqs));
         let queues = deployment::queues(&template, &Resolver::new(&template, &settings)?, place, &sqs_url)?;
         settings.physical.extend(queues.clone());
+        let buckets = deployment::buckets(&template, &Resolver::new(&template, &settings)?, STACK_NAME)?;
+        settings.physical.extend(buckets.iter().map(physical_bucket));
         let resolver = Resolver::new(&template, &settings)?;
         let mut deployment = Deployment::read(&template, &resolver)?;
         traffic.enforce(Permissions::read(&template, &resolver)?);
@@ -353,6 +366,8 @@ impl Stack {
         dynamodb.create_tables(&tables).await?;
 
         let mail = data.join("mail");
+        let bucket_folder = data.join("s3");
+        let buckets = Buckets::new(bucket_folder.clone(), &buckets, traffic.clone(), options.clock.clone());
         let setup = Setup {
             identities: deployment.sender_identities.clone(),
             configuration_sets: deployment.configuration_sets.clone(),
@@ -368,6 +383,7 @@ impl Stack {
         let mailbox_url = format!("http://{}", address(&listeners.mailbox, options.mailbox));
         let mut services = JoinSet::new();
         serve(&mut services, listeners.kms, kms.router());
+        serve(&mut services, listeners.s3, buckets.router());
         serve(&mut services, listeners.ses, ses.router());
         serve(&mut services, listeners.sqs, dead_letters.router());
         serve(&mut services, listeners.mailbox, mailbox.router());
@@ -431,6 +447,7 @@ impl Stack {
             options.clock.clone(),
         );
         ses.publish_to(events.clone());
+        buckets.publish_to(events.clone());
         if let Err(error) = revocations.run().await {
             // Without a list nobody signs in by card of that issuer, which is no reason to keep everybody out.
             tracing::error!(%error, "revocation lists are not applied");
@@ -470,6 +487,7 @@ impl Stack {
                 truststore: truststore.join("truststore.pem"),
                 cards: pki.cards_folder(),
                 mail,
+                buckets: bucket_folder,
                 dead_letters: data.join("dead-letters"),
                 functions_env,
                 data,
@@ -480,6 +498,7 @@ impl Stack {
             dynamodb,
             kms,
             ses,
+            buckets,
             mailbox,
             traffic,
             pki,
@@ -614,6 +633,11 @@ fn physical_table(table: &TableDeclaration) -> (String, Physical) {
     (table.logical_id.clone(), Physical { reference: table.name.clone(), attributes })
 }
 
+fn physical_bucket(bucket: &BucketDeclaration) -> (String, Physical) {
+    let attributes = BTreeMap::from([("Arn".to_owned(), format!("arn:aws:s3:::{}", bucket.name))]);
+    (bucket.logical_id.clone(), Physical { reference: bucket.name.clone(), attributes })
+}
+
 fn shared_variables(dynamodb: &DynamoDb, listeners: &Listeners) -> BTreeMap<String, String> {
     let url = |listener| format!("http://127.0.0.1:{}", port_of(listener));
     let variables = [
@@ -622,6 +646,7 @@ fn shared_variables(dynamodb: &DynamoDb, listeners: &Listeners) -> BTreeMap<Stri
         ("AWS_SECRET_ACCESS_KEY", "stand-in".to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url()),
         ("AWS_ENDPOINT_URL_KMS", url(&listeners.kms)),
+        ("AWS_ENDPOINT_URL_S3", url(&listeners.s3)),
         ("AWS_ENDPOINT_URL_SESV2", url(&listeners.ses)),
         ("AWS_ENDPOINT_URL_SQS", url(&listeners.sqs)),
     ];

@@ -18,6 +18,7 @@ use crate::faults::connection::severed;
 use crate::faults::{Effect, Faults};
 use crate::functions::Functions;
 use crate::permissions::{Call, Denial, Permissions, access_key};
+use crate::s3;
 
 /// An AWS service of the stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,8 @@ pub enum Service {
     DynamoDb,
     /// AWS Key Management Service.
     Kms,
+    /// Amazon Simple Storage Service.
+    S3,
     /// Amazon Simple Email Service, API version 2.
     Ses,
     /// Amazon Simple Queue Service.
@@ -38,7 +41,8 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::DynamoDb, Self::Kms, Self::Ses, Self::Stream, Self::Sqs, Self::Events];
+    pub const ALL: [Self; 7] =
+        [Self::DynamoDb, Self::Kms, Self::S3, Self::Ses, Self::Stream, Self::Sqs, Self::Events];
 
     /// As a fault file and the log say it.
     #[must_use]
@@ -46,6 +50,7 @@ impl Service {
         match self {
             Self::DynamoDb => "dynamodb",
             Self::Kms => "kms",
+            Self::S3 => "s3",
             Self::Ses => "ses",
             Self::Sqs => "sqs",
             Self::Stream => "stream",
@@ -83,6 +88,16 @@ impl Service {
                 "GetPublicKey",
                 "Sign",
             ],
+            Self::S3 => &[
+                "DeleteObject",
+                "GetObject",
+                "GetObjectRetention",
+                "HeadBucket",
+                "HeadObject",
+                "ListObjectVersions",
+                "ListObjectsV2",
+                "PutObject",
+            ],
             Self::Ses => &["SendEmail", "GetAccount"],
             Self::Sqs => &["SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"],
             Self::Stream => &["Invoke", "GetRecords", "INSERT", "MODIFY", "REMOVE"],
@@ -95,6 +110,7 @@ impl Service {
         match self {
             Self::DynamoDb => (StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
             Self::Kms => (StatusCode::BAD_REQUEST, "ThrottlingException"),
+            Self::S3 => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
             Self::Sqs => (StatusCode::FORBIDDEN, "RequestThrottled"),
             Self::Ses | Self::Stream | Self::Events => {
                 (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException")
@@ -107,6 +123,7 @@ impl Service {
         match self {
             Self::DynamoDb => "InternalServerError",
             Self::Kms => "KMSInternalException",
+            Self::S3 => "InternalError",
             Self::Ses => "InternalServiceErrorException",
             Self::Sqs => "InternalFailure",
             Self::Stream | Self::Events => "ServiceException",
@@ -295,6 +312,9 @@ impl Traffic {
         };
         let Some(hit) = hit else { return effect.await };
         let refused = |(status, code): (StatusCode, &'static str)| {
+            if service == Service::S3 {
+                return s3::refusal(status, code, "made to fail");
+            }
             let body = json!({ "__type": code, "message": "made to fail" });
             let content_type =
                 if service == Service::Ses { "application/json" } else { "application/x-amz-json-1.1" };
@@ -369,6 +389,9 @@ impl Traffic {
         }?;
         tokio::time::sleep(fault.delay).await;
         let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if service == Service::S3 {
+            return Some(s3::refusal(status, &fault.code, "made to fail"));
+        }
         let body = json!({ "__type": fault.code, "message": "made to fail" });
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = status;

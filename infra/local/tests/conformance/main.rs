@@ -1,5 +1,5 @@
 //! The stand-in held against the world: its KMS and SES against `moto`, an independent implementation, its events
-//! against the samples that AWS documents, and what it lets the functions do against the roles of the template.
+//! against the samples that AWS documents, its buckets against what AWS documents of versions and locks, and what it lets the functions do against the roles of the template.
 //!
 //! Where the two differ, a table names the difference and its reason; a difference that has gone fails as well, so the
 //! tables say no more than what is so. To add a KMS or SES operation, add its rows to `services`; `bash tests/run`
@@ -13,6 +13,7 @@
     reason = "all of this is test code: it may end a test wherever it stands"
 )]
 
+mod buckets;
 mod events;
 mod permissions;
 mod services;
