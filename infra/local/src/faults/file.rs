@@ -175,8 +175,8 @@ mod tests {
             ("service = \"ses\"", "fault 1: effect: it is missing"),
             ("effect = \"reset\"", "fault 1: service: it is missing"),
             (
-                "service = \"s3\"\neffect = \"reset\"",
-                "fault 1: service: there is no \"s3\"; write \"dynamodb\"",
+                "service = \"rds\"\neffect = \"reset\"",
+                "fault 1: service: there is no \"rds\"; write \"dynamodb\"",
             ),
             ("service = 3\neffect = \"reset\"", "fault 1: service: it is a number, not text"),
             (
