@@ -71,6 +71,14 @@ impl Caller {
             Self::Agency(agency) => Actor::Agency { agency: &agency.code },
         }
     }
+
+    /// The code of the caller's agency.
+    pub fn agency(&self) -> &str {
+        match self {
+            Self::Person(person) => &person.person().agency,
+            Self::Agency(agency) => &agency.code,
+        }
+    }
 }
 
 /// A call by somebody with a live session.

@@ -110,7 +110,14 @@ impl Kms {
     /// # Errors
     /// [`KmsError`].
     pub async fn sign(&self, key: &str, kid: &str, claims: &Claims) -> Result<String, KmsError> {
-        let unsigned = Unsigned::new(claims, kid);
+        self.signed(key, Unsigned::new(claims, kid)).await
+    }
+
+    /// Signs a JWS.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn signed(&self, key: &str, unsigned: Unsigned) -> Result<String, KmsError> {
         let answer = self
             .client
             .sign()

@@ -109,6 +109,8 @@ pub struct Contact {
     pub initial_reset: Option<String>,
     /// The address of the activation, sealed under the person's record name.
     pub email_sealed: Option<Vec<u8>>,
+    /// The code of the person's agency.
+    pub agency: Option<String>,
 }
 
 /// The sealed address that a notice goes to.
@@ -157,7 +159,12 @@ mod tests {
     #[test]
     fn which_letters_are_still_sent() {
         let contact = |service, reset: Option<&str>| {
-            Some(Contact { service, initial_reset: reset.map(str::to_owned), email_sealed: None })
+            Some(Contact {
+                service,
+                initial_reset: reset.map(str::to_owned),
+                email_sealed: None,
+                agency: None,
+            })
         };
         let (early, end) = ("2026-08-06T00:00:00Z", "2026-08-09T00:00:00Z");
         let here = |reset| contact(Service::InService, reset);
@@ -179,7 +186,8 @@ mod tests {
     fn who_is_told() {
         let queued_at: Timestamp = "2026-08-06T00:00:00Z".parse().unwrap();
         let contact = |service, email: Option<&[u8]>| {
-            Some(Contact { service, initial_reset: None, email_sealed: email.map(<[u8]>::to_vec) })
+            let email_sealed = email.map(<[u8]>::to_vec);
+            Some(Contact { service, initial_reset: None, email_sealed, agency: None })
         };
         let here = contact(Service::InService, Some(b"sealed"));
         let rows = [

@@ -51,6 +51,9 @@ pub enum CardHolder {
         person: PersonId,
         /// The person's generation as the binding last knew it: a guess that the sign-in checks.
         generation: u64,
+        /// The code of the person's agency as the binding last knew it: another guess.
+        #[serde(default)]
+        agency: String,
         /// The card.
         card: Card,
         /// Whether the certificate was never seen of it before: the card was renewed.
@@ -67,6 +70,9 @@ pub enum CardHolder {
     Agency {
         /// The agency's OID.
         oid: String,
+        /// The agency's code.
+        #[serde(default)]
+        code: String,
     },
 }
 
@@ -201,7 +207,7 @@ mod tests {
         let verifier = |letter: &str| Challenge::of_verifier(&letter.repeat(43)).unwrap();
         let code = Code {
             challenge: verifier("a"),
-            holder: CardHolder::Agency { oid: "2.16.886.101".to_owned() },
+            holder: CardHolder::Agency { oid: "2.16.886.101".to_owned(), code: "A02".to_owned() },
             seen: seen(),
             scopes: vec![Scope::Full],
             expires_at: now() + SignedDuration::from_secs(60),

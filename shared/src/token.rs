@@ -89,9 +89,19 @@ pub struct Unsigned {
 impl Unsigned {
     /// A token under the key `kid`.
     pub fn new(claims: &Claims, kid: &str) -> Self {
+        Self::jws(TYPE, claims, kid)
+    }
+
+    /// Something else than a token (RFC 7515), of this type, under the key `kid`.
+    pub fn jws(kind: &str, payload: &impl Serialize, kid: &str) -> Self {
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let header = json!({"alg": "ES256", "typ": TYPE, "kid": kid});
-        Self { input: format!("{}.{}", part(&header), part(&json!(claims))) }
+        let header = json!({"alg": "ES256", "typ": kind, "kid": kid});
+        Self { input: format!("{}.{}", part(&header), part(&json!(payload))) }
+    }
+
+    /// What is signed.
+    pub fn input(&self) -> &str {
+        &self.input
     }
 
     /// SHA-256 of what is signed.

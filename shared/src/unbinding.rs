@@ -67,7 +67,9 @@ impl Unbinder {
             Some(reason) => format!("card#{card}: {reason}"),
             None => format!("card#{card}"),
         };
-        let entry = Entry { note: Some(note), ..origin.entry(Action::CardUnbinding, by, &subject, SUCCESS) };
+        let entry =
+            origin.entry(Action::CardUnbinding, by, &subject, SUCCESS).of_agency(Some(&person.agency));
+        let entry = Entry { note: Some(note), ..entry };
         for _ in 0..TRIES {
             let binding = self.accounts.binding(card).await?;
             let Some(binding) = binding.filter(|binding| binding.person == person.id) else {

@@ -111,7 +111,8 @@ impl AccountStep {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }
         let hash = StoredHash::of(password.password(), rng)?;
-        let entry = origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS);
+        let entry =
+            origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
         let notice = person.account.email_masked.is_some().then(|| {
             let id = Secret::random(rng);
             self.outbox.queue_notice(&person.id, &Notice::PasswordChanged, id.reveal(), origin.at)
@@ -147,7 +148,9 @@ impl AccountStep {
         if hash.verify_aside(current).await? != Verdict::Wrong {
             return Ok(read);
         }
-        let entry = origin.entry(Action::PasswordChange, subject, subject, Code::InvalidCredentials.name());
+        let entry = origin
+            .entry(Action::PasswordChange, subject, subject, Code::InvalidCredentials.name())
+            .of_agency(Some(&person.agency));
         Transaction::new()
             .with(Guard::Attempts, self.tickets.note_failure(counted_for, &read, origin.at, &self.lockout)?)
             .with(Guard::New, self.audit.append(entry)?)

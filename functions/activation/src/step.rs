@@ -132,7 +132,8 @@ impl ActivationStep {
             seen: ticket.proof.seen(),
             now: origin.at,
         };
-        let entry = origin.entry(Action::Activation, &subject, &subject, SUCCESS);
+        let entry =
+            origin.entry(Action::Activation, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
         let written = Transaction::new()
             .with(Guard::Ticket, self.tickets.redeem_activation(&choice.ticket)?)
             .with(Guard::Person, self.accounts.activate(activation)?)

@@ -5,7 +5,7 @@ use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::identifier::Identifier;
 use shared::identity;
 use shared::notice::Notice;
-use shared::person::InService;
+use shared::person::{InService, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
 use shared::secret::Secret;
@@ -45,13 +45,14 @@ impl CertificateLogin {
             Some(id) => self.accounts.person(id).await?,
             None => None,
         };
+        let agency = person.as_ref().map(|person| person.agency.clone());
         match identity::holder_is(&content.holder, person, &self.pseudonyms) {
             Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
             Err(refusal) => {
                 let subject = person_id
                     .map_or_else(|| format!("card#{}", content.card.id), |id| format!("person#{id}"));
                 telemetry::note_subject(&subject);
-                Err(self.refuse(ticket, &content, subject, refusal.into(), origin).await?)
+                Err(self.refuse(ticket, &content, (subject, agency), refusal.into(), origin).await?)
             }
         }
     }
@@ -69,12 +70,13 @@ impl CertificateLogin {
         &self,
         ticket: &Secret,
         content: &IdentityTicket,
-        subject: String,
+        (subject, agency): (String, Option<String>),
         problem: Problem,
         origin: &Origin,
     ) -> Result<Problem, Problem> {
         let actor = format!("card#{}", content.card.id);
         let entry = origin.entry(Action::CardBinding, actor, subject, problem.code.name());
+        let entry = entry.of_agency(agency);
         let counted = Transaction::new()
             .with(Guard::Ticket, self.sign_in.tickets().count_try(ticket, IDENTITY_TRIES)?)
             .with(Guard::New, self.sign_in.audit().append(entry)?)
@@ -104,9 +106,11 @@ impl CertificateLogin {
         let IdentityTicket { card, seen, scopes, .. } = content;
         let binding = Entry {
             note: Some(format!("card#{} certificate#{}", card.id, seen.certificate)),
-            ..origin.entry(Action::CardBinding, &subject, &subject, SUCCESS)
+            ..origin.entry(Action::CardBinding, &subject, &subject, SUCCESS).of_agency(Some(&person.agency))
         };
-        let sign_in = origin.entry(Action::CertificateSignIn, &subject, &subject, outcome);
+        let sign_in = origin
+            .entry(Action::CertificateSignIn, &subject, &subject, outcome)
+            .of_agency(Some(&person.agency));
         let used = CertificateUse {
             reference: seen.certificate.clone(),
             subject: subject.clone(),
@@ -147,31 +151,32 @@ impl CertificateLogin {
                 Err(error) => error,
             }
         };
-        self.refused_binding(ticket, content, &subject, written, origin).await
+        self.refused_binding(ticket, content, person, written, origin).await
     }
 
     async fn refused_binding(
         &self,
         ticket: &Secret,
         content: &IdentityTicket,
-        subject: &Subject,
+        person: &Person,
         error: CommitError,
         origin: &Origin,
     ) -> Result<Outcome, Problem> {
         if error.refused(Guard::Ticket).is_some() {
             return Err(Code::TicketInvalid.into());
         }
-        let person = error.refused(Guard::Person).and_then(|refused| refused.item.clone());
-        let ended = match person.map(person_from).transpose()? {
+        let whom = (Subject::Person(person.id.clone()).to_string(), Some(person.agency.clone()));
+        let now = error.refused(Guard::Person).and_then(|refused| refused.item.clone());
+        let ended = match now.map(person_from).transpose()? {
             Some(person) => person.account.ended_certificates.end(&content.seen),
             None => false,
         };
         if ended || error.refused(Guard::Revocation).is_some() {
-            return Err(self.refuse(ticket, content, subject.to_string(), revoked_since(), origin).await?);
+            return Err(self.refuse(ticket, content, whom, revoked_since(), origin).await?);
         }
         if error.refused(Guard::Card).is_some() {
             let problem = Problem::new(Code::IdentityMismatch).because("the card is bound to somebody else");
-            return Err(self.refuse(ticket, content, subject.to_string(), problem, origin).await?);
+            return Err(self.refuse(ticket, content, whom, problem, origin).await?);
         }
         Err(error.into())
     }

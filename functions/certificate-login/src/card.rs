@@ -42,6 +42,7 @@ impl CertificateLogin {
             self.revocation_of(checked.links(), origin.at, rng),
         )
         .await?;
+        let agency = holder.as_ref().and_then(agency_of);
         let decided =
             checked.verify(&statuses, origin.at, self.revocation_grace).map_err(Problem::from).and_then(
                 |_verified| holder.ok_or_else(|| Problem::new(Code::PersonUnknown).because("unknown agency")),
@@ -51,7 +52,7 @@ impl CertificateLogin {
             Err(problem) => {
                 let subject = audit_subject(&certificate);
                 let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, problem.code.name());
-                self.sign_in.audit().note(entry).await?;
+                self.sign_in.audit().note(entry.of_agency(agency)).await?;
                 return Err(problem);
             }
         };
@@ -90,6 +91,7 @@ impl CertificateLogin {
                         renewed: !binding.certificates.contains(&certificate.reference()),
                         person: binding.person,
                         generation: binding.generation,
+                        agency: binding.agency,
                         card,
                     },
                     None => CardHolder::Unbound { card, holder: citizen.into() },
@@ -97,9 +99,18 @@ impl CertificateLogin {
             }
             Holder::Organization { oid } => {
                 let known = self.accounts.agency(oid).await?;
-                Ok(known.map(|known| CardHolder::Agency { oid: known.agency.oid }))
+                Ok(known.map(|known| CardHolder::Agency { oid: known.agency.oid, code: known.agency.code }))
             }
         }
+    }
+}
+
+/// The code of the agency that the audit trail names, as far as it is known here.
+fn agency_of(holder: &CardHolder) -> Option<String> {
+    match holder {
+        CardHolder::Bound { agency, .. } => Some(agency.clone()).filter(|agency| !agency.is_empty()),
+        CardHolder::Agency { code, .. } => Some(code.clone()),
+        CardHolder::Unbound { .. } => None,
     }
 }
 

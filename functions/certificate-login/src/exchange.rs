@@ -34,6 +34,7 @@ struct Arrival<'a> {
 /// What a sign-in assumes of person and card without reading them: the conditions of its writes tell.
 struct Assumed {
     generation: u64,
+    agency: String,
     activated: bool,
     renewed: bool,
 }
@@ -55,9 +56,9 @@ impl CertificateLogin {
         let code = self.sign_in.tickets().exchange_code(code, challenge, origin.at).await??;
         let (seen, scopes) = (code.seen, code.scopes);
         match code.holder {
-            CardHolder::Bound { person, generation, card, renewed } => {
+            CardHolder::Bound { person, generation, agency, card, renewed } => {
                 telemetry::note_subject(Subject::Person(person.clone()));
-                let assumed = Assumed { generation, activated: true, renewed };
+                let assumed = Assumed { generation, agency, activated: true, renewed };
                 self.admit_card(Arrival { person, card, seen, scopes, carrier, origin }, assumed, rng).await
             }
             CardHolder::Unbound { card, holder } => {
@@ -74,7 +75,9 @@ impl CertificateLogin {
                     .map_err(|error| too_many(&error, &rate).unwrap_or_else(|| error.into()))?;
                 Ok(Outcome::IdentityRequired { ticket: ticket.reveal().to_owned(), expires_at })
             }
-            CardHolder::Agency { oid } => self.admit_agency(oid, seen, &scopes, carrier, origin, rng).await,
+            CardHolder::Agency { oid, code } => {
+                self.admit_agency((oid, code), seen, &scopes, carrier, origin, rng).await
+            }
         }
     }
 
@@ -117,8 +120,8 @@ impl CertificateLogin {
             }
             match correct(written, &arrival, assumed) {
                 Ok(corrected) => assumed = corrected,
-                Err(problem) => {
-                    self.note_refusal(&subject, &problem, arrival.origin).await?;
+                Err((problem, agency)) => {
+                    self.note_refusal(&subject, agency, &problem, arrival.origin).await?;
                     return Err(problem);
                 }
             }
@@ -135,21 +138,20 @@ impl CertificateLogin {
     ) -> Result<Transaction, StoreError> {
         let Arrival { person, card, seen, scopes, origin, .. } = arrival;
         let subject = Subject::Person(person.clone());
-        let entry = |action, outcome: &str| origin.entry(action, &subject, &subject, outcome);
-        let still = match assumed.activated {
-            true => self.accounts.still_activated(person, assumed.generation, seen)?,
-            false => self.accounts.still(person, assumed.generation, Some(seen))?,
-        };
+        let Assumed { generation, agency, activated, .. } = assumed;
+        let entry =
+            |action, outcome: &str| origin.entry(action, &subject, &subject, outcome).of_agency(Some(agency));
+        let still = self.accounts.still_as_assumed(person, *generation, agency, *activated, seen)?;
         let outcome = if assumed.activated { SUCCESS } else { ACTIVATION_REQUIRED };
         let transaction = Transaction::new()
             .with(Guard::Rate, self.sign_in.tickets().count(rate)?)
             .with(Guard::Person, still)
             .with(Guard::New, self.sign_in.audit().append(entry(Action::CertificateSignIn, outcome))?);
         if !assumed.renewed {
-            let used = self.accounts.use_card(&card.id, person, assumed.generation, seen, origin.at)?;
+            let used = self.accounts.use_card(&card.id, person, (*generation, agency), seen, origin.at)?;
             return Ok(transaction.with(Guard::Card, used));
         }
-        let renewed = self.accounts.renew_card(card, person, assumed.generation, seen, origin.at)?;
+        let renewed = self.accounts.renew_card(card, person, (*generation, agency), seen, origin.at)?;
         let renewal = Entry {
             note: Some(format!("card#{} certificate#{}", card.id, seen.certificate)),
             ..entry(Action::CardRenewal, SUCCESS)
@@ -181,7 +183,7 @@ impl CertificateLogin {
     /// Signs an agency in. Nothing tells whether its certificate was seen before, so it is noted every time.
     async fn admit_agency(
         &self,
-        oid: String,
+        (oid, code): (String, String),
         seen: Seen,
         scopes: &[Scope],
         carrier: Carrier,
@@ -193,6 +195,7 @@ impl CertificateLogin {
         let subject = Subject::Agency(oid);
         telemetry::note_subject(&subject);
         let entry = origin.entry(Action::CertificateSignIn, &subject, &subject, SUCCESS);
+        let entry = entry.of_agency(Some(&code));
         let transaction = Transaction::new()
             .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
             .with(Guard::Person, admitted)
@@ -216,34 +219,47 @@ impl CertificateLogin {
         } else {
             return Err(error.into());
         };
-        self.note_refusal(&subject, &problem, origin).await?;
+        self.note_refusal(&subject, Some(code), &problem, origin).await?;
         Err(problem)
     }
 
     async fn note_refusal(
         &self,
         subject: &Subject,
+        agency: Option<String>,
         problem: &Problem,
         origin: &Origin,
     ) -> Result<(), StoreError> {
         let entry = origin.entry(Action::CertificateSignIn, subject, subject, problem.code.name());
-        self.sign_in.audit().note(entry).await
+        self.sign_in.audit().note(entry.of_agency(agency)).await
     }
 }
 
 /// The outcome, in the audit trail, of a proof that leads to the activation.
 pub(crate) const ACTIVATION_REQUIRED: &str = "activation_required";
 
-/// What is to be assumed after conditions were refused, by what they brought along.
-fn correct(error: CommitError, arrival: &Arrival<'_>, assumed: Assumed) -> Result<Assumed, Problem> {
+/// What is to be assumed after conditions were refused, by what they brought along; or why nothing is, with the agency of the
+/// person as it is known now.
+fn correct(
+    error: CommitError,
+    arrival: &Arrival<'_>,
+    mut assumed: Assumed,
+) -> Result<Assumed, (Problem, Option<String>)> {
+    match correct_each(error, arrival, &mut assumed) {
+        Ok(()) => Ok(assumed),
+        Err(problem) => Err((problem, Some(assumed.agency).filter(|agency| !agency.is_empty()))),
+    }
+}
+
+fn correct_each(error: CommitError, arrival: &Arrival<'_>, assumed: &mut Assumed) -> Result<(), Problem> {
     let CommitError::Refused(refused) = error else { return Err(error.into()) };
-    let mut assumed = assumed;
     for refused in refused {
         match refused.guard {
             Guard::Person => {
                 let unknown =
                     || Problem::new(Code::PersonUnknown).because("bound to somebody who is not there");
                 let person = person_from(refused.item.ok_or_else(unknown)?)?;
+                assumed.agency.clone_from(&person.agency);
                 let person =
                     person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
                 if person.account.ended_certificates.end(&arrival.seen) {
@@ -264,7 +280,7 @@ fn correct(error: CommitError, arrival: &Arrival<'_>, assumed: Assumed) -> Resul
             _ => return Err(CommitError::Refused(vec![refused]).into()),
         }
     }
-    Ok(assumed)
+    Ok(())
 }
 
 /// The refusal of a certificate that was good when the card host saw it.

@@ -138,10 +138,12 @@ impl MailEvents {
         if let (MailId::Reset(reset_id), true) = (id, unreceived) {
             let contact = self.accounts.contact(&seen.person).await?;
             // After another reset, or an activation, there is nothing of this one's to void.
-            if contact.is_some_and(|contact| contact.initial_reset.as_ref() == Some(reset_id)) {
+            let contact = contact.filter(|contact| contact.initial_reset.as_ref() == Some(reset_id));
+            if let Some(contact) = contact {
+                let entry = self.entry(event, &seen.person, request_id).of_agency(contact.agency);
                 writes = writes
                     .with(Guard::Person, self.accounts.void_initial(&seen.person, reset_id)?)
-                    .with(Guard::New, self.audit.append(self.entry(event, &seen.person, request_id))?);
+                    .with(Guard::New, self.audit.append(entry)?);
                 voided = true;
             }
         }
@@ -179,6 +181,7 @@ impl MailEvents {
             at: self.clock.now(),
             address: String::new(),
             request_id: request_id.to_owned(),
+            agency: None,
             note: Some(event.id.as_str().to_owned()),
         }
     }

@@ -93,7 +93,11 @@ impl PasswordLogin {
             let subject =
                 read.person_id.as_ref().map_or_else(|| digest.to_string(), |id| format!("person#{id}"));
             telemetry::note_subject(&subject);
-            let audit = |code: &str| origin.entry(Action::PasswordSignIn, &subject, &subject, code);
+            let agency = read.person.as_ref().map(|person| person.agency.clone());
+            let audit = |code: &str| {
+                let entry = origin.entry(Action::PasswordSignIn, &subject, &subject, code);
+                entry.of_agency(agency.as_deref())
+            };
             if let Err(locked) = read.attempts.attempts.check(origin.at) {
                 self.sign_in.audit().note(audit(Code::AccountLocked.name())).await?;
                 return Err(locked.into());

@@ -64,8 +64,9 @@ impl RevocationSync {
             outcome: SUCCESS.to_owned(),
             at: now,
             address: String::new(),
-            // One run may end several certificates of one person.
-            request_id: format!("{}#{}", run.request_id, used.reference.serial),
+            request_id: run.request_id.clone(),
+            // Whose agency it is, nothing that is read here tells.
+            agency: None,
             note: Some(format!("{}, {} since {}", used.reference, revoked.reason, revoked.since)),
         };
         let notice = match (&used.subject, &used.card) {

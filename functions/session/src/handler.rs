@@ -60,9 +60,10 @@ async fn who(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
 }
 
 async fn sign_out(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
-    let Admitted { session, id, .. } = step.door.enter(call).await?;
+    let Admitted { caller, session, id, .. } = step.door.enter(call).await?;
     step.door.sessions().end(&session.subject, &id).await?;
     let entry = call.origin.entry(Action::SignOut, &session.subject, &session.subject, SUCCESS);
+    let entry = entry.of_agency(Some(caller.agency()));
     step.audit.note(entry).await?;
     Ok(Answer::no_content().without_session_cookie())
 }

@@ -86,6 +86,8 @@ pub struct Permissions {
     roles: HashMap<String, Role>,
     /// The policies of keys, by ARN.
     keys: HashMap<String, Vec<Statement>>,
+    /// What the policies of tables forbid, by ARN.
+    tables: HashMap<String, Vec<Statement>>,
 }
 
 #[derive(Debug, Clone)]
@@ -154,6 +156,17 @@ impl Permissions {
                 permissions.keys.insert(arn, Statement::read_all(logical_id, Some(&policy))?);
             }
         }
+        for (logical_id, body) in template.resources_of_type("AWS::DynamoDB::Table") {
+            let policy = body.pointer("/Properties/ResourcePolicy/PolicyDocument");
+            if let (Some(policy), true) = (policy, resolver.exists(body)?) {
+                let arn = resolver.text(&json!({ "Fn::GetAtt": [logical_id, "Arn"] }))?;
+                let statements = Statement::read_all(logical_id, Some(&resolver.resolve(policy)?))?;
+                if statements.iter().any(|statement| statement.allows) {
+                    return Err(malformed(logical_id, "a table's policy that allows is not understood here"));
+                }
+                permissions.tables.insert(arn, statements);
+            }
+        }
         Ok(permissions)
     }
 
@@ -174,6 +187,11 @@ impl Permissions {
             };
             if !allowed(&role.statements, &call) {
                 return Err(denial("identity-based"));
+            }
+            // Its only statements are denials.
+            let forbidden = self.tables.get(&call.resource).into_iter().flatten();
+            if forbidden.into_iter().any(|statement| statement.concerns(&call)) {
+                return Err(denial("resource-based"));
             }
             if call.action.starts_with("kms:")
                 && !self.keys.get(&call.resource).is_some_and(|policy| allowed(policy, &call))

@@ -156,6 +156,8 @@ pub struct Binding {
     pub person: PersonId,
     /// The person's generation when the binding was last used: a guess that saves a read.
     pub generation: u64,
+    /// The code of the person's agency when it was last used: another guess. Empty in a binding of before it was kept.
+    pub agency: String,
     /// The certificates that were seen of the card: a first one, and one of each renewal.
     pub certificates: BTreeSet<Reference>,
     /// The card and its dates.
@@ -167,6 +169,8 @@ struct CardItem {
     pk: String,
     person: PersonId,
     generation: u64,
+    #[serde(default)]
+    agency: String,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     bound_at: Timestamp,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
@@ -194,6 +198,7 @@ pub fn binding_from(item: Item) -> Result<Binding, StoreError> {
     Ok(Binding {
         person: item.person,
         generation: item.generation,
+        agency: item.agency,
         certificates: item.certificates,
         bound: BoundCard { card, bound_at: item.bound_at, last_used_at: item.last_used_at },
     })
@@ -359,17 +364,18 @@ impl Accounts {
             .get_item()
             .table_name(&self.table)
             .key("pk", text(person_key(id)))
-            .projection_expression("service, email_sealed, initial_reset")
+            .projection_expression("service, email_sealed, initial_reset, agency")
             .consistent_read(true);
         let Some(mut item) = read.send().await?.item else { return Ok(None) };
         let email_sealed = bytes(&mut item, "email_sealed");
-        let initial_reset = match item.remove("initial_reset") {
-            Some(AttributeValue::S(reset)) => Some(reset),
+        let mut text_of = |name: &str| match item.remove(name) {
+            Some(AttributeValue::S(text)) => Some(text),
             _ => None,
         };
+        let (initial_reset, agency) = (text_of("initial_reset"), text_of("agency"));
         let service = item.remove("service").unwrap_or(AttributeValue::Null(true));
         let service = serde_dynamo::from_attribute_value(service).map_err(unreadable)?;
-        Ok(Some(Contact { service, initial_reset, email_sealed }))
+        Ok(Some(Contact { service, initial_reset, email_sealed, agency }))
     }
 
     /// Several people, in one read.
@@ -500,18 +506,25 @@ impl Accounts {
         self.check(&person.id, condition)
     }
 
-    /// As [`Accounts::still`], and that the person has activated: a bound card's whole decision.
+    /// Checks what a bound card's sign-in assumes of the person: that they are in service, of this generation and this agency,
+    /// that the certificate was not revoked meanwhile, and, with `activated`, that they have activated.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn still_activated(
+    pub fn still_as_assumed(
         &self,
         id: &PersonId,
         generation: u64,
+        agency: &str,
+        activated: bool,
         seen: &Seen,
     ) -> Result<ConditionCheck, StoreError> {
         let mut condition = Condition::unchanged(generation).and_not_ended(Some(seen));
-        condition.expression.push_str(" AND attribute_exists(custom_account)");
+        condition.expression.push_str(" AND agency = :agency");
+        condition.values.insert(":agency".to_owned(), text(agency));
+        if activated {
+            condition.expression.push_str(" AND attribute_exists(custom_account)");
+        }
         self.check(id, condition)
     }
 
@@ -555,7 +568,7 @@ impl Accounts {
             .table_name(&self.table)
             .key("pk", text(card_key(&card.id)))
             .update_expression(
-                "SET person = :person, generation = :generation, bound_at = if_not_exists(bound_at, :now), \
+                "SET person = :person, generation = :generation, agency = :agency, bound_at = if_not_exists(bound_at, :now), \
                  last_used_at = :now, issuer_name = :issuer_name, #family = :family, number_tail = :number_tail, \
                  certificate = :certificate ADD certificates :certificates",
             )
@@ -564,6 +577,7 @@ impl Accounts {
             .expression_attribute_names("#family", "family")
             .expression_attribute_values(":person", text(person.id.as_str()))
             .expression_attribute_values(":generation", number(person.generation))
+            .expression_attribute_values(":agency", text(&person.agency))
             .expression_attribute_values(":now", number(now.as_second()))
             .expression_attribute_values(":issuer_name", text(&card.issuer_name))
             .expression_attribute_values(":family", text(&card.family))
@@ -599,7 +613,7 @@ impl Accounts {
         &self,
         card: &CardId,
         person: &PersonId,
-        generation: u64,
+        (generation, agency): (u64, &str),
         seen: &Seen,
         now: Timestamp,
     ) -> Result<Update, StoreError> {
@@ -607,11 +621,12 @@ impl Accounts {
             .table_name(&self.table)
             .key("pk", text(card_key(card)))
             .update_expression(
-                "SET generation = :generation, last_used_at = :now, certificate = :certificate",
+                "SET generation = :generation, agency = :agency, last_used_at = :now, certificate = :certificate",
             )
             .condition_expression("person = :person AND contains(certificates, :certificate)")
             .expression_attribute_values(":person", text(person.as_str()))
             .expression_attribute_values(":generation", number(generation))
+            .expression_attribute_values(":agency", text(agency))
             .expression_attribute_values(":now", number(now.as_second()))
             .expression_attribute_values(":certificate", text(seen.certificate.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -626,7 +641,7 @@ impl Accounts {
         &self,
         card: &Card,
         person: &PersonId,
-        generation: u64,
+        (generation, agency): (u64, &str),
         seen: &Seen,
         now: Timestamp,
     ) -> Result<Update, StoreError> {
@@ -634,12 +649,13 @@ impl Accounts {
             .table_name(&self.table)
             .key("pk", text(card_key(&card.id)))
             .update_expression(
-                "SET generation = :generation, last_used_at = :now, issuer_name = :issuer_name, \
+                "SET generation = :generation, agency = :agency, last_used_at = :now, issuer_name = :issuer_name, \
                  certificate = :certificate ADD certificates :certificates",
             )
             .condition_expression("person = :person AND NOT contains(certificates, :certificate)")
             .expression_attribute_values(":person", text(person.as_str()))
             .expression_attribute_values(":generation", number(generation))
+            .expression_attribute_values(":agency", text(agency))
             .expression_attribute_values(":now", number(now.as_second()))
             .expression_attribute_values(":issuer_name", text(&card.issuer_name))
             .expression_attribute_values(":certificate", text(seen.certificate.to_string()))

@@ -1,5 +1,9 @@
 //! The audit trail: who did what to whom, when, from where, and how it ended. Append-only.
 
+pub mod canonical;
+pub mod chain;
+pub mod statement;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,16 +52,43 @@ pub struct Entry {
     pub action: Action,
     /// `success`, or the code of the refusal.
     pub outcome: String,
-    /// When.
+    /// When: the time of the request, or of the act in what no request began. Never as long as
+    /// [`chain::SETTLED_AFTER`] before the entry is written.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
     /// From where: the gateway's source address.
     pub address: String,
     /// The request, as in the log.
     pub request_id: String,
+    /// The code of the agency that the subject was of at that moment, where it was known: what the agency's HR head may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agency: Option<String>,
     /// What else belongs to it, such as a reset's id, or the reason that the helpdesk gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// The key of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EntryKey {
+    /// The subject.
+    pub pk: String,
+    /// Time, request, action and digest.
+    pub sk: String,
+}
+
+impl EntryKey {
+    /// The time in the key.
+    pub fn at(&self) -> Option<Timestamp> {
+        let (time, _) = self.sk.split_once('#')?;
+        Timestamp::from_millisecond(time.parse().ok()?).ok()
+    }
+}
+
+impl std::fmt::Display for EntryKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.pk, self.sk)
+    }
 }
 
 /// The actor of what SES told.
@@ -97,7 +128,16 @@ impl Origin {
             at: self.at,
             address: self.address.clone(),
             request_id: self.request_id.clone(),
+            agency: None,
             note: None,
         }
+    }
+}
+
+impl Entry {
+    /// The same entry, of somebody of this agency.
+    #[must_use]
+    pub fn of_agency(self, agency: Option<impl Into<String>>) -> Self {
+        Self { agency: agency.map(Into::into), ..self }
     }
 }
