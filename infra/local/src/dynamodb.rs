@@ -33,6 +33,9 @@ use crate::traffic::{Service, Traffic};
 const SWEEP: Duration = Duration::from_secs(60);
 /// DynamoDB's limit for a request.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+/// Without it every write to a table with a stream reads all of the stream's records, to number the next one.
+const STREAM_ORDER: &str = "CREATE INDEX IF NOT EXISTS stream_order \
+                            ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 /// How long the database may take for one request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,12 +48,15 @@ pub enum DynamoDbError {
     /// The database refused.
     #[error("DynamoDB: {0}")]
     Database(#[from] DynoxideError),
+    /// The database's file refused.
+    #[error("DynamoDB: {0}")]
+    File(#[from] rusqlite::Error),
     /// The declaration is not what DynamoDB takes.
     #[error("DynamoDB: {0}")]
     Request(#[from] serde_json::Error),
-    /// The port cannot be taken.
-    #[error("DynamoDB cannot listen: {0}")]
-    Listen(#[from] std::io::Error),
+    /// The port, or a temporary folder, cannot be had.
+    #[error("DynamoDB cannot start: {0}")]
+    Start(#[from] std::io::Error),
     /// The door has no HTTP client.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -98,12 +104,11 @@ impl DynamoDb {
         traffic: Traffic,
     ) -> Result<Self, DynamoDbError> {
         let database = match folder {
-            None => Database::memory()?,
+            None => blocking(in_memory).await?,
             Some(folder) => {
                 files::make_folder(folder)?;
                 let path = folder.join("database.sqlite");
-                let path = path.to_string_lossy().into_owned();
-                blocking(move || Ok(Database::new(&path)?)).await?
+                blocking(move || on_disk(&path)).await?
             }
         };
         let address = listener.local_addr()?;
@@ -262,6 +267,23 @@ impl DynamoDb {
     }
 }
 
+fn on_disk(path: &Path) -> Result<Database, DynamoDbError> {
+    let database = Database::new(&path.to_string_lossy())?;
+    rusqlite::Connection::open(path)?.execute_batch(STREAM_ORDER)?;
+    Ok(database)
+}
+
+/// An index can be put into a file alone, so the new database goes through one.
+fn in_memory() -> Result<Database, DynamoDbError> {
+    let database = Database::memory()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("database.sqlite");
+    database.vacuum_into(&path.to_string_lossy())?;
+    rusqlite::Connection::open(&path)?.execute_batch(STREAM_ORDER)?;
+    database.restore_from(&path.to_string_lossy())?;
+    Ok(database)
+}
+
 /// Passes a request on, if its signer may make it, and the answer back.
 async fn pass(State(door): State<Door>, mut headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -322,6 +344,29 @@ mod tests {
             name: "Mail".into(),
             request,
             ttl_attribute: Some("ttl".into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_reads_no_record_of_its_stream_but_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        for (place, name) in [(None, "memory"), (Some(folder.path()), "disk")] {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let dynamodb = DynamoDb::open(place, listener, Traffic::default()).await.unwrap();
+            dynamodb.create_tables(&[table()]).await.unwrap();
+            let copy = folder.path().join(format!("{name}.sqlite"));
+            dynamodb.database().vacuum_into(&copy.to_string_lossy()).unwrap();
+            // As `next_stream_sequence_number` of dynoxide asks.
+            let plan: String = rusqlite::Connection::open(copy)
+                .unwrap()
+                .query_row(
+                    "EXPLAIN QUERY PLAN SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 \
+                     FROM _stream_records WHERE table_name = ?1",
+                    ["Mail"],
+                    |row| row.get("detail"),
+                )
+                .unwrap();
+            assert!(plan.contains("USING COVERING INDEX stream_order (table_name=?)"), "{name}: {plan}");
         }
     }
 
