@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
@@ -23,6 +24,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const RETRIES: u32 = 2;
 /// The pause before a retry; Lambda's own is a minute and longer.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Events of AWS that are delivered side by side, as many as a new account has invocations. The others wait, as they do in
+/// Lambda's own queue: a thousand at once would only make each other late.
+const SIDE_BY_SIDE: usize = 10;
 
 /// The bus and its schedules. Clones are the same.
 #[derive(Debug, Clone)]
@@ -39,6 +43,9 @@ struct Inner {
     traffic: Traffic,
     clock: Clock,
     deliveries: Mutex<JoinSet<()>>,
+    slots: Semaphore,
+    /// Events of AWS that are not dealt with.
+    open: watch::Sender<usize>,
     watch: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,6 +69,8 @@ impl Events {
                 traffic,
                 clock,
                 deliveries,
+                slots: Semaphore::new(SIDE_BY_SIDE),
+                open: watch::Sender::new(0),
                 watch,
             }),
         }
@@ -103,8 +112,19 @@ impl Events {
             let (inner, function, event) = (Arc::clone(&self.inner), rule.function.clone(), event.clone());
             let mut deliveries = self.inner.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
             while deliveries.try_join_next().is_some() {}
-            deliveries.spawn(async move { inner.deliver(&function, event).await });
+            let open = Open::one(&inner);
+            deliveries.spawn(async move {
+                if let Ok(_slot) = inner.slots.acquire().await {
+                    inner.deliver(&function, event).await;
+                }
+                drop(open);
+            });
         }
+    }
+
+    /// Waits until every event of AWS that was put on the bus has been dealt with.
+    pub(crate) async fn caught_up(&self) {
+        let _ = self.inner.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     /// Starts the functions by their schedules from now on.
@@ -141,6 +161,22 @@ impl Events {
         let mut deliveries =
             std::mem::take(&mut *self.inner.deliveries.lock().unwrap_or_else(PoisonError::into_inner));
         deliveries.shutdown().await;
+    }
+}
+
+/// An event that is not dealt with, until this is dropped.
+struct Open(Arc<Inner>);
+
+impl Open {
+    fn one(inner: &Arc<Inner>) -> Self {
+        inner.open.send_modify(|open| *open += 1);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
     }
 }
 

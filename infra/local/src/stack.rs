@@ -567,6 +567,11 @@ impl Running {
         }
     }
 
+    /// Waits until every event of AWS, such as of what became of a mail, has been delivered or given up.
+    pub async fn events_caught_up(&self) {
+        self.events.caught_up().await;
+    }
+
     /// Stops the event source mappings once their functions have answered.
     pub async fn stop_stream(&self) {
         for pump in std::mem::take(&mut *self.pumps.lock().await) {
