@@ -12,7 +12,7 @@ use crate::aws;
 use crate::email_address::EmailAddress;
 use crate::environment::Environment;
 use crate::mail::Content;
-use crate::mail::message::compose;
+use crate::mail::message::{compose, sender};
 
 /// Sends mails from one address.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Mailer {
             builder = builder.endpoint_url(endpoint);
         }
         let address = from.parse().map_err(|error| format!("MAIL_FROM: {error}"))?;
-        Ok(Self { client: Client::from_conf(builder.build()), from: Mailbox::new(name, address) })
+        Ok(Self { client: Client::from_conf(builder.build()), from: sender(name.as_deref(), address) })
     }
 
     /// How much SES lets us send, and how much it has sent.

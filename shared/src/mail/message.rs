@@ -4,10 +4,12 @@
 //! (RFC 2047). SES replaces `Message-ID` and `Date` by its own, so what names the mail also stands in `References`, by which
 //! mail programs put duplicates together, and in `X-First-Sign-In-Mail`.
 
+use lettre::Address;
 use lettre::message::header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use zeroize::Zeroizing;
 
+use super::words::Line;
 use super::{Content, Unwritable};
 use crate::email_address::EmailAddress;
 
@@ -68,6 +70,12 @@ impl Visible {
     fn new(text: &str) -> Self {
         Self(text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect())
     }
+}
+
+/// Whom mails come from. The name is one line, whatever an operator wrote.
+#[must_use]
+pub fn sender(name: Option<&str>, address: Address) -> Mailbox {
+    Mailbox::new(name.map(|name| Line(name).to_string()), address)
 }
 
 /// Writes a mail down. `id` names it: the reset's or the notice's.

@@ -85,7 +85,9 @@ fn in_taiwan(time: Timestamp) -> String {
 }
 
 /// The mail that brings an initial password (貳、2、(1)): what it is, until when, what to do, and that nobody asks for it.
-/// In the text part the password stands alone on its line, so that it can be copied. `id` is the reset's.
+/// In the text part the password stands alone on its line, so that it can be copied, and behind so many words that a list of
+/// mails does not show it. It stands in each language's part: whoever reads one of them has all that it speaks of. `id` is
+/// the reset's.
 ///
 /// # Errors
 /// [`Unwritable`].

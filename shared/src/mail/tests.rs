@@ -1,6 +1,5 @@
 //! Every mail, whole: headers, text and HTML; and that nothing in it breaks out of its place.
 
-use lettre::message::Mailbox;
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
@@ -30,23 +29,31 @@ fn revoked(reason: Reason) -> Notice {
     Notice::CardRevoked { issuer_name, number_tail, since, reason }
 }
 
-fn every_notice() -> Vec<(&'static str, Notice)> {
-    let email_masked = || "w***@example.gov.tw".to_owned();
+/// The sample behind another one: every notice is in this row, or it does not compile.
+fn sample_after(notice: Option<&Notice>) -> Option<(&'static str, Notice)> {
+    let email_masked = "w***@example.gov.tw".to_owned();
     let (issuer_name, number_tail) = card();
-    vec![
-        ("activated", Notice::Activated),
-        ("password_reset", Notice::PasswordReset { email_masked: email_masked() }),
-        ("password_changed", Notice::PasswordChanged),
-        ("email_changed", Notice::EmailChanged { email_masked: email_masked() }),
-        ("locked", Notice::Locked { until: "2026-08-06T16:45:00Z".parse().unwrap() }),
-        (
-            "card_bound",
-            Notice::CardBound { issuer_name: issuer_name.clone(), number_tail: number_tail.clone() },
-        ),
-        ("card_unbound", Notice::CardUnbound { issuer_name, number_tail }),
-        ("card_revoked", revoked(Reason::KeyCompromise)),
-        ("card_on_hold", revoked(Reason::CertificateHold)),
-    ]
+    Some(match notice {
+        None => ("activated", Notice::Activated),
+        Some(Notice::Activated) => ("password_reset", Notice::PasswordReset { email_masked }),
+        Some(Notice::PasswordReset { .. }) => ("password_changed", Notice::PasswordChanged),
+        Some(Notice::PasswordChanged) => ("email_changed", Notice::EmailChanged { email_masked }),
+        Some(Notice::EmailChanged { .. }) => {
+            ("locked", Notice::Locked { until: "2026-08-06T16:45:00Z".parse().unwrap() })
+        }
+        Some(Notice::Locked { .. }) => ("card_bound", Notice::CardBound { issuer_name, number_tail }),
+        Some(Notice::CardBound { .. }) => ("card_unbound", Notice::CardUnbound { issuer_name, number_tail }),
+        Some(Notice::CardUnbound { .. }) => ("card_revoked", revoked(Reason::KeyCompromise)),
+        Some(Notice::CardRevoked { reason: Reason::KeyCompromise, .. }) => {
+            ("card_on_hold", revoked(Reason::CertificateHold))
+        }
+        Some(Notice::CardRevoked { .. }) => return None,
+    })
+}
+
+fn every_notice() -> Vec<(&'static str, Notice)> {
+    let first = sample_after(None);
+    std::iter::successors(first, |(_, notice)| sample_after(Some(notice))).collect()
 }
 
 fn told(told: &Notice) -> Content {
@@ -117,7 +124,7 @@ fn every_line_of_the_words_says_what_it_is() {
         for line in text.lines().filter(|line| !line.starts_with("{%-")) {
             let what = line.split(' ').next().unwrap();
             assert!(
-                ["title", "opening", "secret", "fact", "step", "caution"].contains(&what),
+                ["title", "opening", "secret", "fact", "case", "step", "note", "caution"].contains(&what),
                 "{name}: {line}"
             );
             assert!(what != "fact" || line.contains(" | "), "{name}: {line}");
@@ -131,6 +138,15 @@ fn every_line_of_the_words_says_what_it_is() {
         };
         assert!(names.contains(&other), "{name} is in one language");
     }
+    let mut written: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".en.txt"))
+        .map(|stem| stem.replace('-', "_"))
+        .collect();
+    let mut sampled: Vec<&str> = every_content().into_iter().map(|(name, _)| name).collect();
+    written.sort_unstable();
+    sampled.sort_unstable();
+    assert_eq!(written, sampled, "every mail is among the samples");
 }
 
 #[test]
@@ -138,6 +154,26 @@ fn the_initial_password_stands_alone_on_its_line() {
     let content = initial();
     assert!(content.text.lines().any(|line| line == "abcde-FGHJK-34679-mnpqr"));
     assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
+}
+
+#[test]
+fn a_list_of_mails_does_not_show_the_initial_password() {
+    let text = initial().text;
+    let (before, _) = text.split_once("abcde-").unwrap();
+    // A Chinese character takes two columns.
+    let columns: usize = before.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+    assert!(columns >= 200, "{columns}");
+}
+
+#[test]
+fn alternatives_are_not_numbered() {
+    for (name, content) in every_content() {
+        let numbered = content.text.lines().any(|line| line.starts_with("1. "));
+        assert_eq!(numbered, name == "initial_password", "{name}");
+        let if_so = |line: &&str| line.starts_with("- 若") || line.starts_with("- If ");
+        let cases = content.text.lines().filter(if_so).count();
+        assert!(cases >= 4 || name == "initial_password", "{name}: {cases}");
+    }
 }
 
 #[test]
@@ -161,15 +197,15 @@ fn without_a_contact_the_helpdesk_is_named_all_the_same() {
     assert!(text.contains("請洽貴機關人事人員或客服人員") && text.contains("Ask your HR or the helpdesk"));
 }
 
-fn composed(content: &Content) -> String {
-    let from = Mailbox::new(Some("公務人員登入服務".to_owned()), "no-reply@example.gov.tw".parse().unwrap());
+fn composed(content: &Content, sender: &str) -> String {
+    let from = message::sender(Some(sender), "no-reply@example.gov.tw".parse().unwrap());
     let to = EmailAddress::parse("wang@example.gov.tw").unwrap();
     String::from_utf8(message::compose(&from, &to, content, ID).unwrap().to_vec()).unwrap()
 }
 
 #[test]
 fn headers() {
-    let raw = composed(&told(&Notice::Activated));
+    let raw = composed(&told(&Notice::Activated), "公務人員登入服務");
     let headers = raw.split("\r\n\r\n").next().unwrap().replace("\r\n", "\n");
     insta::with_settings!({filters => vec![
         (r"Date: .+", "Date: [date]"),
@@ -178,25 +214,39 @@ fn headers() {
     assert!(raw.is_ascii() && raw.lines().all(|line| line.len() <= 998));
 }
 
+/// What would break a line, start a header, or turn the words behind it about.
+const HOSTILE: &str =
+    "\\PC{0,20}[\\r\\n\\x00\u{2028}\u{202e}\u{2066}\u{200f}]{0,3}(Bcc: all@example.com)?\\PC{0,20}";
+
 proptest! {
     #[test]
     fn no_word_becomes_a_header_or_another_line(
-        issuer in "\\PC{0,20}[\\r\\n\\x00\u{2028}]{0,3}\\PC{0,20}",
-        contact in "\\PC{0,20}[\\r\\n\\x00]{0,3}(Bcc: all@example.com)?",
+        issuer in HOSTILE,
+        contact in HOSTILE,
+        email_masked in HOSTILE,
+        sender in HOSTILE,
     ) {
-        let told = Notice::CardBound { issuer_name: issuer.clone(), number_tail: "4321".to_owned() };
-        let around = Surroundings { helpdesk_contact: Some(contact.clone()), ..around() };
-        let content = notice(&told, at(), ID, &around).unwrap();
-        let raw = composed(&content);
-        let parsed = MessageParser::default().parse(raw.as_bytes()).unwrap();
-        let mut names: Vec<&str> = parsed.headers().iter().map(|header| header.name()).collect();
-        names.sort_unstable();
-        prop_assert_eq!(names, [
-            "Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "List-ID", "MIME-Version", "Message-ID",
-            "References", "Subject", "To", "X-Auto-Response-Suppress", "X-First-Sign-In-Mail",
-        ]);
-        prop_assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), content.text.as_str());
-        let facts = content.text.lines().filter(|line| line.starts_with("卡片：")).count();
-        prop_assert_eq!(facts, 1);
+        let bound = Notice::CardBound { issuer_name: issuer, number_tail: "4321".to_owned() };
+        let reset = Notice::PasswordReset { email_masked: email_masked.clone() };
+        let changed = Notice::EmailChanged { email_masked };
+        let around = Surroundings { helpdesk_contact: Some(contact), ..around() };
+        for (told, fact) in [(bound, "卡片："), (reset, "初始密碼寄往："), (changed, "新的信箱：")] {
+            let content = notice(&told, at(), ID, &around).unwrap();
+            let raw = composed(&content, &sender);
+            let parsed = MessageParser::default().parse(raw.as_bytes()).unwrap();
+            let mut names: Vec<&str> = parsed.headers().iter().map(|header| header.name()).collect();
+            names.sort_unstable();
+            prop_assert_eq!(names, [
+                "Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "List-ID", "MIME-Version",
+                "Message-ID", "References", "Subject", "To", "X-Auto-Response-Suppress", "X-First-Sign-In-Mail",
+            ]);
+            let from: Vec<_> = parsed.from().unwrap().iter().map(|from| from.address().unwrap()).collect();
+            prop_assert_eq!(from, ["no-reply@example.gov.tw"]);
+            prop_assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), content.text.as_str());
+            prop_assert_eq!(content.text.lines().filter(|line| line.starts_with(fact)).count(), 1);
+            let turns = |c: char| matches!(c, '\u{202e}' | '\u{2066}' | '\u{200f}');
+            let name = parsed.from().unwrap().first().unwrap().name().unwrap_or_default();
+            prop_assert!(!content.text.contains(turns) && !content.html.contains(turns) && !name.contains(turns));
+        }
     }
 }

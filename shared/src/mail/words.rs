@@ -1,6 +1,7 @@
 //! The words of each mail: what its two files say, with its variables in place.
 //!
-//! A file has a line for each thing that is said: `title`, `opening`, `secret`, `fact NAME | VALUE`, `step` and `caution`.
+//! A file has a line for each thing that is said: `title`, `opening`, `secret`, `fact NAME | VALUE`, `case`, `step`,
+//! `note` and `caution`.
 
 use std::fmt;
 
@@ -11,13 +12,13 @@ use super::reason_in_words;
 use crate::language::Language;
 use crate::revocation::Reason;
 
-/// A variable of one line: whatever would break it is a space.
+/// A variable of one line: whatever would break it, or turn the words around it about, is a space.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a>(pub(super) &'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || directs(c);
         let mut rest = self.0;
         while let Some((before, after)) = rest.split_once(breaks) {
             write!(f, "{before} ")?;
@@ -25,6 +26,12 @@ impl fmt::Display for Line<'_> {
         }
         f.write_str(rest)
     }
+}
+
+/// Whether a character sets the direction of what stands around it (Unicode's `Bidi_Control`): behind one, an address may
+/// read backwards.
+fn directs(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A mail's words in one language.
@@ -38,8 +45,12 @@ pub(super) struct Words {
     pub(super) secret: Option<Zeroizing<String>>,
     /// When, which, why.
     pub(super) facts: Vec<(String, String)>,
-    /// What to do.
+    /// What to do, one in this case and another in that.
+    pub(super) cases: Vec<String>,
+    /// What to do, one after the other.
     pub(super) steps: Vec<String>,
+    /// What is good to know besides.
+    pub(super) notes: Vec<String>,
     /// What nobody asks for, where it is not what all mails say.
     pub(super) caution: Option<String>,
 }
@@ -57,6 +68,8 @@ impl Words {
                     let (name, value) = said.split_once(" | ").unwrap_or(("", said));
                     words.facts.push((name.to_owned(), value.to_owned()));
                 }
+                "case" => words.cases.push(said.to_owned()),
+                "note" => words.notes.push(said.to_owned()),
                 "step" => words.steps.push(said.to_owned()),
                 "caution" => words.caution = Some(said.to_owned()),
                 // The tests hold every file against this list.
