@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -49,6 +49,8 @@ struct Inner {
     /// The second that mails are counted in, and how many it has had.
     second: Mutex<(i64, f64)>,
     sent: AtomicU64,
+    /// Mails that are taken in a day; all of them without a number.
+    daily: Mutex<Option<u64>>,
     /// The kinds of events that are published, and where.
     published: Vec<String>,
     bus: OnceLock<Events>,
@@ -146,6 +148,7 @@ impl Ses {
                 rate,
                 second: Mutex::default(),
                 sent: AtomicU64::new(0),
+                daily: Mutex::default(),
                 published,
                 bus: OnceLock::new(),
                 waiting: Mutex::default(),
@@ -188,6 +191,21 @@ impl Ses {
         if let Some(bus) = self.inner.bus.get() {
             bus.put(event);
         }
+    }
+
+    /// Takes no more than so many mails in a day, counted from the start; all of them without a number.
+    pub fn limit_day(&self, mails: Option<u64>) {
+        *self.daily() = mails;
+    }
+
+    fn daily(&self) -> MutexGuard<'_, Option<u64>> {
+        self.inner.daily.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many mails were taken.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.inner.sent.load(Ordering::Relaxed)
     }
 
     /// Takes messages and keeps them, but gives no answer until released: the moment between SES's acceptance and
@@ -240,6 +258,7 @@ impl Ses {
         }
 
         let now = Clock::system().now();
+        self.keep_to_the_day()?;
         self.keep_to_the_rate(now.as_second())?;
         let to = match to_addresses.is_empty() {
             true => addresses(parsed.to()).collect(),
@@ -260,6 +279,17 @@ impl Ses {
         self.inner.sent.fetch_add(1, Ordering::Relaxed);
         let source = senders.into_iter().next().unwrap_or_default();
         Ok(Accepted { id, to, source, subject, tags })
+    }
+
+    fn keep_to_the_day(&self) -> Result<(), Refusal> {
+        if self.daily().is_none_or(|most| self.sent() < most) {
+            return Ok(());
+        }
+        Err(Refusal {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "TooManyRequestsException",
+            message: "Daily message quota exceeded.".to_owned(),
+        })
     }
 
     /// SES counts over any second; this counts whole ones, which lets at most as many through.
@@ -518,9 +548,9 @@ async fn account(State(ses): State<Ses>, headers: HeaderMap) -> Response<Body> {
             "ProductionAccessEnabled": true,
             "SendingEnabled": true,
             "SendQuota": {
-                "Max24HourSend": -1.0,
+                "Max24HourSend": ses.daily().map_or(-1.0, |most| most as f64),
                 "MaxSendRate": rate,
-                "SentLast24Hours": ses.inner.sent.load(Ordering::Relaxed) as f64,
+                "SentLast24Hours": ses.sent() as f64,
             },
         });
         service_answer(StatusCode::OK, "application/json", body.to_string(), None)

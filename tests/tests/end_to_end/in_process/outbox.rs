@@ -2,14 +2,18 @@
 //! stand-in's clock, which no process of its own has.
 
 use jiff::SignedDuration;
+use local::faults::Faults;
 use local::traffic::{Fault, Service};
 use serde_json::Value;
 use shared::store::outbox::{MailId, Outbox, Redriven};
 use shared::{aws, store};
+use tests::browser::Browser;
 use tests::log;
 use tests::people::{WANG, ZHANG, ZHOU};
+use tests::program::built;
 use tests::table::{self, Item};
 use tests::world::{World, eventually};
+use tokio::process::Command;
 
 /// Longer than a backoff, a lease, and the time after which a stream record counts as lost.
 const QUARTER: SignedDuration = SignedDuration::from_mins(16);
@@ -152,23 +156,38 @@ async fn at_its_end_a_ciphertext_goes_wherever_its_mail_is() {
     assert_eq!(world.mails_of(&id).await.len(), 1);
 }
 
+/// A reset whose mail SES refuses, as it goes on doing, until it was tried nine times.
+async fn refused_nine_times(world: &World, head: &Browser) -> String {
+    world.mails_of_notices("activated").await;
+    world.stack.traffic.inject(fault(Service::Ses, "SendEmail", 400, "MessageRejected", None));
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    put_back(world, &id).await;
+    for _ in 0..8 {
+        assert_eq!(state(world, &id), "queued");
+        world.sweep_after(QUARTER).await;
+    }
+    id
+}
+
+fn end_of(world: &World, reset_id: &str) -> (String, String) {
+    let entry = entry(world, reset_id);
+    (table::text(&entry, "state").to_owned(), table::text(&entry, "failure").to_owned())
+}
+
+fn only_letter(world: &World) -> Value {
+    let letters = world.stack.dead_letters.messages();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    serde_json::from_str(letter).unwrap()
+}
+
 #[tokio::test]
 async fn what_is_refused_again_and_again_becomes_a_dead_letter_and_can_be_redriven() {
     let world = World::start().await;
     let head = world.head().await;
-    world.mails_of_notices("activated").await;
-    world.stack.traffic.inject(fault(Service::Ses, "SendEmail", 400, "MessageRejected", None));
-    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
-    put_back(&world, &id).await;
-    for _ in 0..9 {
-        assert_eq!(state(&world, &id), "queued");
-        world.sweep_after(QUARTER).await;
-    }
-    let given_up = entry(&world, &id);
-    assert_eq!((table::text(&given_up, "state"), table::text(&given_up, "failure")), ("failed", "given_up"));
-    let letters = world.stack.dead_letters.messages();
-    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-    let letter: Value = serde_json::from_str(letter).unwrap();
+    let id = refused_nine_times(&world, &head).await;
+    world.sweep_after(QUARTER).await;
+    assert_eq!(end_of(&world, &id), ("failed".to_owned(), "given_up".to_owned()));
+    let letter = only_letter(&world);
     assert_eq!(letter["mail"], format!("reset#{id}"));
     assert_eq!((&letter["attempts"], &letter["strikes"]), (&10.into(), &9.into()));
     assert!(letter["reason"].as_str().unwrap().contains("MessageRejected"), "{letter}");
@@ -178,6 +197,131 @@ async fn what_is_refused_again_and_again_becomes_a_dead_letter_and_can_be_redriv
     is(&world, &id, "delivered").await;
     assert_eq!(world.mails_of(&id).await.len(), 1);
     assert!(matches!(redrive(&world, &id).await, Redriven::NothingToDo(_)), "a second time");
+}
+
+#[tokio::test]
+async fn the_command_hands_in_what_is_in_the_queue_and_leaves_lambda_s_letters() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let id = refused_nine_times(&world, &head).await;
+    world.sweep_after(QUARTER).await;
+    assert_eq!(end_of(&world, &id), ("failed".to_owned(), "given_up".to_owned()));
+    world
+        .stack
+        .dead_letters
+        .put(r#"{"requestContext": {"condition": "RetriesExhausted"}, "version": "1.0"}"#);
+    world.stack.traffic.mend();
+
+    let program = built().await;
+    let redrive = async |mails: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["mail", "redrive"]).args(mails).arg("--data").arg(&world.stack.paths.data);
+        let output = command.output().await.unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), told.lines().last().unwrap_or_default().to_owned(), told)
+    };
+    let (success, end, told) = redrive(&[]).await;
+    assert!(success && told.contains(&format!("reset#{id}: given up after 10 tries: ")), "{told}");
+    assert!(told.contains(&format!("reset#{id}: queued again")), "{told}");
+    assert_eq!(end, "1 queued again, 0 with nothing to do, 0 cannot be sent any more, 1 left alone");
+    is(&world, &id, "delivered").await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+    let left = world.stack.dead_letters.messages();
+    assert!(left.len() == 1 && left[0].contains("RetriesExhausted"), "{left:?}");
+
+    let (success, end, _) = redrive(&[&format!("reset#{id}")]).await;
+    assert!(success && end.starts_with("0 queued again, 1 with nothing to do"), "{end}");
+    let (success, end, told) = redrive(&["reset#nobody"]).await;
+    assert!(!success && told.contains("reset#nobody: there is no such mail"), "{told}");
+    assert!(end.contains("1 cannot be sent any more"), "{end}");
+    let (success, ..) = redrive(&["nobody"]).await;
+    assert!(!success, "neither reset#… nor notice#…");
+}
+
+#[tokio::test]
+async fn a_queue_that_takes_no_dead_letter_gets_it_later() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let id = refused_nine_times(&world, &head).await;
+    world.stack.traffic.inject(Fault::broken(Service::Sqs));
+    world.sweep_after(QUARTER).await;
+    let waiting = entry(&world, &id);
+    assert_eq!((table::text(&waiting, "state"), table::number(&waiting, "strikes")), ("queued", 9));
+    assert!(table::text(&waiting, "last_error").contains("SQS"), "{waiting:?}");
+    assert_eq!(world.stack.dead_letters.messages(), [""; 0]);
+
+    world.stack.traffic.mend();
+    world.stack.traffic.inject(fault(Service::Ses, "SendEmail", 400, "MessageRejected", None));
+    world.sweep_after(QUARTER).await;
+    assert_eq!(end_of(&world, &id), ("failed".to_owned(), "given_up".to_owned()));
+    assert_eq!(only_letter(&world)["attempts"], 11);
+}
+
+#[tokio::test]
+async fn a_mail_that_ten_dispatchers_died_of_is_given_up_and_held_up_no_other() {
+    let world = World::start().await;
+    let (head, person) = (world.head().await, world.person_id(&WANG).await);
+    world.signed_in(&WANG).await;
+    world.mails_of_notices("activated").await;
+    world.stack.stop_stream().await;
+    let deadly = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    let crash = |call: u32| {
+        let file = format!(
+            "[[fault]]\nservice = \"ses\"\noperation = \"SendEmail\"\ncalls = {call}\neffect = \"crash\"\n"
+        );
+        world.stack.traffic.set_faults(Some(Faults::parse(&file).unwrap()));
+    };
+    for death in 1..=10 {
+        let other = match death {
+            5 => Some(world.tell(&person, &crate::notice::revoked()).await),
+            _ => None,
+        };
+        // The other one goes out first: what may bring its dispatcher down comes last.
+        crash(if other.is_some() { 2 } else { 1 });
+        world.pass(QUARTER);
+        assert!(world.stack.run_schedules("email-dispatch").await.is_err(), "death {death}");
+        assert_eq!(table::number(&entry(&world, &deadly), "attempt"), death);
+        if let Some(other) = other {
+            assert_eq!(world.mails_of(&other).await.len(), 1);
+        }
+    }
+    crash(1);
+    world.sweep_after(QUARTER).await;
+    assert_eq!(end_of(&world, &deadly), ("failed".to_owned(), "given_up".to_owned()));
+    let letter = only_letter(&world);
+    assert_eq!(letter["mail"], format!("reset#{deadly}"));
+    assert_eq!((&letter["reason"], &letter["strikes"]), (&"its dispatchers died".into(), &10.into()));
+    assert_eq!(world.mails_of(&deadly).await.len(), 0);
+
+    world.stack.traffic.set_faults(None);
+    world.stack.start_stream().await;
+    assert_eq!(redrive(&world, &deadly).await, Redriven::Queued);
+    is(&world, &deadly, "delivered").await;
+}
+
+#[tokio::test]
+async fn a_day_s_quota_that_is_spent_delays_a_mail_and_is_no_strike() {
+    let world = World::start().await;
+    let head = world.head().await;
+    world.mails_of_notices("activated").await;
+    world.stack.ses.limit_day(Some(world.stack.ses.sent()));
+    // What SES said of its quota is believed for five minutes: this one it turns away.
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    let waiting = put_back(&world, &id).await;
+    assert!(table::text(&waiting, "last_error").contains("throttled"), "{waiting:?}");
+    world.stack.traffic.reset();
+    world.sweep_after(QUARTER).await;
+    let calls = world.stack.traffic.counts();
+    assert_eq!(calls.get(&(Service::Ses, "SendEmail".to_owned())), None, "it is not even tried");
+    assert!(log::text().contains("the day's quota of SES is spent"));
+    let waiting = entry(&world, &id);
+    let numbers = (table::number(&waiting, "attempt"), table::number(&waiting, "strikes"));
+    assert_eq!((table::text(&waiting, "state"), numbers), ("queued", (1, 0)));
+
+    world.stack.ses.limit_day(None);
+    world.sweep_after(QUARTER).await;
+    is(&world, &id, "delivered").await;
+    assert_eq!(world.mails_of(&id).await.len(), 1);
 }
 
 async fn redrive(world: &World, reset_id: &str) -> Redriven {
@@ -200,6 +344,7 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     let reset = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
     // Three dispatchers at once: both mappings, and the sweep beside them.
     world.pass(QUARTER);
+    world.stack.traffic.reset();
     world.stack.start_stream().await;
     let (one, other) = tokio::join!(
         world.stack.run_schedules("email-dispatch"),
@@ -210,5 +355,7 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     for id in &notices {
         eventually("each is sent once", async || (world.mails_of(id).await.len() == 1).then_some(())).await;
     }
-    assert!(!log::text().contains("TooManyRequests"), "SES never had to turn one away");
+    let calls = world.stack.traffic.counts();
+    let sends = calls[&(Service::Ses, "SendEmail".to_owned())];
+    assert_eq!(sends, notices.len() as u64 + 1, "SES never had to turn one away");
 }
