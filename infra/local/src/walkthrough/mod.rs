@@ -74,6 +74,7 @@ pub async fn perform_on(tell: impl FnMut(&Running, &str) + Send) -> Result<Steps
     walk.by_human_resources().await?;
     walk.by_organization().await?;
     walk.by_helpdesk().await?;
+    walk.mail_that_comes_back().await?;
     let steps = walk.steps;
     running.shutdown().await;
     Ok(steps)
@@ -97,6 +98,11 @@ const HELPDESK: Chosen =
     Chosen { account: "help.desk", email: "desk@example.com", password: "Kenting-Lantern#58" };
 const RESET: Chosen =
     Chosen { account: "employee", email: "employee@example.com", password: "Sunmoon-Ferry#2604" };
+
+/// Whose mails come back, and the addresses that they go to.
+const COMES_BACK: &str = "F111357703";
+const NO_MAILBOX: &str = "bounce+walkthrough@simulator.amazonses.com";
+const FULL_MAILBOX: &str = "transient+walkthrough@simulator.amazonses.com";
 
 /// The email addresses and passwords that people choose on the way, for whoever looks whether they stand anywhere.
 pub fn chosen() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -344,6 +350,69 @@ impl<F: FnMut(&Running, &str)> Walk<'_, F> {
         Ok(())
     }
 
+    /// 貳、2: HR sees what became of the mail, and what to do about it. The addresses are those of SES's mailbox simulator.
+    async fn mail_that_comes_back(&mut self) -> Result<(), WalkthroughError> {
+        const SECTION: &str = "貳、2";
+        let mut head = self.person(Some(&self.sample("hr-head")?))?;
+        let signed_in = status(head.sign_in_by_card().await, "signed_in");
+        if self.step(SECTION, "HR head: signs in to look after the mails", signed_in).is_none() {
+            return Ok(());
+        }
+        let sent = head.reset(COMES_BACK, NO_MAILBOX, None).await.and_then(|answer| answer.has_status(202));
+        let Some(sent) = self.step(SECTION, "a reset goes to a mailbox that does not exist", sent) else {
+            return Ok(());
+        };
+        let id = reset_id(&sent);
+        let seen =
+            becomes(&mut head, &id, "bounced").await.and_then(|state| has(state, "bounce", "permanent"));
+        self.step(SECTION, "HR sees that the mail came back for good", seen);
+        let void = match head.mail_to(NO_MAILBOX).await.and_then(|mail| initial_password(&mail)) {
+            Ok(initial) => {
+                let entered = self.person(None)?.sign_in_by_password(COMES_BACK, &initial).await;
+                problem(entered, 401, "invalid_credentials")
+            }
+            Err(reason) => Err(reason),
+        };
+        self.step(SECTION, "the initial password that nobody received is void", void);
+        let again = head.resend(&id).await;
+        self.step(SECTION, "such a mail cannot be sent again", problem(again, 409, "resend_refused"));
+        let same = head.reset(COMES_BACK, NO_MAILBOX, None).await;
+        self.step(
+            SECTION,
+            "the next reset asks to correct the address",
+            problem(same, 422, "email_undeliverable"),
+        );
+
+        let sent = head.reset(COMES_BACK, FULL_MAILBOX, None).await.and_then(|answer| answer.has_status(202));
+        let Some(sent) = self.step(SECTION, "a reset goes to a mailbox that is full", sent) else {
+            return Ok(());
+        };
+        let id = reset_id(&sent);
+        let seen =
+            becomes(&mut head, &id, "bounced").await.and_then(|state| has(state, "bounce", "transient"));
+        self.step(SECTION, "HR sees that the mail came back for now", seen);
+        let first = head.mail_to(FULL_MAILBOX).await;
+        let queued = head.resend(&id).await.and_then(|answer| answer.has_status(202));
+        self.step(SECTION, "HR has the mail sent once more", queued);
+        let same = match first {
+            Ok(first) => {
+                let second = patiently(async || match head.mail_to(FULL_MAILBOX).await? {
+                    mail if mail.id == first.id => Err("no second mail came".to_owned()),
+                    mail => Ok(mail),
+                });
+                second.await.and_then(|second| {
+                    match initial_password(&second)? == initial_password(&first)? {
+                        true => Ok(()),
+                        false => Err("it has another initial password".to_owned()),
+                    }
+                })
+            }
+            Err(reason) => Err(reason),
+        };
+        self.step(SECTION, "it brings the same initial password", same);
+        Ok(())
+    }
+
     /// A reset from search to sign-in: the part that 貳、2、(1), 貳、2、(2) and 貳、3 share.
     async fn reset(
         &mut self,
@@ -411,6 +480,23 @@ impl<F: FnMut(&Running, &str)> Walk<'_, F> {
         self.step("附註二", "a new sign-in confirms the activation", signed_in);
         Ok(())
     }
+}
+
+fn reset_id(answer: &Answer) -> String {
+    answer.body.get("reset_id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Waits until a reset's mail is in a state, as its resetter sees it.
+async fn becomes(resetter: &mut Person, reset_id: &str, mail: &str) -> Seen<Answer> {
+    patiently(async || {
+        let state = resetter.get(&format!("/v1/hr/password-resets/{reset_id}")).await?;
+        state.ok_with("mail", mail)
+    })
+    .await
+}
+
+fn has(answer: Answer, field: &str, expected: &str) -> Seen<()> {
+    answer.ok_with(field, expected).map(|_| ())
 }
 
 /// A verifier and its challenge (RFC 7636, S256).

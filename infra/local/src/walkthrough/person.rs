@@ -142,6 +142,11 @@ impl Person {
         self.post("/v1/hr/employees/password-reset", body).await
     }
 
+    /// Has a reset's mail sent once more.
+    pub(super) async fn resend(&mut self, reset_id: &str) -> Seen<Answer> {
+        self.post(&format!("/v1/hr/password-resets/{reset_id}/resend"), json!({})).await
+    }
+
     /// The newest mail to an address, from the mailbox's JSON.
     pub(super) async fn mail_to(&mut self, address: &str) -> Seen<Mail> {
         let (answer, _) = send(self.client.get(format!("{}/api/messages", self.mailbox))).await?;
