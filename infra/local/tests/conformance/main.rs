@@ -1,8 +1,8 @@
-//! The stand-in held against the world: its KMS and SES against `moto`, an independent implementation, its events
+//! The stand-in held against the world: its KMS, SES and SQS against `moto`, an independent implementation, its events
 //! against the samples that AWS documents, its buckets against what AWS documents of versions and locks, and what it lets the functions do against the roles of the template.
 //!
 //! Where the two differ, a table names the difference and its reason; a difference that has gone fails as well, so the
-//! tables say no more than what is so. To add a KMS or SES operation, add its rows to `services`; `bash tests/run`
+//! tables say no more than what is so. To add an operation of KMS, SES or SQS, add its rows to `services`; `bash tests/run`
 //! starts `moto` and runs them.
 
 #![allow(

@@ -1,4 +1,4 @@
-//! The calls of KMS and SES that the functions make, through the functions' own adapters, to the stand-in and to `moto`.
+//! The calls of KMS, SES and SQS that the functions make, through the functions' own adapters, to the stand-in and to `moto`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -8,6 +8,7 @@ use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType};
 use jiff::Timestamp;
 use local::kms::{KeyDeclaration, KeySpec};
 use local::ses::{Ses, Setup};
+use local::sqs::Sqs;
 use local::stack::{ACCOUNT, REGION};
 use local::traffic::Traffic;
 use shared::aws::sdk_config;
@@ -18,6 +19,7 @@ use shared::mail::Content;
 use shared::national_id::NationalId;
 use shared::password::Password;
 use shared::ses::{Mailer, SendError};
+use shared::sqs::{DeadLetter, DeadLetters, Received, SqsError};
 use shared::token::{Claims, Verifier};
 use tokio::net::TcpListener;
 
@@ -30,8 +32,8 @@ const RESET: &str = "reset-1";
 const NOW: &str = "2026-01-02T03:04:05Z";
 
 /// What the stand-in answers to each call, as AWS documents it: response syntax and errors of each operation in the
-/// KMS API Reference and the SES API v2 Reference. After the comma, what the function makes of it.
-const DOCUMENTED: [(&str, &str); 31] = [
+/// KMS API Reference, the SES API v2 Reference and the SQS API Reference. After the comma, what the function makes of it.
+const DOCUMENTED: [(&str, &str); 38] = [
     ("GenerateMac", "200 KeyId:ARN Mac:text MacAlgorithm:text, always the same 32 bytes"),
     ("GenerateMac, key named by alias", "200 KeyId:ARN Mac:text MacAlgorithm:text, always the same 32 bytes"),
     ("GenerateMac, unknown key", "400 NotFoundException"),
@@ -67,6 +69,17 @@ const DOCUMENTED: [(&str, &str); 31] = [
     ("Decrypt, disabled key", "400 DisabledException"),
     ("SendEmail", "200 MessageId:text, a message id"),
     ("SendEmail, unverified sender", "400 MessageRejected"),
+    (
+        "GetAccount",
+        "200 DedicatedIpAutoWarmupEnabled:flag EnforcementStatus:text ProductionAccessEnabled:flag SendQuota:map \
+         SendingEnabled:flag, a quota",
+    ),
+    ("SendMessage", "200 MessageId:text, it is in the queue"),
+    ("SendMessage, unknown queue", "400 QueueDoesNotExist"),
+    ("ReceiveMessage", "200 Messages:list, what was sent"),
+    ("ReceiveMessage, all in hand", "200, nothing"),
+    ("DeleteMessage", "200, it is gone"),
+    ("ReceiveMessage, unknown queue", "400 QueueDoesNotExist"),
 ];
 
 const KEY_ID: &str =
@@ -78,7 +91,7 @@ const USAGE: &str = "moto does not compare the key's usage with the operation; K
 const FIELDS: &str = "moto lacks fields of the response (API Reference, Response Syntax)";
 
 /// Where `moto` answers otherwise: the call, what `moto` answers, and why the stand-in is right.
-const DIFFERENCES: [(&str, &str, &str); 18] = [
+const DIFFERENCES: [(&str, &str, &str); 20] = [
     ("GenerateMac", "200 KeyId:text Mac:text MacAlgorithm:text, always the same 32 bytes", KEY_ID),
     (
         "GenerateMac, key named by alias",
@@ -136,6 +149,12 @@ const DIFFERENCES: [(&str, &str, &str); 18] = [
         "KMS answers IncorrectKeyException when KeyId is not the ciphertext's key (API Reference, Decrypt, Errors)",
     ),
     ("Decrypt, disabled key", "200 KeyId:ARN Plaintext:text, the plaintext", STATE),
+    ("GetAccount", "404 no code", "moto does not know it (API v2 Reference, GetAccount)"),
+    (
+        "SendMessage",
+        "200 MD5OfMessageBody:text MessageId:text, it is in the queue",
+        "the stand-in leaves the MD5 sums out, which the SDK compares only where they are",
+    ),
 ];
 
 /// Keys by the names that the rows use.
@@ -159,6 +178,8 @@ struct World {
     keys: Keys,
     mailer: Mailer,
     unverified: Mailer,
+    queue: DeadLetters,
+    no_queue: DeadLetters,
     /// A ciphertext whose key is disabled by now.
     stale: Vec<u8>,
 }
@@ -186,7 +207,7 @@ fn letter() -> Letter {
 }
 
 impl World {
-    async fn new(wire: Wire, mut keys: Keys) -> Self {
+    async fn new(wire: Wire, mut keys: Keys, queue_url: String) -> Self {
         keys.insert("unknown", uuid::Uuid::new_v4().to_string());
         keys.insert("alias", ALIAS.to_owned());
         keys.insert("unknown alias", "alias/nobody".to_owned());
@@ -200,7 +221,10 @@ impl World {
         }
         let mailer = |from| Mailer::new(&environment, &config, from, Some("人事".to_owned())).unwrap();
         let (verified, unverified) = (mailer("no-reply@example.gov.tw"), mailer("no-reply@example.org"));
-        Self { wire, kms, keys, mailer: verified, unverified, stale }
+        let queue = |url| DeadLetters::new(&environment, &config, url);
+        let no_queue = queue(format!("{queue_url}-nobody"));
+        let queue = queue(queue_url);
+        Self { wire, kms, keys, mailer: verified, unverified, queue, no_queue, stale }
     }
 
     async fn stand_in(folder: &Path) -> Self {
@@ -217,8 +241,12 @@ impl World {
         let keys: Keys = SPECS.map(|(name, _)| (name, physical[name].reference.clone())).into();
         kms.add_alias(ALIAS, &keys["mac"]);
         let setup = Setup { identities: vec!["example.gov.tw".to_owned()], ..Setup::default() };
-        let ses = Ses::new(folder.join("mail"), setup, REGION, traffic);
-        Self::new(Wire::to(&serve(kms.router()).await, &serve(ses.router()).await).await, keys).await
+        let ses = Ses::new(folder.join("mail"), setup, REGION, traffic.clone());
+        let queue_url = "http://127.0.0.1/123456789012/dead-letters".to_owned();
+        let sqs = Sqs::new(folder.join("letters"), queue_url.clone(), String::new(), traffic);
+        let [kms, ses, sqs] =
+            [serve(kms.router()).await, serve(ses.router()).await, serve(sqs.router()).await];
+        Self::new(Wire::to(&kms, &ses, &sqs).await, keys, queue_url).await
     }
 
     async fn moto(url: &str) -> Self {
@@ -240,7 +268,13 @@ impl World {
         let config = aws_sdk_sesv2::config::Builder::from(&config).endpoint_url(url);
         let ses = aws_sdk_sesv2::Client::from_conf(config.build());
         let _ = ses.create_email_identity().email_identity("example.gov.tw").send().await;
-        Self::new(Wire::to(url, url).await, keys).await
+        let config = sdk_config(&environment(url)).await;
+        let config = aws_sdk_sqs::config::Builder::from(&config).endpoint_url(url);
+        let sqs = aws_sdk_sqs::Client::from_conf(config.build());
+        let queue = sqs.create_queue().queue_name("dead-letters").send().await.unwrap();
+        let queue_url = queue.queue_url.unwrap();
+        sqs.purge_queue().queue_url(&queue_url).send().await.unwrap();
+        Self::new(Wire::to(url, url, url).await, keys, queue_url).await
     }
 
     async fn generate_mac(&self, key: &str) -> Result<&'static str, KmsError> {
@@ -320,6 +354,43 @@ impl World {
         }
     }
 
+    async fn quota(&self) -> Result<&'static str, SendError> {
+        let quota = self.mailer.quota().await?;
+        Ok(if quota.max_send_rate > 0.0 && !quota.is_spent() { "a quota" } else { "none left" })
+    }
+
+    fn dead_letter() -> DeadLetter {
+        let created_at = NOW.parse().unwrap();
+        DeadLetter {
+            mail: "reset#1".to_owned(),
+            reason: "why".to_owned(),
+            attempts: 10,
+            strikes: 9,
+            created_at,
+        }
+    }
+
+    async fn receive(&self, queue: &DeadLetters) -> Result<&'static str, SqsError> {
+        let received = queue.receive().await?;
+        let same = |received: &Received| received.letter.as_ref() == Some(&Self::dead_letter());
+        Ok(match received.as_slice() {
+            [] => "nothing",
+            [one] if same(one) => "what was sent",
+            _ => "something else",
+        })
+    }
+
+    /// Hands a letter in, takes it and deletes it, with what is seen of each.
+    async fn delete(&self) -> Result<&'static str, SqsError> {
+        self.queue.send(&Self::dead_letter()).await?;
+        let received = self.queue.receive().await?;
+        self.wire.take();
+        for letter in &received {
+            self.queue.delete(letter).await?;
+        }
+        Ok(if received.len() == 1 { "it is gone" } else { "there was no such letter" })
+    }
+
     /// Every call under every condition, with what came of it on the wire and at the function.
     async fn outcomes(&self) -> Vec<(&'static str, String)> {
         let mut seen = Vec::new();
@@ -375,6 +446,15 @@ impl World {
         note("Decrypt, disabled key", told(self.decrypt("disabled secrets", RESET, stale).await));
         note("SendEmail", told(self.send(&self.mailer).await));
         note("SendEmail, unverified sender", told(self.send(&self.unverified).await));
+        note("GetAccount", told(self.quota().await));
+        let letter = Self::dead_letter();
+        note("SendMessage", told(self.queue.send(&letter).await.map(|()| "it is in the queue")));
+        let refused = self.no_queue.send(&letter).await.map(|()| "it is in the queue");
+        note("SendMessage, unknown queue", told(refused));
+        note("ReceiveMessage", told(self.receive(&self.queue).await));
+        note("ReceiveMessage, all in hand", told(self.receive(&self.queue).await));
+        note("DeleteMessage", told(self.delete().await));
+        note("ReceiveMessage, unknown queue", told(self.receive(&self.no_queue).await));
         seen
     }
 }

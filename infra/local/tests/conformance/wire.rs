@@ -36,19 +36,23 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// A wire whose calls of SES end at one service and all others at another.
-    pub(crate) async fn to(kms: &str, ses: &str) -> Self {
+    /// A wire whose calls of SES and of SQS end at a service each, and all others at KMS.
+    pub(crate) async fn to(kms: &str, ses: &str, sqs: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let last: Arc<Mutex<Option<Answer>>> = Arc::default();
         // The client wants a provider even where there is no TLS.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let [kms, ses] = [kms, ses].map(|target| target.trim_end_matches('/').to_owned());
+        let [kms, ses, sqs] = [kms, ses, sqs].map(|target| target.trim_end_matches('/').to_owned());
         let wire = Self { url, last: Arc::clone(&last) };
         let pass = move |parts: request::Parts, body: Bytes| {
-            let is_mail = parts.uri.path().starts_with("/v2/email/");
-            let target = if is_mail { ses.clone() } else { kms.clone() };
+            let called = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+            let target = match called {
+                _ if parts.uri.path().starts_with("/v2/email/") => ses.clone(),
+                Some(called) if called.starts_with("AmazonSQS.") => sqs.clone(),
+                _ => kms.clone(),
+            };
             let (client, last) = (client.clone(), Arc::clone(&last));
             async move {
                 let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
