@@ -4,6 +4,7 @@
 //! templates; what the stand-in makes of the resources is in [`crate::deployment`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -45,7 +46,12 @@ impl Template {
     /// # Errors
     /// When the file that was built in is not a template.
     pub fn embedded() -> Result<Self, TemplateError> {
-        Self::parse(EMBEDDED)
+        static READ: OnceLock<Template> = OnceLock::new();
+        if let Some(read) = READ.get() {
+            return Ok(read.clone());
+        }
+        let read = Self::parse(EMBEDDED)?;
+        Ok(READ.get_or_init(|| read).clone())
     }
 
     /// Reads a template from its YAML text.
