@@ -16,14 +16,23 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::Origin;
 use crate::card::BoundCard;
+use crate::idempotency;
 use crate::lambda::Function;
 use crate::language::Language;
 use crate::problem::{Code, Problem};
+use crate::rate::Left;
 use crate::session::Carrier;
 use crate::telemetry::RequestNotes;
 
 /// The session's cookie. The prefix binds it to this host, to `Path=/` and to TLS.
 pub const SESSION_COOKIE: &str = "__Host-session";
+
+/// The rates that a request is counted in, and what is left of them.
+const RATE_LIMIT_POLICY: header::HeaderName = header::HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: header::HeaderName = header::HeaderName::from_static("ratelimit");
+
+/// The field of draft-ietf-httpapi-idempotency-key-header.
+const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
 
 /// Most bytes of a body that are parsed. Every body of the API is smaller by far.
 const MAX_BODY: usize = 64 * 1024;
@@ -95,6 +104,65 @@ impl Call {
     /// A part of the path that the route names.
     pub fn path_parameter(&self, name: &'static str) -> Option<String> {
         self.request.path_parameters_ref().and_then(|path| path.first(name)).map(str::to_owned)
+    }
+
+    /// The request's idempotency key, if it has one.
+    ///
+    /// # Errors
+    /// `request_invalid`: it is none, or there are several.
+    pub fn idempotency_key(&self) -> Result<Option<idempotency::Key>, Problem> {
+        let mut values = self.request.headers().get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(idempotency::NotAKey.into());
+        }
+        let value = value.to_str().map_err(|_| idempotency::NotAKey)?;
+        Ok(Some(idempotency::Key::parse(value)?))
+    }
+
+    /// A query parameter that is a time.
+    ///
+    /// # Errors
+    /// `request_invalid`, naming it.
+    pub fn query_time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let time = |text: String| text.parse().map_err(|_| Problem::field(name).because("not a time"));
+        self.query(name).map(time).transpose()
+    }
+
+    /// A query parameter that is yes or no; no, when it is left out.
+    ///
+    /// # Errors
+    /// `request_invalid`, naming it.
+    pub fn query_flag(&self, name: &'static str) -> Result<bool, Problem> {
+        match self.query(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::field(name).because("neither true nor false")),
+        }
+    }
+
+    /// How many of a list a page is to have: the query parameter `limit`, from 1 to `most`.
+    ///
+    /// # Errors
+    /// `request_invalid`, naming it.
+    pub fn page_limit(&self, default: usize, most: usize) -> Result<usize, Problem> {
+        let Some(text) = self.query("limit") else { return Ok(default) };
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| Problem::field("limit").because("not a number in its range"))
+    }
+
+    /// The body as a file of the media type `text/csv`. It may be longer than what is parsed of JSON; how long, its reader
+    /// says.
+    ///
+    /// # Errors
+    /// `request_invalid`: not called so.
+    pub fn csv(&self) -> Result<&[u8], Problem> {
+        let kind =
+            self.header(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default();
+        if !kind.trim().eq_ignore_ascii_case("text/csv") {
+            return Err(Problem::field("content-type").because("not text/csv"));
+        }
+        Ok(self.request.body())
     }
 
     /// A cookie.
@@ -216,14 +284,29 @@ pub fn cards(cards: &[BoundCard]) -> Value {
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Option<Value>,
+    body: Option<Content>,
     problem: Option<Problem>,
+}
+
+/// What an answer's body is.
+#[derive(Debug)]
+enum Content {
+    Json(Value),
+    /// A text of another media type.
+    Text(&'static str, String),
 }
 
 impl Answer {
     /// A body under a status.
     pub fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Some(body), problem: None }
+        Self { status, headers: HeaderMap::new(), body: Some(Content::Json(body)), problem: None }
+    }
+
+    /// `200` with a file of CSV in UTF-8, to be kept under a name of ASCII characters.
+    pub fn csv_file(name: &str, text: String) -> Self {
+        let body = Some(Content::Text("text/csv; charset=utf-8", text));
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), body, problem: None }
+            .with_header(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}\""))
     }
 
     /// `200` with a body.
@@ -251,6 +334,17 @@ impl Answer {
         self
     }
 
+    /// Tells what is left of rates: to whoever asks again, before it is too much (draft-ietf-httpapi-ratelimit-headers).
+    #[must_use]
+    fn with_rates(self, left: &[Left]) -> Self {
+        if left.is_empty() {
+            return self;
+        }
+        let list = |member: fn(&Left) -> String| left.iter().map(member).collect::<Vec<_>>().join(", ");
+        self.with_header(RATE_LIMIT_POLICY, &list(Left::policy_member))
+            .with_header(RATE_LIMIT, &list(Left::member))
+    }
+
     /// Says that this answer brings a problem in another form than its own, such as a redirect: the log tells it as one.
     #[must_use]
     pub fn because(self, problem: Problem) -> Self {
@@ -272,8 +366,11 @@ impl Answer {
     }
 
     fn render(self) -> Response<Body> {
-        let body = self.body.map_or(Body::Empty, |body| Body::Text(body.to_string()));
-        let has_body = !matches!(body, Body::Empty);
+        let (kind, body) = match self.body {
+            None => (None, Body::Empty),
+            Some(Content::Json(body)) => (Some("application/json"), Body::Text(body.to_string())),
+            Some(Content::Text(kind, body)) => (Some(kind), Body::Text(body)),
+        };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -283,8 +380,8 @@ impl Answer {
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=63072000; includeSubDomains"),
         );
-        if has_body {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(kind) = kind {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         for (name, value) in &self.headers {
             // A step's own header replaces the default; only cookies may come several times.
@@ -334,7 +431,7 @@ where
             let problem = answer.problem.take();
             let code = problem.as_ref().map_or("", |problem| problem.code.name());
             let reason = problem.map(|problem| problem.reason).unwrap_or_default();
-            let response = answer.render();
+            let response = answer.with_rates(&notes.left()).render();
             let line = LogLine {
                 step,
                 call: &call,

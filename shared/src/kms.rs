@@ -23,6 +23,8 @@ const PSEUDONYM_LABEL: &[u8] = b"first-sign-in/pseudonym/v1";
 const PURPOSE_INITIAL_PASSWORD: &str = "initial-password";
 /// Encryption context of the key under which emails are sealed.
 const PURPOSE_ACCOUNT_EMAIL: &str = "account-email";
+/// Encryption context of the key under which the rows of a bulk reset are sealed.
+const PURPOSE_BULK_RESET: &str = "bulk-reset";
 
 /// KMS did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -146,11 +148,8 @@ impl Kms {
             .send()
             .await
             .map_err(KmsError::of)?;
-        let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
         let wrapped = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
-        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError::new(error.to_string()));
-        plaintext.zeroize();
-        data_key
+        data_key(answer.plaintext, wrapped)
     }
 
     /// Unwraps the data key of a sealed email ([`DataKey::wrapped_in`]).
@@ -167,10 +166,49 @@ impl Kms {
             .send()
             .await
             .map_err(KmsError::of)?;
-        let mut plaintext = answer.plaintext.map(Blob::into_inner).unwrap_or_default();
-        let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError::new(error.to_string()));
-        plaintext.zeroize();
-        data_key
+        data_key(answer.plaintext, wrapped)
+    }
+
+    /// Gets the data key under which the rows of one bulk reset are sealed.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn bulk_data_key(&self, key: &str, bulk_id: &str) -> Result<DataKey, KmsError> {
+        let answer = self
+            .client
+            .generate_data_key()
+            .key_id(key)
+            .key_spec(DataKeySpec::Aes256)
+            .encryption_context("purpose", PURPOSE_BULK_RESET)
+            .encryption_context("bulk_id", bulk_id)
+            .send()
+            .await
+            .map_err(KmsError::of)?;
+        let wrapped = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
+        data_key(answer.plaintext, wrapped)
+    }
+
+    /// Unwraps the data key of the sealed rows of a bulk reset ([`DataKey::wrapped_in`]).
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn unwrap_bulk_key(
+        &self,
+        key: &str,
+        bulk_id: &str,
+        wrapped: Vec<u8>,
+    ) -> Result<DataKey, KmsError> {
+        let answer = self
+            .client
+            .decrypt()
+            .key_id(key)
+            .ciphertext_blob(Blob::new(wrapped.clone()))
+            .encryption_context("purpose", PURPOSE_BULK_RESET)
+            .encryption_context("bulk_id", bulk_id)
+            .send()
+            .await
+            .map_err(KmsError::of)?;
+        data_key(answer.plaintext, wrapped)
     }
 
     /// Encrypts an initial password and where to mail it, for one reset.
@@ -223,6 +261,13 @@ impl Kms {
         plaintext.zeroize();
         letter
     }
+}
+
+fn data_key(plaintext: Option<Blob>, wrapped: Vec<u8>) -> Result<DataKey, KmsError> {
+    let mut plaintext = plaintext.map(Blob::into_inner).unwrap_or_default();
+    let data_key = DataKey::new(&plaintext, wrapped).map_err(|error| KmsError::new(error.to_string()));
+    plaintext.zeroize();
+    data_key
 }
 
 /// What the mail of a reset needs: the initial password and the address. Exists in memory and encrypted, nowhere else.

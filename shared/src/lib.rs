@@ -2,8 +2,9 @@
 //! adapters to AWS.
 //!
 //! # What lives here
-//! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`]); rules
-//! ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`], [`authority`], [`ticket`],
+//! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
+//! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
+//! [`authority`], [`bulk`], [`ticket`],
 //! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
@@ -21,12 +22,14 @@ pub mod audit;
 pub mod authority;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod bulk;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod caller;
 pub mod card;
 pub mod certificate;
 pub mod chance;
 pub mod clock;
+pub mod cursor;
 pub mod custom_account;
 pub mod delivery;
 mod der;
@@ -35,6 +38,7 @@ pub mod environment;
 pub mod http;
 #[cfg(feature = "https")]
 pub mod https;
+pub mod idempotency;
 pub mod identifier;
 pub mod identity;
 #[cfg(feature = "kms")]
@@ -52,6 +56,8 @@ pub mod person;
 pub mod problem;
 pub mod pseudonym;
 pub mod rate;
+#[cfg(all(feature = "dynamodb", feature = "kms"))]
+pub mod reset;
 pub mod revocation;
 pub mod roster;
 #[cfg(feature = "s3")]

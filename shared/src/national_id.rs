@@ -57,6 +57,13 @@ impl NationalId {
         self.0.get(self.0.len().saturating_sub(4)..).unwrap_or_default()
     }
 
+    /// What a list may show of it to who gave it: the first character and the last three, `A******789`.
+    pub fn masked(&self) -> String {
+        let (first, tail) =
+            (self.0.get(..1).unwrap_or_default(), self.0.get(self.0.len().saturating_sub(3)..));
+        format!("{first}******{}", tail.unwrap_or_default())
+    }
+
     /// Whether `text` has the shape of a national ID, right checksum or not. Custom accounts may not.
     pub fn resembles(text: &str) -> bool {
         let bytes = text.as_bytes();
@@ -124,6 +131,7 @@ mod tests {
         let id = NationalId::parse("A123456789").unwrap();
         assert_eq!(format!("{id:?}"), "NationalId(…)");
         assert_eq!(id.last_four(), "6789");
+        assert_eq!(id.masked(), "A******789");
     }
 
     proptest! {

@@ -261,6 +261,12 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
 }
 
+fn salt(rng: &mut impl CryptoRng) -> [u8; 16] {
+    let mut salt = [0_u8; 16];
+    rng.fill_bytes(&mut salt);
+    salt
+}
+
 /// A password hash in PHC form, as it is stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -294,8 +300,22 @@ impl StoredHash {
     /// # Errors
     /// [`HashingFailed`].
     pub fn of(password: &Password, rng: &mut impl CryptoRng) -> Result<Self, HashingFailed> {
-        let mut salt = [0_u8; 16];
-        rng.fill_bytes(&mut salt);
+        Self::with_salt(password, salt(rng))
+    }
+
+    /// As [`StoredHash::of`], away from the asynchronous threads, which one hash would hold up.
+    ///
+    /// # Errors
+    /// [`HashingFailed`], also when the process has no thread for it.
+    pub async fn of_aside(
+        password: &Password,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Self, HashingFailed> {
+        let (password, salt) = (password.clone(), salt(rng));
+        aside(move || Self::with_salt(&password, salt)).await?
+    }
+
+    fn with_salt(password: &Password, salt: [u8; 16]) -> Result<Self, HashingFailed> {
         let hash: Phc = argon2()
             .hash_password_with_salt(password.reveal().as_bytes(), &salt)
             .map_err(|error| HashingFailed(error.to_string()))?;

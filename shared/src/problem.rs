@@ -10,11 +10,12 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::bulk::file::NotABulkFile;
 use crate::language::Language;
 use crate::password::{self, BrokenRule};
 use crate::{
-    authority, certificate, custom_account, email_address, identity, lockout, rate, revocation, session,
-    ticket,
+    authority, bulk, certificate, cursor, custom_account, email_address, idempotency, identity, lockout,
+    rate, revocation, session, ticket,
 };
 
 macro_rules! codes {
@@ -107,6 +108,14 @@ codes! {
     ResendRefused = "resend_refused", 409;
     /// Mail to the address came back for good, and nobody has confirmed the address since.
     EmailUndeliverable = "email_undeliverable", 422;
+    /// The idempotency key came with another request before.
+    IdempotencyKeyReused = "idempotency_key_reused", 422;
+    /// Not a file of a bulk reset.
+    FileInvalid = "file_invalid", 422;
+    /// No such bulk reset of the caller's.
+    BulkNotFound = "bulk_not_found", 404;
+    /// A bulk reset that is over, or whose preview is.
+    BulkClosed = "bulk_closed", 409;
 }
 
 impl Code {
@@ -163,6 +172,10 @@ impl Code {
             Self::CardNotFound => ("查無這張卡片", "這張卡片沒有綁定這個帳號，或綁定已經解除。請重新查看卡片清單。"),
             Self::ResendRefused => ("這封信不能再寄一次", "如仍需要初始密碼，請重設密碼，系統會寄出新的一封。"),
             Self::EmailUndeliverable => ("寄往這個電子郵件地址的信曾被退回", "請向當事人核對地址，有誤時請改正後再送出；若地址正確且信箱已可收信，請確認後再送出。"),
+            Self::IdempotencyKeyReused => ("這個請求編號已用於另一個請求", "沒有任何變更。請為新的請求使用新的 Idempotency-Key；若要重送原來的請求，請勿更動其內容。"),
+            Self::FileInvalid => ("這不是批次重設密碼的檔案", "請上傳 UTF-8 編碼的 CSV 檔，第一列為 national_id,email，之後每列一人，最多 5,000 列、1 MiB。"),
+            Self::BulkNotFound => ("查無這個批次", "請確認批次編號。批次資料自上傳起保留七天；逾期請重新上傳檔案。"),
+            Self::BulkClosed => ("這個批次已結束", "已取消、已完成或預覽已逾 24 小時。如仍需要，請重新上傳檔案。"),
         }
     }
 
@@ -202,6 +215,10 @@ impl Code {
             Self::CardNotFound => ("No such card", "It is not bound to this account, or not any more. Look at the list of cards again."),
             Self::ResendRefused => ("This mail cannot be sent again", "If an initial password is still needed, reset the password: a new mail is sent."),
             Self::EmailUndeliverable => ("Mail to this address came back", "Check the address with the person. Correct it and send again; if it is right and the mailbox takes mail again, confirm that and send again."),
+            Self::IdempotencyKeyReused => ("This key belongs to another request", "Nothing was changed. Give a new request a new Idempotency-Key; to send the former request again, leave it as it was."),
+            Self::FileInvalid => ("This is not a file of a bulk reset", "Upload a CSV file in UTF-8 whose first row is national_id,email, with a row for each person: at most 5,000 rows and 1 MiB."),
+            Self::BulkNotFound => ("No such bulk reset", "Check its number. It is kept for seven days from its upload; after that, upload the file again."),
+            Self::BulkClosed => ("This bulk reset is over", "It was cancelled, has finished, or was not confirmed within 24 hours. If it is still needed, upload the file again."),
         }
     }
 }
@@ -294,6 +311,36 @@ advice! {
         "您的授權已因調任或職務異動而終止。如有業務需要，請洽現職機關的人事主管授權。",
         "Your authorization ended when you moved or your role changed. If you need one for your work, ask the HR head of \
          the agency that you serve in.";
+    /// A file in another encoding than UTF-8.
+    FileEncoding:
+        "檔案不是 UTF-8 編碼（可能是 Big5 或 Unicode 文字）。請在 Excel 以「CSV UTF-8（逗號分隔）」另存新檔後再上傳。",
+        "The file is not in UTF-8 (it may be in Big5 or UTF-16). In Excel, save it as \"CSV UTF-8 (comma delimited)\" and \
+         upload that.";
+    /// A workbook, or another file that is no text.
+    FileNotText:
+        "這不是 CSV 檔。若是 Excel 活頁簿，請以「CSV UTF-8（逗號分隔）」另存新檔後再上傳。",
+        "This is not a CSV file. If it is a workbook, save it as \"CSV UTF-8 (comma delimited)\" and upload that.";
+    /// A file whose header is separated by something else than commas.
+    FileSeparator:
+        "欄位須以半形逗號分隔。請以「CSV UTF-8（逗號分隔）」另存新檔後再上傳。",
+        "The columns must be separated by commas. Save the file as \"CSV UTF-8 (comma delimited)\" and upload that.";
+    /// A file that lacks a column, has one twice, or has others.
+    FileColumns:
+        "第一列須為欄位名稱，而且只能有 national_id 與 email 兩欄。請刪除其他欄位後再上傳。",
+        "The first row must name the columns, which are national_id and email and no others. Remove all others and upload \
+         the file again.";
+    /// A file without rows.
+    FileEmpty:
+        "檔案裡沒有任何人。請在標題列之後，每列填一人的 national_id 與 email。",
+        "Nobody is in the file. Below the header, give each person a row with national_id and email.";
+    /// A file that is too long.
+    FileTooLong:
+        "檔案最多 5,000 列、1 MiB。請分成數個檔案上傳。",
+        "A file may have 5,000 rows and 1 MiB at most. Upload it in several parts.";
+    /// A preview that was not confirmed in time.
+    PreviewOver:
+        "預覽須在上傳後 24 小時內確認。請重新上傳檔案，並再次核對。",
+        "A preview has to be confirmed within 24 hours. Upload the file again and look at it once more.";
 }
 
 /// A refusal on its way to the caller: the code with what belongs to it, and the reason for our log.
@@ -398,6 +445,40 @@ impl Problem {
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
         Self::new(code)
+    }
+}
+
+impl From<NotABulkFile> for Problem {
+    fn from(error: NotABulkFile) -> Self {
+        let advice = match error {
+            NotABulkFile::NotText => Advice::FileNotText,
+            NotABulkFile::NotUtf8 => Advice::FileEncoding,
+            NotABulkFile::Separator => Advice::FileSeparator,
+            NotABulkFile::MissingColumn(_)
+            | NotABulkFile::ExtraColumns(_)
+            | NotABulkFile::RepeatedColumn(_) => Advice::FileColumns,
+            NotABulkFile::NoRows => Advice::FileEmpty,
+            NotABulkFile::TooManyRows | NotABulkFile::TooLong => Advice::FileTooLong,
+        };
+        Self::new(Code::FileInvalid).advising(advice).because(error)
+    }
+}
+
+impl From<bulk::OutOfPlace> for Problem {
+    fn from(error: bulk::OutOfPlace) -> Self {
+        Self::new(Code::BulkClosed).because(error)
+    }
+}
+
+impl From<cursor::NotACursor> for Problem {
+    fn from(error: cursor::NotACursor) -> Self {
+        Self::field("cursor").because(error)
+    }
+}
+
+impl From<idempotency::NotAKey> for Problem {
+    fn from(error: idempotency::NotAKey) -> Self {
+        Self::field("idempotency-key").because(error)
     }
 }
 

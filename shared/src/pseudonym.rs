@@ -68,12 +68,28 @@ pseudonym!(
     EmailDigest
 );
 
+pseudonym!(
+    /// A request, or the key that a client gave it: tells whether two are the same.
+    RequestDigest
+);
+
+impl PersonId {
+    /// Reads what a client sends; `None` for a text that cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        looks_like_one(text).then(|| Self(text.to_owned()))
+    }
+}
+
 impl CardId {
     /// Reads what a client sends; `None` for a text that cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (text.len() == 43 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+        looks_like_one(text).then(|| Self(text.to_owned()))
     }
+}
+
+fn looks_like_one(text: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.len() == 43 && text.bytes().all(digit)
 }
 
 /// Makes pseudonyms.
@@ -133,6 +149,23 @@ impl Pseudonymizer {
         EmailDigest(self.digest("email", &[&email.reveal().to_ascii_lowercase()]))
     }
 
+    /// What a caller asks for, in all that matters. Parts do not run into each other: each goes in with its length.
+    pub fn request(&self, parts: &[&str]) -> RequestDigest {
+        let lengths: Vec<String> = parts.iter().map(|part| part.len().to_string()).collect();
+        let parts: Vec<&str> =
+            lengths.iter().map(String::as_str).zip(parts.iter().copied()).flat_map(|(l, p)| [l, p]).collect();
+        RequestDigest(self.digest("request", &parts))
+    }
+
+    /// The key under which cursors are sealed: of the same rank as the pseudonyms, and used for nothing else.
+    pub fn cursor_key(&self) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(b"cursor-key");
+        let mut key = [0; 32];
+        key.copy_from_slice(context.sign().as_ref());
+        key
+    }
+
     fn digest(&self, label: &str, parts: &[&str]) -> String {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(label.as_bytes());
@@ -176,6 +209,8 @@ mod tests {
         for text in ["", "card", &"#".repeat(43), &"A".repeat(44)] {
             assert_eq!(CardId::parse(text), None, "{text}");
         }
+        assert_ne!(digests.request(&["a", "b\0c"]), digests.request(&["a", "b", "c"]));
+        assert_ne!(digests.request(&["a", ""]), digests.request(&["", "a"]));
         let person = PersonId::from_stored("p");
         assert_ne!(digests.tail(&person, "6789"), digests.tail(&PersonId::from_stored("q"), "6789"));
     }

@@ -19,7 +19,43 @@ pub struct TooMany {
     pub retry_after: SignedDuration,
 }
 
+/// What is left of a rate in this window, as answers tell it: the fields `RateLimit-Policy` and `RateLimit` of
+/// draft-ietf-httpapi-ratelimit-headers-10. It is what the request saw: others may be counting beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// What the rate is called.
+    pub policy: &'static str,
+    /// The rate.
+    pub limit: RateLimit,
+    /// How many more may be done.
+    pub remaining: u64,
+    /// Until the next window, at least a second.
+    pub resets_in: SignedDuration,
+}
+
+impl Left {
+    /// The policy, as a member of `RateLimit-Policy`.
+    pub fn policy_member(&self) -> String {
+        format!("\"{}\";q={};w={}", self.policy, self.limit.limit, self.limit.window.as_secs())
+    }
+
+    /// What is left of it, as a member of `RateLimit`.
+    pub fn member(&self) -> String {
+        format!("\"{}\";r={};t={}", self.policy, self.remaining, self.resets_in.as_secs())
+    }
+}
+
 impl RateLimit {
+    /// What is left in the window that `now` is in, after `count`.
+    pub fn left(&self, policy: &'static str, count: u64, now: Timestamp) -> Left {
+        let remaining = self.limit.saturating_sub(count);
+        Left { policy, limit: *self, remaining, resets_in: self.until_end(now) }
+    }
+
+    fn until_end(&self, now: Timestamp) -> SignedDuration {
+        SignedDuration::from_secs(self.window_end(now).duration_since(now).as_secs().max(1))
+    }
+
     /// So many a minute.
     pub fn per_minute(limit: u64) -> Self {
         Self { limit, window: SignedDuration::from_mins(1) }
@@ -54,8 +90,7 @@ impl RateLimit {
         if count < self.limit {
             return Ok(());
         }
-        let left = self.window_end(now).duration_since(now).as_secs();
-        Err(TooMany { retry_after: SignedDuration::from_secs(left.max(1)) })
+        Err(TooMany { retry_after: self.until_end(now) })
     }
 }
 
@@ -71,5 +106,21 @@ mod tests {
         assert_eq!(limit.check(1, now), Ok(()));
         assert_eq!(limit.check(2, now), Err(TooMany { retry_after: SignedDuration::from_secs(15) }));
         assert_eq!(limit.window_at(now) + 1, limit.window_at(now + SignedDuration::from_secs(15)));
+    }
+
+    #[test]
+    fn what_is_left_is_told_as_the_draft_has_it() {
+        let now: Timestamp = "2026-08-03T00:00:45Z".parse().unwrap();
+        let rows = [
+            (0, "\"searches\";r=300;t=3555"),
+            (1, "\"searches\";r=299;t=3555"),
+            (300, "\"searches\";r=0;t=3555"),
+            (301, "\"searches\";r=0;t=3555"),
+        ];
+        for (count, expected) in rows {
+            let left = RateLimit::per_hour(300).left("searches", count, now);
+            assert_eq!(left.member(), expected);
+            assert_eq!(left.policy_member(), "\"searches\";q=300;w=3600");
+        }
     }
 }

@@ -20,6 +20,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::rate::Left;
+
 /// Sends the process's log, as JSON lines, to `writer`. `RUST_LOG` filters it; the default is `info`. A second call
 /// changes nothing.
 pub fn init<W>(writer: W)
@@ -165,8 +167,8 @@ pub struct AwsCall {
     pub duration: Duration,
 }
 
-/// What one request's log line tells beside its outcome: the calls to AWS, in the order in which they ended, and who did
-/// what to whom, as opaque ids.
+/// What is noted of a request beside its outcome. For the log line: the calls to AWS, in the order in which they ended, and
+/// who did what to whom, as opaque ids. For the answer's headers: what is left of the rates that it was counted in.
 #[derive(Clone, Debug, Default)]
 pub struct RequestNotes(Arc<Mutex<Notes>>);
 
@@ -175,6 +177,7 @@ struct Notes {
     calls: Vec<AwsCall>,
     actor: String,
     subject: String,
+    left: Vec<Left>,
 }
 
 tokio::task_local! {
@@ -222,10 +225,25 @@ impl RequestNotes {
         self.with(|notes| notes.actor.clone())
     }
 
+    /// What is left of the rates that the request was counted in, in the order in which they were noted.
+    pub fn left(&self) -> Vec<Left> {
+        self.with(|notes| notes.left.clone())
+    }
+
     /// On whom.
     pub fn subject(&self) -> String {
         self.with(|notes| notes.subject.clone())
     }
+}
+
+/// Notes what is left of a rate, for the answer's headers. Of two notes of one rate the later one stands.
+pub fn note_left(left: Left) {
+    let _ = NOTES.try_with(|notes| {
+        notes.with(|notes| {
+            notes.left.retain(|known| known.policy != left.policy);
+            notes.left.push(left);
+        });
+    });
 }
 
 /// Notes who acts, as an opaque id, for the request's log line.

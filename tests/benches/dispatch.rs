@@ -24,7 +24,8 @@ use shared::kms::{Kms, Letter};
 use shared::password::generate_initial;
 use shared::pseudonym::{PersonId, Pseudonymizer};
 use shared::secret::Secret;
-use shared::store::outbox::{NewLetter, Outbox};
+use shared::session::Subject;
+use shared::store::outbox::{Lane, NewLetter, Outbox};
 use shared::store::{self, Guard, Transaction};
 use workbench::stopwatch::print_table;
 
@@ -146,9 +147,11 @@ impl<'a> Desk<'a> {
             reset_id,
             agency: "A02".to_owned(),
             person,
+            by: Subject::Agency("2.16.886.101.90002".to_owned()),
             address: self.pseudonyms.email(&email),
             created_at: now,
             expires_at: now + SignedDuration::from_hours(72),
+            lane: Lane::Single,
         };
         let queued = self.outbox.queue(&letter, ciphertext).unwrap();
         Transaction::new().with(Guard::New, queued).commit(&self.client).await.unwrap();

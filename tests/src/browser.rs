@@ -215,6 +215,45 @@ impl Browser {
         self.post("/v1/hr/employees/password-reset", body).await
     }
 
+    /// As [`Browser::reset`], with an idempotency key.
+    pub async fn reset_keyed(&self, person: &Civilian, key: &str) -> Answer {
+        let body = json!({"national_id": person.national_id, "email": person.email});
+        let request = self.request("POST", "/v1/hr/employees/password-reset").json(body);
+        request.header("idempotency-key", key).send().await
+    }
+
+    /// Lists resets.
+    pub async fn resets(&self, query: &str) -> Answer {
+        self.get(&format!("/v1/hr/password-resets?{query}")).await
+    }
+
+    /// Uploads a file of a bulk reset.
+    pub async fn upload(&self, query: &str, file: impl Into<Vec<u8>>) -> Answer {
+        let file = file.into();
+        let text = String::from_utf8_lossy(&file).into_owned();
+        let values = text.lines().skip(1).flat_map(|line| line.split(',')).map(str::trim);
+        for value in values.filter(|value| value.len() > 6) {
+            log::forbid(Forbidden::Secret, value);
+        }
+        let request = self.request("POST", &format!("/v1/hr/bulk-resets{query}"));
+        request.header("content-type", "text/csv").body(file).send().await
+    }
+
+    /// Looks at a part of a bulk reset, or at the whole.
+    pub async fn bulk(&self, bulk_id: &str, part: &str) -> Answer {
+        self.get(&format!("/v1/hr/bulk-resets/{bulk_id}{part}")).await
+    }
+
+    /// Confirms a bulk reset.
+    pub async fn confirm_bulk(&self, bulk_id: &str) -> Answer {
+        self.request("POST", &format!("/v1/hr/bulk-resets/{bulk_id}/confirm")).send().await
+    }
+
+    /// Calls a bulk reset off.
+    pub async fn cancel_bulk(&self, bulk_id: &str) -> Answer {
+        self.request("DELETE", &format!("/v1/hr/bulk-resets/{bulk_id}")).send().await
+    }
+
     /// Sends a reset's mail once more.
     pub async fn resend(&self, reset_id: &str) -> Answer {
         self.request("POST", &format!("/v1/hr/password-resets/{reset_id}/resend")).send().await
@@ -383,6 +422,14 @@ impl Answer {
         self.header("apigw-requestid").unwrap()
     }
 
+    /// The whole answer, without what differs between two that are to look the same: the request's id, and what is left of
+    /// rates.
+    #[must_use]
+    pub fn look(&self) -> String {
+        let text = self.to_string().replace(self.request_id(), "[request]");
+        text.lines().filter(|line| !line.starts_with("ratelimit:")).collect::<Vec<_>>().join("\n")
+    }
+
     /// The path without its query.
     #[must_use]
     pub fn path_only(&self) -> &str {
@@ -491,6 +538,8 @@ impl Answer {
         for (name, value) in sent.chain(got) {
             let why = match name.as_str() {
                 "code" if self.status >= 400 => continue,
+                // Masked, as HR staff may see it.
+                "email" if value.as_str().is_some_and(|email| email.contains("***@")) => Forbidden::Personal,
                 "code" | "ticket" | "token" | "verifier" | "national_id" | "email" => Forbidden::Secret,
                 "password" | "current_password" | "password_confirmation" => Forbidden::Secret,
                 "identifier" | "account" | "name" | "reason" => Forbidden::Personal,

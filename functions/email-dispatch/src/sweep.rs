@@ -91,8 +91,11 @@ impl EmailDispatch {
                 match due.state {
                     MailState::Queued | MailState::Sending => {
                         run.swept.due += 1;
-                        let age = now.duration_since(due.created_at).as_millis();
-                        run.oldest = run.oldest.max(u64::try_from(age).unwrap_or_default());
+                        // Mails of a bulk reset wait their turn: that they do is no sign of trouble.
+                        if !shard.is_of_bulk() {
+                            let age = now.duration_since(due.created_at).as_millis();
+                            run.oldest = run.oldest.max(u64::try_from(age).unwrap_or_default());
+                        }
                         let task = Task { id: due.id, created_at: Some(due.created_at) };
                         // A dispatcher that died may have died of it.
                         if due.strikes > 0 || due.state == MailState::Sending {

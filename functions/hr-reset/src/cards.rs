@@ -71,7 +71,8 @@ impl HrReset {
         let person = admitted.people.remove(&id);
         let found = Target::found(person.as_ref());
         let decided = decide(admitted.caller.actor(), Act::UnbindCard, found, call.now());
-        self.audited(decided, Action::CardUnbinding, &by, &whom, &call.origin).await?;
+        let agency = person.as_ref().map(|person| person.agency.as_str());
+        self.audited(decided, Action::CardUnbinding, &by, &whom, agency, &call.origin).await?;
         let person = person.ok_or(Refusal::OutOfScope)?;
         let card = CardId::parse(&request.card_id).ok_or(Code::CardNotFound)?;
         let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, call.now());

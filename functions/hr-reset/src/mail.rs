@@ -5,6 +5,7 @@ use shared::audit::{Action, SUCCESS};
 use shared::authority::{Act, Actor, Refusal, Target, decide};
 use shared::caller::Presented;
 use shared::delivery::Standing;
+use shared::email_address::EmailAddress;
 use shared::http::Call;
 use shared::notice::{Undeliverable, current};
 use shared::problem::{Advice, Code, Problem};
@@ -30,13 +31,16 @@ pub struct ResetMail {
     pub expires_at: Timestamp,
     /// Whether a resend would be accepted now.
     pub resendable: bool,
+    /// Where the mail goes, masked, where that is known: to the one who asked for the reset.
+    pub email_masked: Option<String>,
 }
 
 impl ResetMail {
     /// A mail that was queued just now.
-    pub(crate) fn queued(letter: NewLetter) -> Self {
+    pub(crate) fn queued(letter: NewLetter, email: &EmailAddress) -> Self {
         let NewLetter { reset_id, created_at, expires_at, .. } = letter;
-        Self { reset_id, standing: Standing::Queued, created_at, expires_at, resendable: false }
+        let email_masked = Some(email.masked());
+        Self { reset_id, standing: Standing::Queued, created_at, expires_at, resendable: false, email_masked }
     }
 
     /// A mail that was queued once more.
@@ -47,7 +51,7 @@ impl ResetMail {
     fn of(entry: Entry, resendable: bool) -> Self {
         let standing = Standing::from_stored(entry.state, entry.bounce, entry.failure);
         let Entry { reset_id, created_at, expires_at, .. } = entry;
-        Self { reset_id, standing, created_at, expires_at, resendable }
+        Self { reset_id, standing, created_at, expires_at, resendable, email_masked: None }
     }
 }
 
@@ -75,14 +79,26 @@ impl HrReset {
         reset_id: &str,
     ) -> Result<ResetMail, Problem> {
         let admitted = self.door().admit(presented, &[], call.now()).await?;
-        let actor = admitted.caller.actor();
-        decide(actor, Act::SeeReset, Target::Anybody, call.now())?;
+        self.seen(admitted.caller.actor(), reset_id, call.now()).await
+    }
+
+    /// Where a reset's mail is, if the actor may know.
+    ///
+    /// # Errors
+    /// `not_authorized`, `reset_not_found`, `unavailable`.
+    pub(crate) async fn seen(
+        &self,
+        actor: Actor<'_>,
+        reset_id: &str,
+        now: Timestamp,
+    ) -> Result<ResetMail, Problem> {
+        decide(actor, Act::SeeReset, Target::Anybody, now)?;
         let entry = self.entry(reset_id).await?.ok_or_else(not_found)?;
-        decide(actor, Act::SeeReset, Target::Agency(&entry.agency), call.now()).map_err(hidden)?;
+        decide(actor, Act::SeeReset, Target::Agency(&entry.agency), now).map_err(hidden)?;
         // The entry alone says no to most; whether the initial password is still the person's, they say.
-        let resendable = self.outbox.resend(&entry, call.now()).is_ok() && {
+        let resendable = self.outbox.resend(&entry, now).is_ok() && {
             let contact = self.door().accounts().contact(&entry.person).await?;
-            current(contact.as_ref(), &entry.reset_id, entry.expires_at, call.now()).is_ok()
+            current(contact.as_ref(), &entry.reset_id, entry.expires_at, now).is_ok()
         };
         Ok(ResetMail::of(entry, resendable))
     }
@@ -114,7 +130,8 @@ impl HrReset {
         let decided = decide(actor, Act::Resend, Target::Agency(&entry.agency), now)
             .and_then(|_| decide(actor, Act::Resend, Target::found(person.as_ref()), now))
             .map_err(hidden);
-        self.audited(decided, Action::MailResend, by, &whom, &call.origin).await?;
+        let agency = person.as_ref().map(|person| person.agency.as_str());
+        self.audited(decided, Action::MailResend, by, &whom, agency, &call.origin).await?;
         let person = person.ok_or_else(not_found)?;
         let update = match self.outbox.resend(&entry, now) {
             Ok(update) => update,
@@ -125,7 +142,8 @@ impl HrReset {
             let refused = Problem::new(Code::ResendRefused).advising(Advice::ResendVoid);
             return Err(refused.because(Undeliverable::Replaced));
         }
-        let mut audit = call.origin.entry(Action::MailResend, by, &whom, SUCCESS);
+        let audit = call.origin.entry(Action::MailResend, by, &whom, SUCCESS);
+        let mut audit = audit.of_agency(Some(&person.agency));
         audit.note = Some(entry.reset_id.clone());
         let by_actor = Rate::resets_by(by, self.limits.resets_by_actor, now);
         let of_person = Rate::resets_of(&entry.person, self.limits.resets_of_person, now);

@@ -2,46 +2,44 @@
 
 use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
-use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
-use shared::authority::{Act, Actor, Permit, Refusal, Target, decide};
+use shared::audit::{Action, Origin};
+use shared::authority::{Act, Permit, Target, decide};
 use shared::caller::{Door, DoorSettings, Presented};
+use shared::cursor::Cursors;
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
 use shared::identifier::Identifier;
-use shared::kms::{Kms, Letter};
+use shared::kms::Kms;
 use shared::national_id::NationalId;
-use shared::notice::Notice;
-use shared::password::{StoredHash, generate_initial};
-use shared::person::{AccountState, Person, Service};
+use shared::person::{AccountState, Service};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
-use shared::secret::Secret;
+use shared::reset::Resetter;
 use shared::session::Subject;
 use shared::store::audit::AuditTrail;
-use shared::store::outbox::{NewLetter, Outbox};
+use shared::store::bulk::Bulks;
+use shared::store::outbox::Outbox;
 use shared::store::tickets::{Rate, Tickets};
-use shared::store::{self, CommitError, Guard, Transaction};
+use shared::store::{self, CommitError, Guard};
 use shared::unbinding::Unbinder;
 use shared::{aws, telemetry};
-
-use crate::handler::ResetRequest;
-use crate::mail::ResetMail;
 
 /// The step.
 pub struct HrReset {
     pub(crate) client: store::Client,
-    door: Door,
+    pub(crate) door: Door,
     pub(crate) tickets: Tickets,
     pub(crate) unbinder: Unbinder,
     pub(crate) outbox: Outbox,
     pub(crate) audit: AuditTrail,
-    kms: Kms,
-    secrets_key: String,
+    pub(crate) resetter: Resetter,
+    pub(crate) bulks: Bulks,
+    pub(crate) kms: Kms,
+    pub(crate) secrets_key: String,
     pub(crate) pseudonyms: Pseudonymizer,
+    pub(crate) cursors: Cursors,
     pub(crate) limits: Limits,
-    initial_password_life: SignedDuration,
 }
 
 /// How often HR may do what.
@@ -49,6 +47,7 @@ pub(crate) struct Limits {
     pub(crate) searches_by_actor: RateLimit,
     pub(crate) resets_by_actor: RateLimit,
     pub(crate) resets_of_person: RateLimit,
+    pub(crate) bulks_by_actor: RateLimit,
 }
 
 /// An employee as a search shows them.
@@ -85,13 +84,15 @@ impl HrReset {
         let accounts = settings.required("ACCOUNTS_TABLE");
         let tickets = settings.required("TICKETS_TABLE");
         let mail = settings.required("MAIL_TABLE");
+        let bulk = settings.required("BULK_TABLE");
         let audit = settings.required("AUDIT_TABLE");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let secrets_key = settings.required("SECRETS_KEY");
         let limits = Limits {
             searches_by_actor: RateLimit::per_hour(settings.parsed("SEARCHES_PER_ACTOR_PER_HOUR", 300)),
             resets_by_actor: RateLimit::per_hour(settings.parsed("RESETS_PER_ACTOR_PER_HOUR", 120)),
-            resets_of_person: RateLimit::per_day(settings.parsed("RESETS_PER_PERSON_PER_DAY", 10)),
+            resets_of_person: RateLimit::per_hour(settings.parsed("RESETS_PER_PERSON_PER_HOUR", 5)),
+            bulks_by_actor: RateLimit::per_day(settings.parsed("BULK_RESETS_PER_ACTOR_PER_DAY", 20)),
         };
         let initial_password_life = SignedDuration::from_hours(settings.parsed("INITIAL_PASSWORD_HOURS", 72));
         settings.finish()?;
@@ -102,10 +103,20 @@ impl HrReset {
         let door = Door::open(environment, &config, &client, door).await?;
         let outbox = Outbox::new(client.clone(), mail);
         let audit = AuditTrail::new(client.clone(), audit);
+        let pseudonyms = kms.pseudonymizer(&pseudonym_key).await?;
+        let resetter = Resetter::new(
+            (door.accounts().clone(), outbox.clone(), audit.clone()),
+            kms.clone(),
+            secrets_key.clone(),
+            initial_password_life,
+        );
         Ok(Self {
             unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox.clone(), audit.clone()),
             door,
-            pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
+            cursors: Cursors::new(&pseudonyms),
+            pseudonyms,
+            resetter,
+            bulks: Bulks::new(client.clone(), bulk),
             kms,
             secrets_key,
             tickets: Tickets::new(client.clone(), tickets),
@@ -113,7 +124,6 @@ impl HrReset {
             audit,
             client,
             limits,
-            initial_password_life,
         })
     }
 
@@ -167,103 +177,35 @@ impl HrReset {
         })
     }
 
-    /// Resets a password (重設密碼): the old one, every session and every open ticket end; an initial password is on its way.
-    /// Who has activated before is also told at the address of that time: they alone know a reset that nobody asked for.
-    ///
-    /// # Errors
-    /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `request_invalid` without the
-    /// helpdesk's reason, `email_undeliverable`, `too_many_requests`, `conflict`, `unavailable`.
-    pub async fn reset(
-        &self,
-        call: &Call,
-        presented: Presented,
-        request: ResetRequest,
-        rng: &mut (impl CryptoRng + Send),
-    ) -> Result<ResetMail, Problem> {
-        let id = self.pseudonyms.person(&request.national_id);
-        let address = self.pseudonyms.email(&request.email);
-        let mark = async { Ok(self.outbox.address_mark(&address).await?) };
-        let (mut admitted, mark) = try_join(self.door.admit(presented, &[&id], call.now()), mark).await?;
-        let by = admitted.session.subject.clone();
-        let whom = Subject::Person(id.clone());
-        telemetry::note_subject(&whom);
-        let person = admitted.people.remove(&id);
-        let actor = admitted.caller.actor();
-        let decided = decide(actor, Act::Reset, Target::found(person.as_ref()), call.now());
-        let decided = self.audited(decided, Action::PasswordReset, &by, &whom, &call.origin).await?;
-        let person = person.ok_or(Refusal::OutOfScope)?;
-        if decided.needs_reason && request.reason.is_none() {
-            return Err(Problem::field("reason").because("the helpdesk says why"));
-        }
-        if let (Some(mark), false) = (mark, request.email_confirmed) {
-            let reason = format!("{:?} since {}", mark.why, mark.since);
-            return Err(Problem::new(Code::EmailUndeliverable).on("email").because(reason));
-        }
-        let now = call.now();
-        let initial = generate_initial(rng);
-        let expires_at = now.checked_add(self.initial_password_life).unwrap_or(Timestamp::MAX);
-        let reset_id = Secret::random(rng).reveal().to_owned();
-        let letter = Letter::new(&request.email, initial.password());
-        let ciphertext = self.kms.encrypt_letter(&self.secrets_key, &reset_id, &letter).await?;
-        let hash = StoredHash::of(initial.password(), rng)?;
-        let agency = person.agency.clone();
-        let letter = NewLetter { reset_id, agency, person: id.clone(), address, created_at: now, expires_at };
-        let notice = match person.account.email_sealed {
-            Some(_) => {
-                let notice = Notice::PasswordReset { email_masked: request.email.masked() };
-                Some(self.outbox.queue_notice(&id, &notice, Secret::random(rng).reveal(), now)?)
-            }
-            None => None,
-        };
-        let mut audit = call.origin.entry(Action::PasswordReset, &by, &whom, SUCCESS);
-        let confirmed = if mark.is_some() { " (the address was confirmed)" } else { "" };
-        audit.note = Some(match request.reason {
-            Some(reason) => format!("{}{confirmed}: {reason}", letter.reset_id),
-            None => format!("{}{confirmed}", letter.reset_id),
-        });
-        let by_actor = Rate::resets_by(&by, self.limits.resets_by_actor, now);
-        let of_person = Rate::resets_of(&id, self.limits.resets_of_person, now);
-        let reset = self.door.accounts().reset(&person, &hash, expires_at, &letter.reset_id)?;
-        let written = Transaction::new()
-            .with(Guard::Person, reset)
-            .with(Guard::Actor, admitted.unchanged(self.door.accounts())?)
-            .with(Guard::New, self.outbox.queue(&letter, ciphertext)?)
-            .with(Guard::Rate, self.tickets.count(&by_actor)?)
-            .with(Guard::PersonRate, self.tickets.count(&of_person)?)
-            .with(Guard::New, self.audit.append(audit)?)
-            .with_some(Guard::New, notice)
-            .commit(&self.client)
-            .await;
-        match written {
-            Ok(()) => Ok(ResetMail::queued(letter)),
-            Err(error) => {
-                let again = |actor: Actor<'_>| decide(actor, Act::Reset, Target::Person(&person), now);
-                let overtaken = admitted.overtaken(&error, again);
-                Err(overtaken.unwrap_or_else(|| too_many(error, &by_actor, &of_person)))
-            }
-        }
-    }
-
-    /// What was decided; a refusal is audited.
+    /// What was decided; a refusal is audited, with the agency of whom it is about, where it is known.
     pub(crate) async fn audited(
         &self,
         decided: Result<Permit, impl Into<Problem>>,
         action: Action,
         by: &Subject,
         whom: &Subject,
+        agency: Option<&str>,
         origin: &Origin,
     ) -> Result<Permit, Problem> {
         let decided = decided.map_err(Into::into);
         if let Err(problem) = &decided {
-            self.audit.note(origin.entry(action, by, whom, problem.code.name())).await?;
+            let entry = origin.entry(action, by, whom, problem.code.name()).of_agency(agency);
+            self.audit.note(entry).await?;
         }
         decided
     }
 }
 
-/// The problem of something that was not written: of two rates that are used up, the longer wait is told.
+/// The problem of something that was not written: of two rates that are used up, the longer wait is told. Which of them are
+/// is noted for the answer's headers.
 pub(crate) fn too_many(error: CommitError, by_actor: &Rate, of_person: &Rate) -> Problem {
-    let by_actor = error.refused(Guard::Rate).map(|_| by_actor.exceeded());
-    let of_person = error.refused(Guard::PersonRate).map(|_| of_person.exceeded());
+    let used_up = |guard: Guard, rate: &Rate| {
+        error.refused(guard).map(|_| {
+            telemetry::note_left(rate.nothing_left());
+            rate.exceeded()
+        })
+    };
+    let by_actor = used_up(Guard::Rate, by_actor);
+    let of_person = used_up(Guard::PersonRate, of_person);
     by_actor.max(of_person).map_or_else(|| error.into(), Problem::from)
 }

@@ -232,7 +232,9 @@ impl PasswordLogin {
         let tickets = self.sign_in.tickets();
         let keys = vec![attempts_key(digest), rate.key().to_owned()];
         let mut read = self.accounts.person_with(person_id.as_ref(), tickets.table(), keys).await?;
-        rate.check(read.others.get(rate.key()))?;
+        let counter = read.others.get(rate.key());
+        telemetry::note_left(rate.left_after(counter));
+        rate.check(counter)?;
         let attempts = Tickets::attempts_from(read.others.remove(&attempts_key(digest)))?;
         let person_id = read.person.as_ref().map(|person| person.id.clone());
         Ok(Read { person: read.person, person_id, attempts })

@@ -466,10 +466,12 @@ mod tests {
             settings.parameters.insert(parameter.to_owned(), "given".to_owned());
         }
         settings.parameters.insert("PortalDomain".into(), "portal.localhost:1".into());
-        let stream =
-            BTreeMap::from([("StreamArn".to_owned(), "arn:x:table/stack-MailTable/stream/1".to_owned())]);
-        let table = Physical { reference: "stack-MailTable".into(), attributes: stream };
-        settings.physical = HashMap::from([("MailTable".to_owned(), table)]);
+        let with_stream = |table: &str| {
+            let stream = format!("arn:x:table/stack-{table}/stream/1");
+            let attributes = BTreeMap::from([("StreamArn".to_owned(), stream)]);
+            (table.to_owned(), Physical { reference: format!("stack-{table}"), attributes })
+        };
+        settings.physical = ["MailTable", "BulkTable"].map(with_stream).into();
         let resolver = Resolver::new(&template, &settings).unwrap();
         read(&template, &resolver)
     }
@@ -488,7 +490,7 @@ mod tests {
         assert_eq!(card.len(), 1);
         assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
         let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
-        assert_eq!(tables.len(), 7);
+        assert_eq!(tables.len(), 8);
         assert!(tables.iter().any(|table| table.name == "stack-MailTable"
             && table.request["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
             && table.ttl_attribute.as_deref() == Some("ttl")));
@@ -503,10 +505,9 @@ mod tests {
         assert_eq!(dispatch.environment["PORTAL_ORIGIN"], "https://portal.localhost:1");
         assert_eq!(dispatch.environment["MAIL_TABLE"], "stack-MailTable");
         for mapping in &deployment.mappings {
-            assert_eq!(
-                (mapping.table.as_str(), mapping.function.as_str()),
-                ("stack-MailTable", "email-dispatch")
-            );
+            let of = (mapping.table.as_str(), mapping.function.as_str());
+            let known = [("stack-MailTable", "email-dispatch"), ("stack-BulkTable", "bulk-reset")];
+            assert!(known.contains(&of), "{of:?}");
             assert!(mapping.bisects && mapping.reports_item_failures);
             assert!(mapping.record_age_seconds.is_some());
         }
@@ -515,14 +516,19 @@ mod tests {
     #[test]
     fn each_new_mail_starts_one_dispatcher() {
         let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
-        let started_by = |event: &str, pk: &str| -> Vec<&str> {
-            let record = json!({"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}}}});
+        let started_in = |lane: &str, event: &str, pk: &str| -> Vec<&str> {
+            let image = json!({"lane": {"S": lane}});
+            let record =
+                json!({"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}}, "NewImage": image}});
             let started = deployment
                 .mappings
                 .iter()
                 .filter(|mapping| mapping.filters.iter().any(|filter| filter.matches(&record)));
             started.map(|mapping| mapping.name.as_str()).collect()
         };
+        let started_by = |event: &str, pk: &str| started_in("single", event, pk);
+        assert_eq!(started_in("bulk", "INSERT", "reset#1"), [""; 0]);
+        assert_eq!(started_in("bulk", "INSERT", "notice#1"), [""; 0]);
         assert_eq!(started_by("INSERT", "reset#1"), ["EmailDispatchFunction.Events.Resets"]);
         assert_eq!(started_by("INSERT", "notice#1"), ["EmailDispatchFunction.Events.Notices"]);
         assert_eq!(started_by("MODIFY", "reset#1"), [""; 0]);
@@ -538,6 +544,23 @@ mod tests {
         };
         assert!(asked_again("queued", json!({"S": "resend"})));
         assert!(!asked_again("queued", Value::Null) && !asked_again("sending", json!({"S": "resend"})));
+    }
+
+    #[test]
+    fn a_job_that_waits_starts_one_worker() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let starts = |event: &str, sk: &str, state: &str| {
+            let keys = json!({"pk": {"S": "bulk#1"}, "sk": {"S": sk}});
+            let image = json!({"state": {"S": state}});
+            let record = json!({"eventName": event, "dynamodb": {"Keys": keys, "NewImage": image}});
+            let of_bulk = deployment.mappings.iter().filter(|mapping| mapping.function == "bulk-reset");
+            of_bulk.flat_map(|mapping| &mapping.filters).filter(|filter| filter.matches(&record)).count()
+        };
+        assert_eq!(starts("MODIFY", "job", "queued"), 1);
+        let nothing = [("INSERT", "job", "preview"), ("MODIFY", "job", "running"), ("MODIFY", "job", "done")];
+        for (event, sk, state) in nothing.into_iter().chain([("INSERT", "row#0000002", "queued")]) {
+            assert_eq!(starts(event, sk, state), 0, "{event} {sk} {state}");
+        }
     }
 
     #[test]
@@ -564,6 +587,7 @@ mod tests {
             found.next().map(|schedule| schedule.every.as_secs())
         };
         assert_eq!((every("revocation-sync"), every("email-dispatch")), (Some(900), Some(60)));
+        assert_eq!(every("bulk-reset"), Some(60));
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub enum Action {
     CertificateRevocation,
     /// A reset's mail sent once more, with the same initial password.
     MailResend,
+    /// A file of a bulk reset uploaded, to be looked at.
+    BulkUpload,
+    /// A bulk reset confirmed: its resets follow, each with an entry of its own.
+    BulkConfirmation,
+    /// A bulk reset called off.
+    BulkCancellation,
     /// A reset's mail that came back for good, which voids the initial password in it. The actor is [`SES`].
     MailBounce,
     /// An authorization given: by an HR head or an organization certificate, or by the roster.

@@ -33,6 +33,17 @@ pub enum MailState {
 }
 
 impl MailState {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::Bounced,
+        Self::Complained,
+        Self::Failed,
+    ];
+
     /// The word that is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {

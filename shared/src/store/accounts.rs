@@ -1152,7 +1152,7 @@ pub struct Enrollment<'a> {
 const ENROLL_TRIES: u32 = 5;
 
 /// Most keys of one batch read.
-const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 100;
 
 /// Earlier hashes that are kept, whatever the policy asks for now.
 const HISTORY_KEPT: usize = 10;

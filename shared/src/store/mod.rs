@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod authorizations;
+pub mod bulk;
 pub mod outbox;
 pub mod revocations;
 pub mod sessions;

@@ -2,7 +2,7 @@
 //!
 //! | item | key `pk` | read by | written by |
 //! | --- | --- | --- | --- |
-//! | a reset's mail (a letter) | `reset#<reset id>` | key: HR's look at its state, dispatch; index `Pending`: the sweep | reset (in its transaction), dispatch, mail-events, resend |
+//! | a reset's mail (a letter) | `reset#<reset id>` | key: HR's look at its state, dispatch; in batches: a bulk reset's result; indexes `ByAgency`, `ByResetter`: HR's list; index `Pending`: the sweep | reset (in its transaction), dispatch, mail-events, resend |
 //! | a notice | `notice#<notice id>` | key: dispatch; index `Pending`: the sweep | whoever makes it happen (in its transaction), dispatch, mail-events |
 //! | an address that mail came back from | `address#<EmailDigest>` | key: reset | mail-events |
 //! | the pace | `pace#ses` | | dispatch, for a row of slots |
@@ -15,6 +15,17 @@
 //! (`due_at`, milliseconds): what is queued, when its stream record should long have been handled or its backoff is over;
 //! what is being sent, when the lease is over; what has a ciphertext, when that expires. Both attributes go when nothing is
 //! left to be done, so the index is as small as the work.
+//!
+//! Who waits for a password does not wait behind a file of five thousand: the letters of a bulk reset are of another lane
+//! (`lane`), which the stream hands to nobody, and have shards of their own, which the sweep looks at when it has gone
+//! through all others. Somebody who has one of them sent once more waits for it: then it is like any other.
+//!
+//! The indexes `ByAgency` and `ByResetter` have the letters by the agency of the person who was reset (`agency`) and by who
+//! reset them (`resetter`), by when (`created_at`). They hold pseudonyms and where the mail is, and nothing personal. A
+//! partition of an index takes a thousand writes a second; a letter makes five or so in its life, and SES's pace is below
+//! a hundred letters a second, so no agency, not even one that sends everything, fills its partition.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -26,11 +37,13 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Item, StoreError, bytes, from_item, number, text};
+use super::accounts::{BATCH, batch, keys_and_attributes};
+use super::{Item, StoreError, bytes, from_item, number, pk, text};
 use crate::delivery::pace::{self, Pace, Slots};
 use crate::delivery::{Bounce, MailState, OutOfPlace, Standing, Step};
 use crate::notice::{Notice, Undeliverable};
 use crate::pseudonym::{EmailDigest, PersonId};
+use crate::session::Subject;
 
 /// How long a dispatcher may take from lease to note.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
@@ -40,6 +53,13 @@ const STREAM_LATE: SignedDuration = SignedDuration::from_mins(2);
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// The index of what is to be looked at again.
 const PENDING: &str = "Pending";
+/// The indexes of HR's lists.
+const BY_AGENCY: &str = "ByAgency";
+const BY_RESETTER: &str = "ByResetter";
+/// Entries that a list looks at in one query, and the most queries for one page: where few are wanted of many, a page comes
+/// short rather than late.
+const LIST_QUERY: i32 = 100;
+const LIST_QUERIES: usize = 5;
 /// Times that others may be quicker at reserving slots.
 const PACE_TRIES: usize = 20;
 
@@ -59,12 +79,88 @@ pub struct NewLetter {
     pub agency: String,
     /// Whose password.
     pub person: PersonId,
+    /// Who reset it.
+    pub by: Subject,
     /// Where it goes.
     pub address: EmailDigest,
     /// When the reset was.
     pub created_at: Timestamp,
     /// When the initial password ends.
     pub expires_at: Timestamp,
+    /// Whether somebody waits for it.
+    pub lane: Lane,
+}
+
+/// Which mails go out first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Somebody waits for it.
+    Single,
+    /// One of many, of a bulk reset: it goes out when no other mail is due.
+    Bulk,
+}
+
+/// Which resets a list is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Those of people of an agency.
+    Agency(String),
+    /// Those that somebody made.
+    Resetter(Subject),
+}
+
+/// What is asked of a list of resets: newest first.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Whose.
+    pub of: Of,
+    /// Only from then on.
+    pub from: Option<Timestamp>,
+    /// Only before then.
+    pub to: Option<Timestamp>,
+    /// Only with the mail in one of these states; in any, without one.
+    pub states: Vec<MailState>,
+    /// Behind that one.
+    pub after: Option<Place>,
+    /// So many at most.
+    pub limit: usize,
+}
+
+/// A place in a list: the entry before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    reset_id: String,
+    created_at: i64,
+}
+
+/// A reset in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The reset.
+    pub reset_id: String,
+    /// The agency of the person who was reset.
+    pub agency: String,
+    /// Whose password.
+    pub person: PersonId,
+    /// Who reset it, where that is known.
+    pub by: Option<Subject>,
+    /// Where the mail is.
+    pub standing: Standing,
+    /// When the reset was.
+    pub created_at: Timestamp,
+    /// When the initial password ends.
+    pub expires_at: Timestamp,
+    /// Whether what is to be sent is still kept.
+    pub has_ciphertext: bool,
+}
+
+/// A page of a list of resets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The resets, newest first.
+    pub resets: Vec<Listed>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Place>,
 }
 
 /// A reset's mail, as HR may see it.
@@ -336,20 +432,51 @@ impl MailId {
     }
 
     fn shard(&self) -> Shard {
-        Shard(self.as_str().bytes().fold(0, u8::wrapping_add) % Shard::COUNT)
+        self.shard_in(Lane::Single)
+    }
+
+    fn shard_in(&self, lane: Lane) -> Shard {
+        let sum = self.as_str().bytes().fold(0, u8::wrapping_add);
+        match lane {
+            Lane::Single => Shard(sum % Shard::COUNT),
+            Lane::Bulk => Shard(Shard::COUNT + sum % Shard::BULK_COUNT),
+        }
     }
 }
 
 impl Shard {
     const COUNT: u8 = 16;
+    const BULK_COUNT: u8 = 4;
 
-    /// All of them.
+    /// All of them, those of bulk resets last.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..Self::COUNT).map(Self)
+        (0..Self::COUNT).map(Self).chain(Self::bulk())
+    }
+
+    /// Those of bulk resets.
+    fn bulk() -> impl Iterator<Item = Self> {
+        (Self::COUNT..Self::COUNT + Self::BULK_COUNT).map(Self)
+    }
+
+    /// Whether it is one of bulk resets.
+    pub fn is_of_bulk(self) -> bool {
+        self.0 >= Self::COUNT
     }
 
     fn value(self) -> AttributeValue {
-        text(format!("{:x}", self.0))
+        text(match self.0.checked_sub(Self::COUNT) {
+            None => format!("{:x}", self.0),
+            Some(of_bulk) => format!("bulk-{of_bulk:x}"),
+        })
+    }
+}
+
+impl Lane {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Bulk => "bulk",
+        }
     }
 }
 
@@ -439,8 +566,9 @@ impl Outbox {
     pub fn queue(&self, letter: &NewLetter, ciphertext: Vec<u8>) -> Result<Put, StoreError> {
         let id = MailId::Reset(letter.reset_id.clone());
         Ok(self
-            .put(&id, &letter.person, letter.created_at, letter.expires_at)
+            .put(&id, &letter.person, letter.created_at, letter.expires_at, letter.lane)
             .item("agency", text(&letter.agency))
+            .item("resetter", text(letter.by.to_string()))
             .item("address", text(letter.address.as_str()))
             .item("expires_at", milliseconds(letter.expires_at))
             .item("ciphertext", AttributeValue::B(Blob::new(ciphertext)))
@@ -459,8 +587,23 @@ impl Outbox {
         id: &str,
         now: Timestamp,
     ) -> Result<Put, StoreError> {
+        self.queue_notice_in(Lane::Single, person, notice, id, now)
+    }
+
+    /// As [`Outbox::queue_notice`], in a lane.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue_notice_in(
+        &self,
+        lane: Lane,
+        person: &PersonId,
+        notice: &Notice,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Put, StoreError> {
         let id = MailId::Notice(id.to_owned());
-        Ok(self.put(&id, person, now, now).item("notice", word(notice)?).build()?)
+        Ok(self.put(&id, person, now, now, lane).item("notice", word(notice)?).build()?)
     }
 
     /// As [`Outbox::queue_notice`], to a former address of theirs, sealed as their account had it.
@@ -477,7 +620,7 @@ impl Outbox {
     ) -> Result<Put, StoreError> {
         let id = MailId::Notice(id.to_owned());
         Ok(self
-            .put(&id, person, now, now)
+            .put(&id, person, now, now, Lane::Single)
             .item("notice", word(notice)?)
             .item("to_sealed", AttributeValue::B(Blob::new(to_sealed)))
             .item("to_former", AttributeValue::Bool(true))
@@ -490,7 +633,13 @@ impl Outbox {
         person: &PersonId,
         now: Timestamp,
         until: Timestamp,
+        lane: Lane,
     ) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        let due_at = match lane {
+            // The stream has it first.
+            Lane::Single => later(now, STREAM_LATE),
+            Lane::Bulk => now,
+        };
         Put::builder()
             .table_name(&self.table)
             .item("pk", text(id.key()))
@@ -498,8 +647,9 @@ impl Outbox {
             .item("state", state(MailState::Queued))
             .item("created_at", milliseconds(now))
             .item("strikes", number(0))
-            .item("pending", id.shard().value())
-            .item("due_at", milliseconds(later(now, STREAM_LATE)))
+            .item("lane", text(lane.as_str()))
+            .item("pending", id.shard_in(lane).value())
+            .item("due_at", milliseconds(due_at))
             .item("ttl", number(later(until, KEPT).as_second()))
             .condition_expression("attribute_not_exists(pk)")
     }
@@ -724,6 +874,81 @@ impl Outbox {
             .collect()
     }
 
+    /// Resets, newest first. An index follows the table within a moment, so the newest may be missing from it yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, wanted: &Wanted) -> Result<Page, StoreError> {
+        let (index, name, value) = match &wanted.of {
+            Of::Agency(agency) => (BY_AGENCY, "agency", text(agency)),
+            Of::Resetter(subject) => (BY_RESETTER, "resetter", text(subject.to_string())),
+        };
+        // Until the millisecond before, because both ends of BETWEEN belong to it.
+        let from = wanted.from.map_or(0, Timestamp::as_millisecond);
+        let to = wanted.to.map_or(i64::MAX, |to| to.as_millisecond().saturating_sub(1));
+        if from > to {
+            return Ok(Page { resets: Vec::new(), next: None });
+        }
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .key_condition_expression(format!("{name} = :whose AND created_at BETWEEN :from AND :to"))
+            .expression_attribute_values(":whose", value.clone())
+            .expression_attribute_values(":from", number(from))
+            .expression_attribute_values(":to", number(to))
+            .scan_index_forward(false)
+            .limit(LIST_QUERY);
+        if !wanted.states.is_empty() {
+            let names: Vec<String> = (0..wanted.states.len()).map(|place| format!(":state{place}")).collect();
+            query = query
+                .filter_expression(format!("#state IN ({})", names.join(", ")))
+                .expression_attribute_names("#state", "state");
+            for (name, wanted) in names.into_iter().zip(&wanted.states) {
+                query = query.expression_attribute_values(name, state(*wanted));
+            }
+        }
+        let mut page = Page { resets: Vec::new(), next: wanted.after.clone() };
+        for _ in 0..LIST_QUERIES {
+            let start = page.next.take().map(|place| place.key(name, value.clone()));
+            let answer = query.clone().set_exclusive_start_key(start).send().await?;
+            for item in answer.items.unwrap_or_default() {
+                page.resets.push(listed(item)?);
+            }
+            if page.resets.len() > wanted.limit {
+                page.resets.truncate(wanted.limit);
+                page.next = page.resets.last().map(Place::of);
+                return Ok(page);
+            }
+            page.next = answer.last_evaluated_key.as_ref().and_then(Place::read);
+            if page.next.is_none() || page.resets.len() == wanted.limit {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Where the mails of resets are, of as many as there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standings(&self, reset_ids: &[&str]) -> Result<HashMap<String, Standing>, StoreError> {
+        let mut found = HashMap::new();
+        for chunk in reset_ids.chunks(BATCH) {
+            let keys = chunk.iter().map(|id| MailId::Reset((*id).to_owned()).key());
+            let wanted = keys_and_attributes(keys.collect::<BTreeSet<_>>())?;
+            let items = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
+            for item in items.into_values().flatten() {
+                let standing = Progress::of(&item)?.standing();
+                if let Some(MailId::Reset(id)) = MailId::of_key(pk(&item)) {
+                    found.insert(id, standing);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Drops the ciphertext of a letter that is past its end and that nobody is to send.
     ///
     /// # Errors
@@ -831,6 +1056,14 @@ impl Outbox {
         Ok(update.update_expression(format!("{set} {remove}")).build()?)
     }
 
+    /// Whether a letter in a list could be queued once more now, for all that the outbox knows.
+    pub fn may_resend(listed: &Listed, now: Timestamp) -> bool {
+        !matches!(listed.standing, Standing::Queued | Standing::Sending)
+            && listed.standing.after(Step::Resend).is_ok()
+            && listed.has_ciphertext
+            && now < listed.expires_at
+    }
+
     /// Queues a letter once more, with the same initial password, as part of a transaction.
     ///
     /// # Errors
@@ -931,13 +1164,94 @@ impl Outbox {
     pub async fn address_mark(&self, address: &EmailDigest) -> Result<Option<AddressMark>, StoreError> {
         self.item(address_key(address)).await?.map(from_item).transpose()
     }
+
+    /// Reads what is known of an address out of an item of a batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn address_mark_from(item: Option<Item>) -> Result<Option<AddressMark>, StoreError> {
+        item.map(from_item).transpose()
+    }
+
+    /// Which of these addresses mail came back from.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn marked(&self, addresses: &[&EmailDigest]) -> Result<HashSet<EmailDigest>, StoreError> {
+        let keys: BTreeSet<String> = addresses.iter().map(|address| address_key(address)).collect();
+        let keys: Vec<String> = keys.into_iter().collect();
+        let mut marked = HashSet::new();
+        for chunk in keys.chunks(BATCH) {
+            let wanted = keys_and_attributes(chunk.iter().cloned())?;
+            let items = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
+            let found = items.into_values().flatten();
+            marked.extend(
+                found.filter_map(|item| Some(EmailDigest::from_stored(pk(&item).strip_prefix("address#")?))),
+            );
+        }
+        Ok(marked)
+    }
+}
+
+impl Place {
+    fn of(listed: &Listed) -> Self {
+        Self { reset_id: listed.reset_id.clone(), created_at: listed.created_at.as_millisecond() }
+    }
+
+    fn read(key: &Item) -> Option<Self> {
+        let Some(MailId::Reset(reset_id)) = MailId::of_key(pk(key)) else { return None };
+        let created_at = key.get("created_at")?.as_n().ok()?.parse().ok()?;
+        Some(Self { reset_id, created_at })
+    }
+
+    /// Where a query of an index goes on.
+    fn key(self, name: &str, value: AttributeValue) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), text(MailId::Reset(self.reset_id).key())),
+            (name.to_owned(), value),
+            ("created_at".to_owned(), number(self.created_at)),
+        ])
+    }
+}
+
+fn listed(item: Item) -> Result<Listed, StoreError> {
+    #[derive(Deserialize)]
+    struct ListedItem {
+        agency: String,
+        person: PersonId,
+        resetter: Option<String>,
+        state: MailState,
+        bounce: Option<Bounce>,
+        failure: Option<Undeliverable>,
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        created_at: Timestamp,
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        expires_at: Timestamp,
+    }
+    let Some(MailId::Reset(reset_id)) = MailId::of_key(pk(&item)) else {
+        return Err(StoreError::Unreadable("not a reset".to_owned()));
+    };
+    // What is to be looked at again still has what is to be sent.
+    let has_ciphertext = item.contains_key("pending");
+    let item: ListedItem = from_item(item)?;
+    Ok(Listed {
+        reset_id,
+        agency: item.agency,
+        person: item.person,
+        by: item.resetter.as_deref().and_then(Subject::parse),
+        standing: Standing::from_stored(item.state, item.bounce, item.failure),
+        created_at: item.created_at,
+        expires_at: item.expires_at,
+        has_ciphertext,
+    })
 }
 
 /// Queues a mail anew. The stream hands it to the dispatcher because of `asked_again`.
 const QUEUE_AGAIN: &str = "SET #state = :queued, asked_again = :asked, due_at = :due, pending = :shard, strikes = :zero \
                            REMOVE not_before, leased_until, bounce, failure, last_error, settled_at";
 
-fn address_key(address: &EmailDigest) -> String {
+/// The key of what is known of an address.
+pub fn address_key(address: &EmailDigest) -> String {
     format!("address#{address}")
 }
 

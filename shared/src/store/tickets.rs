@@ -7,9 +7,12 @@
 //! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
 //! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
 //! | answer of an OCSP responder | `ocsp#<IssuerId>#<serial>` | key, with the revocation lists, by the card host | card host |
+//! | answer to a request with a key | `idempotency#<RequestDigest>` | key, before the reset | reset, in its transaction |
 //! | counter of a rate | `rate#<what>#<whom>#<window>` | key, or not at all: the write is conditional | each counted call |
 //!
 //! Items stay an hour past their end, so that a late ticket is told from an unknown one.
+
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
@@ -17,17 +20,19 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{batch, keys_and_attributes};
 use super::sessions::ProofAttributes;
-use super::{Item, StoreError, from_item, number, text, to_item};
+use super::{Item, StoreError, from_item, number, pk, text, to_item};
 use crate::card::{Card, Seen};
 use crate::identity::Named;
 use crate::lockout::{Attempts, LockoutPolicy};
 use crate::ocsp::{Answer, Verdict};
-use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId};
-use crate::rate::{RateLimit, TooMany};
+use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId, RequestDigest};
+use crate::rate::{Left, RateLimit, TooMany};
 use crate::revocation::{Link, Reason, Scope};
 use crate::secret::Secret;
 use crate::session::Subject;
+use crate::telemetry;
 use crate::ticket::{ActivationTicket, CardHolder, Challenge, Code, IdentityTicket, Refusal};
 
 /// How long an item outlives its end.
@@ -122,6 +127,28 @@ struct AnswerItem {
     ttl: i64,
 }
 
+/// What a request with an idempotency key came to.
+#[derive(Serialize, Deserialize)]
+struct AnsweredItem {
+    pk: String,
+    request: RequestDigest,
+    reset_id: String,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    ttl: i64,
+}
+
+/// A request that was answered: by its key it is known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What was asked for, in all that matters.
+    pub request: RequestDigest,
+    /// The reset that it made.
+    pub reset_id: String,
+    /// Until when the key is remembered.
+    pub expires_at: Timestamp,
+}
+
 /// The failures of an identifier as they were read: what the next write builds on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptsRead {
@@ -144,17 +171,23 @@ pub fn answer_key(link: &Link) -> String {
     format!("ocsp#{}#{}", link.issuer, link.serial)
 }
 
+/// The key of what was answered to an idempotency key.
+pub fn answered_key(key: &RequestDigest) -> String {
+    format!("idempotency#{key}")
+}
+
 /// A counted thing: what, for whom, in which window.
 #[derive(Clone, Debug)]
 pub struct Rate {
+    what: &'static str,
     key: String,
     limit: RateLimit,
     now: Timestamp,
 }
 
 impl Rate {
-    fn new(what: &str, whom: &str, limit: RateLimit, now: Timestamp) -> Self {
-        Self { key: format!("rate#{what}#{whom}#{}", limit.window_at(now)), limit, now }
+    fn new(what: &'static str, whom: &str, limit: RateLimit, now: Timestamp) -> Self {
+        Self { what, key: format!("rate#{what}#{whom}#{}", limit.window_at(now)), limit, now }
     }
 
     /// Sign-ins by source address.
@@ -172,6 +205,11 @@ impl Rate {
         Self::new("resets-by", &actor.to_string(), limit, now)
     }
 
+    /// Uploads of bulk resets by actor.
+    pub fn bulks_by(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("bulk-resets-by", &actor.to_string(), limit, now)
+    }
+
     /// Resets of one person.
     pub fn resets_of(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
         Self::new("resets-of", person.as_str(), limit, now)
@@ -187,8 +225,22 @@ impl Rate {
     /// # Errors
     /// [`TooMany`].
     pub fn check(&self, item: Option<&Item>) -> Result<(), TooMany> {
-        let count = item.and_then(|item| item.get("n")?.as_n().ok()?.parse().ok()).unwrap_or(0);
-        self.limit.check(count, self.now)
+        self.limit.check(counted(item), self.now)
+    }
+
+    /// What is left of it, the counter being `item`.
+    pub fn left(&self, item: Option<&Item>) -> Left {
+        self.limit.left(self.what, counted(item), self.now)
+    }
+
+    /// What is left of it once one more is counted, the counter being `item` before.
+    pub fn left_after(&self, item: Option<&Item>) -> Left {
+        self.limit.left(self.what, counted(item).saturating_add(1), self.now)
+    }
+
+    /// What is left of a rate that is used up: nothing.
+    pub fn nothing_left(&self) -> Left {
+        self.limit.left(self.what, u64::MAX, self.now)
     }
 
     /// The answer to one too many.
@@ -198,6 +250,10 @@ impl Rate {
             .err()
             .unwrap_or(TooMany { retry_after: SignedDuration::from_secs(1) })
     }
+}
+
+fn counted(item: Option<&Item>) -> u64 {
+    item.and_then(|item| item.get("n")?.as_n().ok()?.parse().ok()).unwrap_or(0)
 }
 
 impl Tickets {
@@ -462,6 +518,78 @@ impl Tickets {
             .build()?)
     }
 
+    /// Reads keys of this table and of another one in one call, by their keys.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read_with(
+        &self,
+        keys: Vec<String>,
+        table: &str,
+        others: Vec<String>,
+    ) -> Result<HashMap<String, Item>, StoreError> {
+        let wanted = HashMap::from([
+            (self.table.clone(), keys_and_attributes(keys)?),
+            (table.to_owned(), keys_and_attributes(others)?),
+        ]);
+        let items = batch(&self.client, wanted).await?.into_values().flatten();
+        Ok(items.map(|item| (pk(&item).to_owned(), item)).collect())
+    }
+
+    /// Reads what was answered to an idempotency key out of an item of a batch; nothing, when its time is over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`].
+    pub fn answered_from(item: Option<Item>, now: Timestamp) -> Result<Option<Answered>, StoreError> {
+        let item = item.map(from_item::<AnsweredItem>).transpose()?;
+        let live = item.filter(|item| now < item.expires_at);
+        Ok(live.map(|AnsweredItem { request, reset_id, expires_at, .. }| Answered {
+            request,
+            reset_id,
+            expires_at,
+        }))
+    }
+
+    /// What was answered to an idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn answered(
+        &self,
+        key: &RequestDigest,
+        now: Timestamp,
+    ) -> Result<Option<Answered>, StoreError> {
+        let key = text(answered_key(key));
+        let read = self.client.get_item().table_name(&self.table).key("pk", key).consistent_read(true);
+        Self::answered_from(read.send().await?.item, now)
+    }
+
+    /// Keeps what is answered to an idempotency key, as part of the transaction that the answer is about: of two requests
+    /// with one key, one is carried out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn answer(
+        &self,
+        key: &RequestDigest,
+        answered: &Answered,
+        now: Timestamp,
+    ) -> Result<Put, StoreError> {
+        let item = AnsweredItem {
+            pk: answered_key(key),
+            request: answered.request.clone(),
+            reset_id: answered.reset_id.clone(),
+            expires_at: answered.expires_at,
+            ttl: ttl(answered.expires_at),
+        };
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .build()?)
+    }
+
     /// Counts one more, as part of a transaction, up to the limit.
     ///
     /// # Errors
@@ -479,7 +607,7 @@ impl Tickets {
             .build()?)
     }
 
-    /// Counts one more, by itself.
+    /// Counts one more, by itself, and notes what is left for the answer's headers.
     ///
     /// # Errors
     /// The outer error is the service's, the inner one says that the limit is used up.
@@ -494,13 +622,19 @@ impl Tickets {
             .set_condition_expression(update.condition_expression)
             .set_expression_attribute_names(update.expression_attribute_names)
             .set_expression_attribute_values(update.expression_attribute_values)
+            .return_values(ReturnValue::UpdatedNew)
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(Ok(())),
+            Ok(answer) => {
+                let count = counted(answer.attributes.as_ref());
+                telemetry::note_left(rate.limit.left(rate.what, count, rate.now));
+                Ok(Ok(()))
+            }
             Err(error)
                 if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
+                telemetry::note_left(rate.nothing_left());
                 Ok(Err(rate.exceeded()))
             }
             Err(error) => Err(error.into()),

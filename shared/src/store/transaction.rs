@@ -36,6 +36,10 @@ pub enum Guard {
     Mail,
     /// The authorization is in the state that the decision was made on.
     Authorization,
+    /// Nothing was answered yet to the request's idempotency key.
+    Key,
+    /// The bulk reset is where it was when it was read, and in the worker's hands.
+    Bulk,
     /// Refused only if random ids collide.
     New,
 }

@@ -15,6 +15,7 @@ fn show(name: &str, answer: &Answer) {
         (r"[A-Za-z0-9_-]{43}", "[secret]"),
         (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "[time]"),
         (r"localhost:\d+", "localhost:[port]"),
+        (r";r=\d+;t=\d+", ";r=[left];t=[seconds]"),
     ]}, { insta::assert_snapshot!(name, answer.to_string()) });
 }
 

@@ -300,14 +300,26 @@ async fn a_reset() {
         world,
         "by a person",
         head.reset(&WANG, None).await.status(202),
-        // Session and people, and beside them whether mail to the address came back.
-        "BatchGetItem GetItem GetItem TransactWriteItems | Encrypt"
+        // Session and people, and beside them whether mail to the address came back, and the counters of rates.
+        "BatchGetItem BatchGetItem GetItem TransactWriteItems | Encrypt"
     );
     assert_asks!(
         world,
         "by an agency",
         agency.reset(&WANG, None).await.status(202),
-        "BatchGetItem GetItem GetItem GetItem TransactWriteItems | Encrypt"
+        "BatchGetItem BatchGetItem GetItem GetItem TransactWriteItems | Encrypt"
+    );
+    assert_asks!(
+        world,
+        "with a key",
+        head.reset_keyed(&ZHOU, "1").await.status(202),
+        "BatchGetItem BatchGetItem GetItem TransactWriteItems | Encrypt"
+    );
+    assert_asks!(
+        world,
+        "with the same key",
+        head.reset_keyed(&ZHOU, "1").await.status(202),
+        "BatchGetItem BatchGetItem GetItem GetItem |"
     );
     let id = by_head.text_of("reset_id");
     assert_asks!(world, "its state", head.reset_state(&id).await.ok(), "GetItem GetItem GetItem |");

@@ -169,6 +169,20 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             world.mail_is(&agency, &id, "delivered").await;
             agency.resend(&id).await
         }
+        Code::IdempotencyKeyReused => {
+            let agency = speaking(world.agency("agency-a02").await);
+            agency.reset_keyed(&WANG, "a-key").await.status(202);
+            agency.reset_keyed(&ZHOU, "a-key").await
+        }
+        Code::FileInvalid => speaking(world.agency("agency-a02").await).upload("", "name\n").await,
+        Code::BulkNotFound => speaking(world.agency("agency-a02").await).bulk(&challenge, "").await,
+        Code::BulkClosed => {
+            let agency = speaking(world.agency("agency-a02").await);
+            let file = format!("national_id,email\n{},{}\n", WANG.national_id, WANG.email);
+            let bulk = agency.upload("", file).await.status(201).text_of("bulk_id");
+            agency.cancel_bulk(&bulk).await.status(204);
+            agency.confirm_bulk(&bulk).await
+        }
         Code::EmailUndeliverable => {
             let agency = speaking(world.agency("agency-a02").await);
             let zhou = Civilian { email: "bounce@simulator.amazonses.com", ..ZHOU };
@@ -202,6 +216,8 @@ async fn provoked(code: Code, name: &str) {
     insta::with_settings!({filters => vec![
         (r#"apigw-requestid: .+"#, "apigw-requestid: [id]"),
         (r#""request_id": ".+""#, r#""request_id": "[id]""#),
+        (r#";r=\d+;t=\d+"#, ";r=[left];t=[seconds]"),
+        (r#"/v1/hr/bulk-resets/[A-Za-z0-9_-]{43}"#, "/v1/hr/bulk-resets/[id]"),
         (r#"retry-after: \d+"#, "retry-after: [seconds]"),
         (r#""retry_after": \d+"#, r#""retry_after": [seconds]"#),
         (r#"/v1/hr/password-resets/\S+"#, "/v1/hr/password-resets/[id]"),
@@ -261,6 +277,10 @@ codes! {
     card_not_found: CardNotFound,
     resend_refused: ResendRefused,
     email_undeliverable: EmailUndeliverable,
+    idempotency_key_reused: IdempotencyKeyReused,
+    file_invalid: FileInvalid,
+    bulk_not_found: BulkNotFound,
+    bulk_closed: BulkClosed,
 }
 
 #[tokio::test]

@@ -90,13 +90,47 @@ async fn resets_by_an_actor() {
 async fn resets_of_a_person() {
     let world = World::start().await;
     let mut head = world.head().await;
-    begin_window(&world, 86400);
+    begin_window(&world, 3600);
     head.sign_in_by_card().await.signed_in();
     head.reset(&WANG, None).await.status(202);
-    fill(&world, "resets-of", 9);
+    fill(&world, "resets-of", 4);
     world.agency("agency-a02").await.reset(&WANG, None).await.status(202);
-    too_many(head.reset(&WANG, None).await, 86400);
+    too_many(head.reset(&WANG, None).await, 3600);
     head.reset(&ZHOU, None).await.status(202);
+}
+
+/// The number of a member of the field `RateLimit` or `RateLimit-Policy`.
+fn told(answer: &Answer, field: &str, policy: &str, parameter: &str) -> u64 {
+    let members = answer.header(field).unwrap_or_else(|| panic!("no {field}: {answer}")).split(", ");
+    let member = members.into_iter().find(|member| member.starts_with(&format!("\"{policy}\";"))).unwrap();
+    let value = member.split(';').find_map(|part| part.strip_prefix(&format!("{parameter}=")));
+    value.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_left_is_told_before_it_is_too_much() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    begin_window(&world, 3600);
+    head.sign_in_by_card().await.signed_in();
+    let first = head.search(WANG.national_id).await.ok();
+    assert_eq!(told(&first, "ratelimit-policy", "searches", "q"), 300);
+    assert_eq!(told(&first, "ratelimit-policy", "searches", "w"), 3600);
+    assert_eq!(told(&first, "ratelimit", "searches", "r"), 299);
+    assert!((1..=3600).contains(&told(&first, "ratelimit", "searches", "t")), "{first}");
+    let unknown = head.search(tests::people::NOBODY).await.problem(Code::EmployeeNotFound);
+    assert_eq!(told(&unknown, "ratelimit", "searches", "r"), 298, "whatever comes of it");
+    fill(&world, "searches", 300);
+    let refused = head.search(WANG.national_id).await.problem(Code::TooManyRequests);
+    assert_eq!(told(&refused, "ratelimit", "searches", "r"), 0);
+    let reset = head.reset(&WANG, None).await.status(202);
+    assert_eq!(told(&reset, "ratelimit", "resets-by", "r"), 119);
+    assert_eq!(told(&reset, "ratelimit", "resets-of", "r"), 4);
+    fill(&world, "resets-of", 5);
+    let refused = head.reset(&WANG, None).await.problem(Code::TooManyRequests);
+    assert_eq!(told(&refused, "ratelimit", "resets-of", "r"), 0);
+    let sign_in = world.browser().sign_in_by_password("nobody.at.all", "Not-The-Password#1").await;
+    assert!(told(&sign_in, "ratelimit", "sign-ins", "r") < 600, "{sign_in}");
 }
 
 /// Moves the clock to just after the beginning of a window of so many seconds.
@@ -110,7 +144,7 @@ async fn the_helpdesks_look_at_cards_counts_as_a_search_and_an_unbinding_as_a_re
     let world = World::start().await;
     let mut helpdesk = world.helpdesk().await;
     let wang = world.signed_in(&WANG).await;
-    begin_window(&world, 86_400);
+    begin_window(&world, 3600);
     helpdesk.sign_in_by_card().await.signed_in();
     let card = helpdesk.cards_of(&WANG).await.ok().body["cards"][0]["card_id"].as_str().unwrap().to_owned();
     fill(&world, "searches", 300);
@@ -120,10 +154,10 @@ async fn the_helpdesks_look_at_cards_counts_as_a_search_and_an_unbinding_as_a_re
     too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 3600);
     fill(&world, "resets-by", 1);
     helpdesk.reset(&WANG, Some("forgot")).await.status(202);
-    fill(&world, "resets-of", 10);
-    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 86_400);
+    fill(&world, "resets-of", 5);
+    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 3600);
     assert_eq!(helpdesk.search(WANG.national_id).await.status, 429, "it is one counter");
-    fill(&world, "resets-of", 9);
+    fill(&world, "resets-of", 4);
     helpdesk.unbind_of(&WANG, &card, "lost").await.status(204);
     drop(wang);
 }

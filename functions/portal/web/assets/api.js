@@ -27,19 +27,21 @@ export class Problem extends Error {
  * Calls the API in the page's language.
  * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
- * @param {object} [body]
+ * @param {object} [body] JSON, or a file of CSV
+ * @param {Record<string, string>} [more] further headers
  * @returns {Promise<any>} the answer's JSON, or nothing for 204
  */
-export async function call(method, path, body) {
+export async function call(method, path, body, more = {}) {
   /** @type {Record<string, string>} */
-  const headers = { "Accept": "application/json", "Accept-Language": document.documentElement.lang };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const headers = { "Accept": "application/json", "Accept-Language": document.documentElement.lang, ...more };
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = isFile ? "text/csv" : "application/json";
   let response;
   try {
     response = await fetch(path, {
       method,
       headers,
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? null : isFile ? body : JSON.stringify(body),
       cache: "no-store",
       credentials: "same-origin",
       redirect: "error",

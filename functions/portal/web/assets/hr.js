@@ -163,6 +163,18 @@ function closeUnbinding(event) {
 unbindDialog.addEventListener("cancel", closeUnbinding);
 element("unbind-cancel", HTMLButtonElement).addEventListener("click", closeUnbinding);
 
+/** The request that was sent last and not answered with a reset, and its key. @type {{ request: string, key: string } | undefined} */
+let asked;
+
+/**
+ * The key of a request: the same when it is sent again, because no answer was heard, so that nobody is reset twice.
+ * @param {string} request
+ */
+function keyOf(request) {
+  if (asked?.request !== request) asked = { request, key: crypto.randomUUID() };
+  return asked.key;
+}
+
 /**
  * Asks to confirm, as the manual does.
  * @param {Record<string, string>} values
@@ -177,13 +189,16 @@ function confirmed({ email }) {
 onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
   const person = found;
   if (!person) return;
-  /** @type {Reset} */
-  const reset = await callSignedIn("POST", "/v1/hr/employees/password-reset", {
+  const request = {
     national_id: person.nationalId,
     email,
     ...(reason.required ? { reason: why } : {}),
     ...(emailConfirmed.checked ? { email_confirmed: true } : {}),
-  });
+  };
+  const key = { "Idempotency-Key": `"${keyOf(JSON.stringify(request))}"` };
+  /** @type {Reset} */
+  const reset = await callSignedIn("POST", "/v1/hr/employees/password-reset", request, key);
+  asked = undefined;
   employeePart.hidden = true;
   element("search", HTMLFormElement).reset();
   const shown = listReset(person.name, reset);

@@ -57,10 +57,11 @@ export function hasEnded(error) {
  * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
  * @param {object} [body]
+ * @param {Record<string, string>} [headers]
  */
-export async function callSignedIn(method, path, body) {
+export async function callSignedIn(method, path, body, headers) {
   try {
-    return await call(method, path, body);
+    return await call(method, path, body, headers);
   } catch (error) {
     if (hasEnded(error)) return toSignIn("session-ended");
     throw error;

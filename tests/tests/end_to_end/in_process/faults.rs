@@ -27,8 +27,9 @@ use shared::national_id::NationalId;
 use shared::password::{Password, StoredHash, Verdict, generate_initial};
 use shared::pseudonym::Pseudonymizer;
 use shared::secret::Secret;
+use shared::session::Subject;
 use shared::store::accounts::Accounts;
-use shared::store::outbox::{NewLetter, Outbox};
+use shared::store::outbox::{Lane, NewLetter, Outbox};
 use shared::store::{Guard, Transaction};
 use shared::{aws, chance, store};
 use tempfile::TempDir;
@@ -231,7 +232,7 @@ struct Made {
 }
 
 fn options(data: &Path) -> Options {
-    let variables = [("RESETS_PER_ACTOR_PER_HOUR", "1000000"), ("RESETS_PER_PERSON_PER_DAY", "1000")];
+    let variables = [("RESETS_PER_ACTOR_PER_HOUR", "1000000"), ("RESETS_PER_PERSON_PER_HOUR", "1000")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Options { memory: true, sample_cards: false, variables, ..Options::new(data) }
 }
@@ -364,9 +365,11 @@ impl Desk {
             reset_id: reset_id.clone(),
             agency: person.agency.clone(),
             person: id,
+            by: Subject::Agency("2.16.886.101.90001".to_owned()),
             address: self.pseudonyms.email(&email),
             created_at: now,
             expires_at,
+            lane: Lane::Single,
         };
         let queued = self.outbox.queue(&letter, ciphertext).unwrap();
         let written = Transaction::new().with(Guard::Person, reset).with(Guard::New, queued);
