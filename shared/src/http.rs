@@ -365,7 +365,8 @@ impl Answer {
         self.with_header(header::SET_COOKIE, &cookie)
     }
 
-    fn render(self) -> Response<Body> {
+    /// The answer as the gateway gets it.
+    pub fn render(self) -> Response<Body> {
         let (kind, body) = match self.body {
             None => (None, Body::Empty),
             Some(Content::Json(body)) => (Some("application/json"), Body::Text(body.to_string())),

@@ -116,6 +116,10 @@ codes! {
     BulkNotFound = "bulk_not_found", 404;
     /// A bulk reset that is over, or whose preview is.
     BulkClosed = "bulk_closed", 409;
+    /// The API has no such path.
+    RouteNotFound = "route_not_found", 404;
+    /// The path has other methods, which the answer names in `Allow`.
+    MethodNotAllowed = "method_not_allowed", 405;
 }
 
 impl Code {
@@ -176,6 +180,8 @@ impl Code {
             Self::FileInvalid => ("這不是批次重設密碼的檔案", "請上傳 UTF-8 編碼的 CSV 檔，第一列為 national_id,email，之後每列一人，最多 5,000 列、1 MiB。"),
             Self::BulkNotFound => ("查無這個批次", "請確認批次編號。批次資料自上傳起保留七天；逾期請重新上傳檔案。"),
             Self::BulkClosed => ("這個批次已結束", "已取消、已完成或預覽已逾 24 小時。如仍需要，請重新上傳檔案。"),
+            Self::RouteNotFound => ("沒有這個服務位址", "請確認網址；可用的位址列於 /openapi.yaml。"),
+            Self::MethodNotAllowed => ("這個服務位址不接受這種請求方法", "請改用 Allow 標頭所列的方法；說明請見 /openapi.yaml。"),
         }
     }
 
@@ -219,6 +225,8 @@ impl Code {
             Self::FileInvalid => ("This is not a file of a bulk reset", "Upload a CSV file in UTF-8 whose first row is national_id,email, with a row for each person: at most 5,000 rows and 1 MiB."),
             Self::BulkNotFound => ("No such bulk reset", "Check its number. It is kept for seven days from its upload; after that, upload the file again."),
             Self::BulkClosed => ("This bulk reset is over", "It was cancelled, has finished, or was not confirmed within 24 hours. If it is still needed, upload the file again."),
+            Self::RouteNotFound => ("There is no such address", "Check the address; /openapi.yaml lists those that there are."),
+            Self::MethodNotAllowed => ("The address does not take this method", "Use a method that the header Allow names; /openapi.yaml describes them."),
         }
     }
 }

@@ -86,7 +86,17 @@ impl Contract {
     /// The codes of problems that an operation may answer with.
     #[must_use]
     pub fn codes(&self, operation: &Operation<'_>) -> BTreeSet<(u16, String)> {
-        let responses = operation.object["responses"].as_object().unwrap();
+        self.codes_of(operation.object)
+    }
+
+    /// The codes of problems that are the answer to what no operation takes.
+    #[must_use]
+    pub fn codes_of_unrouted(&self) -> BTreeSet<(u16, String)> {
+        self.codes_of(&self.document["x-unrouted"])
+    }
+
+    fn codes_of(&self, described: &Value) -> BTreeSet<(u16, String)> {
+        let responses = described["responses"].as_object().unwrap();
         let codes = responses.iter().flat_map(|(status, response)| {
             let schema = &self.resolved(response)["content"]["application/problem+json"]["schema"];
             let parts = schema["allOf"].as_array().cloned().unwrap_or_default();
@@ -132,20 +142,18 @@ impl Contract {
         if answer.is_the_gateways() {
             return;
         }
-        let operation = self
-            .operation(answer.host, &answer.method, answer.path_only())
-            .unwrap_or_else(|| panic!("not in openapi.yaml:\n{answer}"));
-        let response = &operation.object["responses"][answer.status.to_string()];
-        assert!(
-            response.is_object(),
-            "{} of {} is not in openapi.yaml:\n{answer}",
-            answer.status,
-            operation.path
-        );
+        let operation = self.operation(answer.host, &answer.method, answer.path_only());
+        // A method that a path does not take is no operation's, though the pages' path looks like every path.
+        let described = match &operation {
+            Some(operation) if answer.status != 405 => operation.object,
+            _ => &self.document["x-unrouted"],
+        };
+        let response = &described["responses"][answer.status.to_string()];
+        assert!(response.is_object(), "{} is not in openapi.yaml:\n{answer}", answer.status);
         let response = self.resolved(response);
         self.check_headers(response, answer);
         self.check_content(response, answer);
-        if answer.status < 300 {
+        if let Some(operation) = operation.filter(|_| answer.status < 300) {
             self.check_request(&operation, answer);
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lambda_http::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -11,7 +11,8 @@ use lambda_http::{Body, Request, Response};
 use shared::http::Call;
 use shared::language::Language;
 
-use crate::site::{Resource, Site};
+use crate::site::{OPENAPI, Resource, Site};
+use crate::unrouted::Described;
 
 /// The cookie that keeps the language that a person chose by `?lang=`.
 const LANGUAGE_COOKIE: &str = "__Host-language";
@@ -23,6 +24,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 /// Serves the site.
 pub(crate) struct Portal {
     site: Site,
+    described: Described,
     content_security_policy: HeaderValue,
 }
 
@@ -38,7 +40,7 @@ impl Portal {
         // Neither the literals nor a header's value hold a byte that a header's value may not have.
         let content_security_policy = HeaderValue::from_bytes(&directives.concat())
             .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
-        Self { site, content_security_policy }
+        Self { site, described: Described::read(OPENAPI), content_security_policy }
     }
 
     /// Answers a request, and writes the log's line about it. The line has no path: a person may have typed anything.
@@ -57,11 +59,8 @@ impl Portal {
     }
 
     fn answer(&self, call: &Call) -> Response<Body> {
-        if call.method() != Method::GET && call.method() != Method::HEAD {
-            let mut answer = bare(StatusCode::METHOD_NOT_ALLOWED, Body::Empty);
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            return answer;
+        if let Some(refused) = self.described.refuse(call) {
+            return refused;
         }
         let path = call.path();
         let mut answer = if let Some(asset) = self.site.assets.get(path) {
@@ -312,6 +311,7 @@ mod tests {
             let answer = ask(&portal, event(method, "/", "", json!({}), &[])).await;
             assert_eq!(answer["statusCode"], 405, "{method}");
             assert_eq!(answer["headers"]["allow"], "GET, HEAD");
+            assert!(answer["body"].as_str().unwrap().contains("method_not_allowed"), "{method}");
         }
         let head = ask(&portal, event("HEAD", "/", "", json!({}), &[])).await;
         let get = get(&portal, "/").await;

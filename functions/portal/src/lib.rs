@@ -1,4 +1,5 @@
-//! The portal: the pages of first-sign-in, their assets, and the API's description, all embedded in the binary.
+//! The portal: the pages of first-sign-in, their assets, and the API's description, all embedded in the binary; and the
+//! answer to what no route takes ([`unrouted`]).
 //!
 //! It reaches no AWS service and reads nothing but its request. What pages do, they do by calling the other functions
 //! from the browser; their sources are in `web/`:
@@ -12,6 +13,7 @@
 mod handler;
 mod site;
 mod template;
+mod unrouted;
 
 use std::sync::Arc;
 

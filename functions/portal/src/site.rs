@@ -78,7 +78,7 @@ const ASSETS: &[(&str, &str)] = assets![
 const LAYOUT: &str = include_str!("../web/layout.html");
 const ZH_TW: &str = include_str!("../web/texts/zh-TW.json");
 const EN: &str = include_str!("../web/texts/en.json");
-const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
+pub(crate) const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
 /// What the pages say that is not in their sources.
 pub(crate) struct Facts {

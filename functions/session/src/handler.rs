@@ -71,6 +71,8 @@ async fn sign_out(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
 /// A fresh token. A browser's session gets none: a script that got into a page could carry it away.
 async fn token(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
     let Admitted { session, id, .. } = step.door.enter(call).await?;
+    // Nothing is asked yet; what is no object now would not be one when something is.
+    call.fields()?;
     if session.carrier != Carrier::Token {
         return Err(Problem::new(Code::NotAuthorized).because("a cookie's session gets no token"));
     }

@@ -397,10 +397,15 @@ impl Deployment {
             let value = event.get(name).ok_or_else(|| malformed(place, format!("no {name}")))?;
             resolver.text(value)
         };
+        // SAM makes the default route of an event that names neither.
+        let (method, path) = match (event.get("Method"), event.get("Path")) {
+            (None, None) => ("ANY".to_owned(), "$default".to_owned()),
+            _ => (field("Method")?.to_uppercase(), field("Path")?),
+        };
         self.routes.push(RouteDeclaration {
             api: api.to_owned(),
-            method: field("Method")?.to_uppercase(),
-            path: field("Path")?,
+            method,
+            path,
             function: function.to_owned(),
         });
         Ok(())

@@ -192,6 +192,8 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             }
             agency.reset(&zhou, None).await
         }
+        Code::RouteNotFound => anybody.post("/v1/nothing", json!({})).await,
+        Code::MethodNotAllowed => anybody.request("PUT", "/v1/session").json(json!({})).send().await,
         Code::Unavailable => {
             world.stack.traffic.inject(Fault::broken(Service::Kms));
             let mut helpdesk = with_card(world.sample_card("agency-a02"));
@@ -281,6 +283,8 @@ codes! {
     file_invalid: FileInvalid,
     bulk_not_found: BulkNotFound,
     bulk_closed: BulkClosed,
+    route_not_found: RouteNotFound,
+    method_not_allowed: MethodNotAllowed,
 }
 
 #[tokio::test]
