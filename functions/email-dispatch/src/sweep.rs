@@ -56,7 +56,7 @@ impl EmailDispatch {
             oldest: 0,
         };
         let mut failed = None;
-        for shard in Shard::all() {
+        for shard in Shard::all(self.clock.now()) {
             // One shard's failure stops no other.
             if let Err(error) = self.sweep_shard(shard, &mut run).await {
                 failed = Some(error);

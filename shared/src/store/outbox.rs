@@ -448,9 +448,12 @@ impl Shard {
     const COUNT: u8 = 16;
     const BULK_COUNT: u8 = 4;
 
-    /// All of them, those of bulk resets last.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..Self::COUNT).map(Self).chain(Self::bulk())
+    /// All of them, those of bulk resets last. The others begin with another one each minute: what ends a look at them early
+    /// keeps none waiting for long.
+    pub fn all(now: Timestamp) -> impl Iterator<Item = Self> {
+        let minute = now.as_second().div_euclid(60).rem_euclid(i64::from(Self::COUNT));
+        let first = u8::try_from(minute).unwrap_or_default();
+        (0..Self::COUNT).map(move |place| Self((first + place) % Self::COUNT)).chain(Self::bulk())
     }
 
     /// Those of bulk resets.
@@ -1265,4 +1268,23 @@ fn taken(id: &MailId, item: Item) -> Result<Lease, StoreError> {
     let content =
         Content::of(id, item, created_at).unwrap_or_else(|error| Content::Damaged(error.to_string()));
     Ok(Lease::Taken(Leased { id: id.clone(), content, attempt, strikes, created_at }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_look_is_at_all_shards_and_begins_with_another_one_each_minute() {
+        let mut first = BTreeSet::new();
+        for minute in -3..i64::from(Shard::COUNT) - 3 {
+            let now = Timestamp::from_second(minute * 60 + 59).unwrap();
+            let shards: Vec<u8> = Shard::all(now).map(|shard| shard.0).collect();
+            first.insert(shards[0]);
+            assert_eq!(BTreeSet::from_iter(shards), (0..Shard::COUNT + Shard::BULK_COUNT).collect());
+        }
+        assert_eq!(first.len(), usize::from(Shard::COUNT));
+    }
 }
