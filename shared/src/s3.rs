@@ -108,6 +108,15 @@ pub struct Put {
     pub replacing: Option<String>,
 }
 
+/// What was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its version; nothing in a bucket without versions.
+    pub version: Option<String>,
+    /// Its ETag: what [`Put::replacing`] takes.
+    pub tag: String,
+}
+
 impl Bucket {
     /// The bucket of that name.
     pub fn new(environment: &Environment, config: &SdkConfig, name: String) -> Self {
@@ -204,11 +213,11 @@ impl Bucket {
         answer.map(|_| ()).map_err(|error| S3Error::of(&error))
     }
 
-    /// Puts an object, and answers its version; nothing in a bucket without versions. Its bytes travel with their SHA-256.
+    /// Puts an object. Its bytes travel with their SHA-256.
     ///
     /// # Errors
     /// [`S3Error`]; [`S3Error::NotAsExpected`] when it was to be new and is not.
-    pub async fn put(&self, key: &str, bytes: Vec<u8>, put: &Put) -> Result<Option<String>, S3Error> {
+    pub async fn put(&self, key: &str, bytes: Vec<u8>, put: &Put) -> Result<Kept, S3Error> {
         self.send(key, ByteStream::new(SdkBody::from(bytes)), put).await
     }
 
@@ -216,12 +225,12 @@ impl Bucket {
     ///
     /// # Errors
     /// [`S3Error`], also for a file that cannot be read.
-    pub async fn upload(&self, key: &str, file: &Path, put: &Put) -> Result<Option<String>, S3Error> {
+    pub async fn upload(&self, key: &str, file: &Path, put: &Put) -> Result<Kept, S3Error> {
         let body = ByteStream::from_path(file).await.map_err(|error| S3Error::Service(error.to_string()))?;
         self.send(key, body, put).await
     }
 
-    async fn send(&self, key: &str, body: ByteStream, put: &Put) -> Result<Option<String>, S3Error> {
+    async fn send(&self, key: &str, body: ByteStream, put: &Put) -> Result<Kept, S3Error> {
         let lock = put.locked_until.map(|until| DateTime::from_secs(until.as_second()));
         let request = self
             .client
@@ -243,7 +252,7 @@ impl Bucket {
         let customized =
             request.customize().config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts));
         let answer = customized.send().await.map_err(|error| S3Error::of(&error))?;
-        Ok(answer.version_id)
+        Ok(Kept { version: answer.version_id, tag: answer.e_tag.unwrap_or_default() })
     }
 
     /// The objects whose keys begin with `prefix`, by key.

@@ -5,6 +5,7 @@
 //! - [`browser`] is who calls it: over HTTPS, with or without a card, with a cookie or a token;
 //! - [`contract`] holds every answer that a browser gets against `infra/openapi.yaml`, in every test;
 //! - [`people`] are the people of the sample roster whom the tests know by name;
+//! - [`inbox`] puts rosters into the bucket, and reads their reports;
 //! - [`table`] looks behind the functions, [`log`] at what they wrote;
 //! - [`program`] is the real binary as a process, for what only a process can show: dying.
 //!
@@ -30,6 +31,7 @@
 
 pub mod browser;
 pub mod contract;
+pub mod inbox;
 pub mod list_host;
 pub mod log;
 pub mod people;

@@ -571,8 +571,8 @@ mod tests {
     #[test]
     fn what_became_of_a_mail_is_told_to_one_function() {
         let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
-        let [rule] = deployment.rules.as_slice() else { panic!("one rule") };
-        assert_eq!(rule.function, "mail-events");
+        let mut rules = deployment.rules.iter().filter(|rule| rule.function == "mail-events");
+        let (Some(rule), None) = (rules.next(), rules.next()) else { panic!("one rule") };
         let of = |kind: &str, set: &str| {
             let tags = json!({"ses:configuration-set": [set], "mail_id": ["1"]});
             let detail = json!({"mail": {"tags": tags}});
@@ -582,6 +582,36 @@ mod tests {
         assert!(of("Email Bounced", own) && of("Email Delivered", own));
         assert!(!of("Email Opened", own) && !of("Email Bounced", "another"));
         assert_eq!(deployment.published_mail_events, ["delivery", "bounce", "reject", "complaint"]);
+    }
+
+    #[test]
+    fn rosters_start_their_import_and_reports_do_not() {
+        let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
+        let started = |bucket: &str, key: &str| -> Vec<&str> {
+            let detail = json!({"bucket": {"name": bucket}, "object": {"key": key}});
+            let event = json!({"source": "aws.s3", "detail-type": "Object Created", "detail": detail});
+            let rules = deployment.rules.iter().filter(|rule| rule.pattern.matches(&event));
+            rules.map(|rule| rule.function.as_str()).collect()
+        };
+        let bucket = "stack-RosterBucket";
+        for key in ["changes/a.csv", "agencies/A01/a.csv.gz", "country/a.csv"] {
+            assert_eq!(started(bucket, key), ["roster-import"], "{key}");
+            assert_eq!(started("another", key), [""; 0], "{key}");
+        }
+        for key in ["reports/2026-01-01T00:00:00Z/changes/a.csv.json", "state/lease.json", "a.csv"] {
+            assert_eq!(started(bucket, key), [""; 0], "{key}");
+        }
+    }
+
+    #[test]
+    fn buckets_have_their_versions_and_locks() {
+        let buckets = deployed(|template, resolver| buckets(template, resolver, "stack").unwrap());
+        let bucket = |id: &str| buckets.iter().find(|bucket| bucket.logical_id == id).unwrap();
+        let (rosters, audit) = (bucket("RosterBucket"), bucket("AuditBucket"));
+        assert!(rosters.versioned && rosters.tells_event_bridge && !rosters.object_lock);
+        assert!(audit.versioned && !audit.tells_event_bridge && audit.object_lock);
+        assert_eq!(audit.retention, Some(("COMPLIANCE".to_owned(), 3650)));
+        assert_eq!(audit.name, "stack-auditbucket");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Loads roster files into the personnel directory: the stand-in's sample, or an operator's file on AWS.
 
-use std::io::Read;
+use std::sync::atomic::AtomicBool;
 
-use shared::audit::Origin;
+use roster_import::import::Stop;
+use roster_import::report::Report;
+use roster_import::source::Source;
+use roster_import::{Directory, Run};
 use shared::environment::{Environment, StartError};
-use shared::kms::{Kms, KmsError};
-use shared::roster::{NotARoster, RefusedRow, Roster};
-use shared::store::accounts::{Accounts, Enrollment};
-use shared::store::audit::AuditTrail;
-use shared::store::authorizations::Authorizations;
-use shared::store::{self, CommitError, StoreError};
+use shared::roster::plan::Guard;
+use shared::roster::{RefusedRow, Scope};
 
 /// The sample that a first start loads: synthetic people in four agencies.
 pub const SAMPLE: &str = include_str!("../sample-roster.csv");
@@ -17,21 +16,12 @@ pub const SAMPLE: &str = include_str!("../sample-roster.csv");
 /// Why a roster was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// A variable is missing.
+    /// A variable is missing, or a service does not answer.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The pseudonyms' key cannot be derived.
+    /// The file is not a roster, or the tables cannot be written.
     #[error(transparent)]
-    Kms(#[from] KmsError),
-    /// The file is not a roster.
-    #[error(transparent)]
-    Roster(#[from] NotARoster),
-    /// The tables cannot be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Somebody cannot be brought to what their row says.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
+    Stop(#[from] Stop),
 }
 
 /// What came of a roster file.
@@ -43,31 +33,29 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
-/// Loads a roster into the tables that the environment names.
+/// Loads a roster into the tables that the environment names, as `roster-import` does with one that is put under `changes/`:
+/// who has no row is left alone.
 ///
 /// # Errors
 /// When the file is no roster, or AWS does not answer. Bad rows are no error.
-pub async fn import(file: impl Read, environment: &Environment) -> Result<Imported, DirectoryError> {
-    let mut settings = environment.settings();
-    let table = settings.required("ACCOUNTS_TABLE");
-    let authorizations = settings.required("AUTHORIZATIONS_TABLE");
-    let audit = settings.required("AUDIT_TABLE");
-    let key = settings.required("PSEUDONYM_KEY");
-    settings.finish()?;
-    let config = shared::aws::sdk_config(environment).await;
-    let pseudonyms = Kms::new(environment, &config).pseudonymizer(&key).await?;
-    let roster = Roster::read(file, &pseudonyms)?;
-    let accounts = Accounts::new(store::client(environment, &config), table);
-    let client = store::client(environment, &config);
-    let authorizations = Authorizations::new(client.clone(), authorizations);
-    let audit = AuditTrail::new(client, audit);
-    let now = environment.clock().now();
-    let origin =
-        Origin { address: String::new(), request_id: format!("roster-{}", now.as_millisecond()), at: now };
-    let beside = Enrollment { authorizations: &authorizations, audit: &audit, origin: &origin };
-    accounts.enroll(&roster.people, &beside).await?;
-    accounts.enroll_agencies(&roster.agencies).await?;
-    Ok(Imported { people: roster.people.len(), refused: roster.refused })
+pub async fn import(file: &[u8], environment: &Environment) -> Result<Imported, DirectoryError> {
+    let directory = Directory::start(environment).await?;
+    let clock = environment.clock().clone();
+    let request_id = format!("roster-{}", clock.now().as_millisecond());
+    let run = Run { request_id, end: None, clock };
+    let source = Source::Bytes(file.into());
+    // Whoever starts the stand-in has said so: the guard is for files that come in.
+    let guard = Guard { percent: 100, always: u64::MAX, confirmed: u64::MAX };
+    let mut report = Report::default();
+    let planned = directory.plan(&source, &Scope::Changes, &guard, &run, &mut report).await?;
+    if !planned.is_nothing() {
+        directory.write(&source, &planned, &run, &AtomicBool::new(true)).await?;
+    }
+    let refused = |row: roster_import::report::RefusedLine| RefusedRow { line: row.line, reason: row.reason };
+    Ok(Imported {
+        people: usize::try_from(report.accepted).unwrap_or(usize::MAX),
+        refused: report.rows.into_iter().map(refused).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -76,6 +64,7 @@ mod tests {
 
     use shared::person::{Role, Service};
     use shared::pseudonym::Pseudonymizer;
+    use shared::roster::Roster;
 
     use super::*;
 

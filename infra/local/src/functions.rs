@@ -305,6 +305,7 @@ async fn start(name: &str, environment: &Environment) -> Option<Result<Function,
         "password-login" => password_login::start(environment).await,
         "portal" => portal::start(environment).await,
         "revocation-sync" => revocation_sync::start(environment).await,
+        "roster-import" => roster_import::start(environment).await,
         "session" => session::start(environment).await,
         _ => return None,
     })

@@ -45,6 +45,14 @@ pub enum Action {
     AuthorizationGrant,
     /// An authorization ended by what became of its holder, or by the roster.
     AuthorizationEnd,
+    /// A person who departed, by the roster. The actor is [`ROSTER`], as of the next three.
+    Departure,
+    /// A departed person who came back.
+    Return,
+    /// A person who is of another agency now.
+    Move,
+    /// A person who has other roles now.
+    RoleChange,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

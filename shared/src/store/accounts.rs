@@ -34,10 +34,11 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::AuditTrail;
 use super::authorizations::Authorizations;
+use super::personnel::listed_in;
 use super::{
     CommitError, Guard, Item, Refused, StoreError, Transaction, bytes, from_item, number, pk, text, to_item,
 };
-use crate::audit::Origin;
+use crate::audit::{self, Action, Origin};
 use crate::authority::authorization::{Authority, AuthorizationId, Held};
 use crate::authority::directory::{Settled, settle};
 use crate::card::{BoundCard, Card, End, EndedCertificates, Seen};
@@ -973,34 +974,10 @@ impl Accounts {
             .build()?)
     }
 
-    /// Brings people to what a roster says, by difference: who is as listed is not written. Somebody who departs, or comes
-    /// back, gets a new generation; a departed person's initial password goes. Authorizations are given and ended with what
-    /// the row says ([`settle`]), their records and the audit trail in the same transaction.
-    ///
-    /// Answers how many were written.
-    ///
-    /// # Errors
-    /// [`CommitError`]; people before the failure are written, and the next run goes on.
-    pub async fn enroll(&self, people: &[Listed], beside: &Enrollment<'_>) -> Result<u64, CommitError> {
-        let mut written = 0;
-        for chunk in people.chunks(100) {
-            let ids: Vec<&PersonId> = chunk.iter().map(|listed| &listed.id).collect();
-            let mut known = self.people(&ids).await?;
-            let changed: Vec<_> = chunk
-                .iter()
-                .map(|listed| (listed, known.remove(&listed.id)))
-                .filter(|(listed, known)| !known.as_ref().is_some_and(|person| same(person, listed)))
-                .collect();
-            let writes = changed.into_iter().map(|(listed, known)| self.enroll_one(listed, known, beside));
-            for write in futures_util::future::join_all(writes).await {
-                written += u64::from(write?);
-            }
-        }
-        Ok(written)
-    }
-
-    /// Brings one person to what a roster says, whom the directory knows as `known`; tells whether anything was written.
-    /// Somebody whose authority changes meanwhile is read again.
+    /// Brings one person to what a roster says, whom the directory knows as `known`; tells whether anything was written: who is
+    /// as listed is not. Somebody who departs, or comes back, gets a new generation; a departed person's initial password goes.
+    /// Authorizations are given and ended with what the row says ([`settle`]); their records and the audit trail are in the same
+    /// transaction. Somebody whose authority changes meanwhile is read again.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -1019,7 +996,16 @@ impl Accounts {
                 return Ok(false);
             }
             let person = self.enroll_write(listed, known.as_ref(), &settled)?;
-            let others = beside.authorizations.settle(&listed.id, &settled, beside.audit, beside.origin)?;
+            let mut others =
+                beside.authorizations.settle(&listed.id, &settled, beside.audit, beside.origin)?;
+            for (person, action) in
+                known.iter().flat_map(|person| acts(person, listed).into_iter().map(move |act| (person, act)))
+            {
+                let subject = Subject::Person(listed.id.clone());
+                let entry = beside.origin.entry(action, audit::ROSTER, subject, audit::SUCCESS);
+                let entry = entry.of_agency(Some(&person.agency));
+                others.push((Guard::New, beside.audit.append(entry)?.into()));
+            }
             let written = if others.is_empty() {
                 self.update_alone(person).await
             } else {
@@ -1078,7 +1064,7 @@ impl Accounts {
         let set = "SET #name = :name, agency = :agency, agency_name = :agency_name, service = :service, \
                    #roles = :roles, roster_agencies = :roster_agencies, tail = :tail, \
                    authorizations = :authorizations, authority_version = :next_authority, \
-                   generation = if_not_exists(generation, :zero) + :step";
+                   listed_in = :listed_in, generation = if_not_exists(generation, :zero) + :step";
         let expression = if departed {
             format!("{set} REMOVE initial_hash, initial_expires_at, initial_reset")
         } else {
@@ -1113,6 +1099,7 @@ impl Accounts {
             .expression_attribute_values(":tail", text(listed.tail.as_str()))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":step", number(u8::from(moved)))
+            .expression_attribute_values(":listed_in", text(listed_in(&listed.agency, &listed.id)))
             .build()?)
     }
 
@@ -1164,15 +1151,26 @@ fn history_after(person: &Person) -> Vec<StoredHash> {
     hashes
 }
 
+/// Whether a row says nothing else of a person. Whether it changes their authority is [`settle`]'s to tell.
 fn same(person: &Person, listed: &Listed) -> bool {
     person.name == listed.name
         && person.agency == listed.agency
         && person.agency_name == listed.agency_name
         && person.service == listed.service
         && person.roles == listed.roles
-        // Named and not taken up: an authorization to give, or one for later, which `settle` tells.
-        && person.authority.roster_agencies == listed.authorized_agencies
         && person.tail == listed.tail
+}
+
+/// What a row does to a person, for the audit trail. A name that is spelled otherwise is nothing.
+fn acts(person: &Person, listed: &Listed) -> Vec<Action> {
+    let service = match (person.service, listed.service) {
+        (Service::InService, Service::Departed) => Some(Action::Departure),
+        (Service::Departed, Service::InService) => Some(Action::Return),
+        _ => None,
+    };
+    let moved = (person.agency != listed.agency).then_some(Action::Move);
+    let roles = (person.roles != listed.roles).then_some(Action::RoleChange);
+    [service, moved, roles].into_iter().flatten().collect()
 }
 
 fn held_value(authority: &Authority) -> Result<AttributeValue, StoreError> {

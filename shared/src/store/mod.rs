@@ -8,17 +8,21 @@ pub mod audit;
 pub mod authorizations;
 pub mod bulk;
 pub mod outbox;
+pub mod personnel;
 pub mod revocations;
 pub mod sessions;
 pub mod tickets;
 mod transaction;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 pub use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,6 +63,24 @@ impl From<aws_sdk_dynamodb::error::BuildError> for StoreError {
 /// A client of DynamoDB.
 pub fn client(environment: &Environment, config: &SdkConfig) -> Client {
     let mut builder = aws_sdk_dynamodb::config::Builder::from(config).interceptor(aws::call_recorder());
+    if let Some(endpoint) = aws::endpoint(environment, "DYNAMODB") {
+        builder = builder.endpoint_url(endpoint);
+    }
+    Client::from_conf(builder.build())
+}
+
+/// A client of DynamoDB for work that nobody waits for: it asks again, for a minute and longer, where the table has no capacity.
+pub fn patient_client(environment: &Environment, config: &SdkConfig) -> Client {
+    let retries = RetryConfig::standard().with_max_attempts(12).with_max_backoff(Duration::from_secs(10));
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(150))
+        .build();
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(config)
+        .interceptor(aws::call_recorder())
+        .retry_config(retries)
+        .timeout_config(timeouts);
     if let Some(endpoint) = aws::endpoint(environment, "DYNAMODB") {
         builder = builder.endpoint_url(endpoint);
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`authority`] makes CAs and cards;
 //! - [`list`] writes revocation lists, of a million entries in a second;
+//! - [`roster`] writes rosters of people who do not exist;
 //! - [`damage`] changes DER so that it stays nearly right: what random bytes never are;
 //! - [`stopwatch`] compares how long things take, and prints a table;
 //! - [`openssl`] times OpenSSL's verification of a signature, when there is an OpenSSL.
@@ -19,4 +20,5 @@ pub mod authority;
 pub mod damage;
 pub mod list;
 pub mod openssl;
+pub mod roster;
 pub mod stopwatch;

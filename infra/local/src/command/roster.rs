@@ -3,53 +3,164 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
-use local::directory::{self, Imported};
+use jiff::{SignedDuration, Timestamp};
+use local::directory::Imported;
 use local::stack::read_functions_env;
+use roster_import::inbox::CONFIRMATION;
+use roster_import::report::{Outcome, REPORTS, Report};
+use shared::aws;
+use shared::clock::Clock;
 use shared::environment::Environment;
+use shared::roster::Scope;
+use shared::s3::{Bucket, Put, S3Error};
+use uuid::Uuid;
 
 use super::Failure;
+
+/// How often the report is looked for.
+const POLL: Duration = Duration::from_millis(500);
+/// How far two clocks may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// What to do with the directory.
 #[derive(Subcommand)]
 pub(crate) enum Roster {
-    /// Loads a roster file; bad rows are refused with line and reason, good ones load.
+    /// Puts a roster file into the inbox and waits for its report; bad rows are refused with line and reason, good ones load.
     Import {
-        /// UTF-8 CSV with a header.
+        /// UTF-8 CSV with a header; packed with gzip or not.
         file: PathBuf,
+        /// What the file speaks for: `changes` (the people in it), `agency:CODE` (all of an agency) or `country` (everybody).
+        /// Who has no row in a file of the last two departs.
+        #[arg(long = "as", value_name = "SCOPE", default_value = "changes", value_parser = scope)]
+        scope: Scope,
+        /// So many people may leave their agencies: the number of the report that refused the file.
+        #[arg(long, value_name = "NUMBER")]
+        confirm_leaving: Option<u64>,
+        /// Does not wait for the report longer than that.
+        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        wait: u32,
         /// The data directory of a running stand-in.
         #[arg(long, value_name = "DIR", default_value = ".local")]
         data: PathBuf,
-        /// Loads into AWS, with the process's own variables and credentials.
+        /// Loads into AWS, with the process's own variables and credentials: `ROSTER_BUCKET` names the bucket.
         #[arg(long)]
         aws: bool,
     },
 }
 
-/// Does it.
-pub(crate) async fn run(command: Roster) -> Result<ExitCode, Failure> {
-    match command {
-        Roster::Import { file, data, aws } => import(&file, &data, aws).await,
+fn scope(text: &str) -> Result<Scope, String> {
+    match text.split_once(':') {
+        None if text == "changes" => Ok(Scope::Changes),
+        None if text == "country" => Ok(Scope::Country),
+        Some(("agency", code)) if !code.is_empty() && !code.contains('/') => {
+            Ok(Scope::Agency(code.to_owned()))
+        }
+        _ => Err("write changes, agency:CODE or country".to_owned()),
     }
 }
 
-async fn import(file: &Path, data: &Path, aws: bool) -> Result<ExitCode, Failure> {
+/// Does it.
+pub(crate) async fn run(command: Roster) -> Result<ExitCode, Failure> {
+    let Roster::Import { file, scope, confirm_leaving, wait, data, aws } = command;
     let environment = if aws {
         Environment::process()
     } else {
-        let variables = read_functions_env(data)
+        let variables = read_functions_env(&data)
             .map_err(|error| format!("{error}: is a stand-in running on {}?", data.display()))?;
         Environment::from_map(variables.into_iter().collect::<HashMap<_, _>>())
     };
-    let roster =
-        std::fs::File::open(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let imported = directory::import(roster, &environment).await?;
-    tell_refused(file, &imported);
-    Ok(ExitCode::SUCCESS)
+    let mut settings = environment.settings();
+    let bucket = settings.required("ROSTER_BUCKET");
+    settings.finish()?;
+    let bucket = Bucket::new(&environment, &aws::sdk_config(&environment).await, bucket);
+    // A stand-in may have a time of its own.
+    let since = if aws { Clock::system().now().checked_sub(SKEW)? } else { Timestamp::MIN };
+    let report = import(&bucket, &file, &scope, confirm_leaving, (since, wait)).await?;
+    tell(&file, &report);
+    Ok(if report.outcome == Outcome::Refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Tells which rows were not taken, and why.
+/// Puts a file, and waits for its report.
+async fn import(
+    bucket: &Bucket,
+    file: &Path,
+    scope: &Scope,
+    confirm_leaving: Option<u64>,
+    (since, wait): (Timestamp, u32),
+) -> Result<Report, Failure> {
+    if !file.is_file() {
+        return Err(format!("cannot read {}: no such file", file.display()).into());
+    }
+    let place = match scope {
+        Scope::Changes => "changes".to_owned(),
+        Scope::Country => "country".to_owned(),
+        Scope::Agency(code) => format!("agencies/{code}"),
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    // A name of its own: two files of one name would be one file.
+    let key = format!("{place}/{}-{name}", Uuid::new_v4().simple());
+    let metadata = confirm_leaving.map(|number| (CONFIRMATION.to_owned(), number.to_string()));
+    let put = Put {
+        content_type: Some("text/csv"),
+        metadata: metadata.into_iter().collect(),
+        only_new: true,
+        ..Put::default()
+    };
+    bucket.upload(&key, file, &put).await?;
+    eprintln!("{}: put as {key}", file.display());
+    let after = format!("{REPORTS}{}", Timestamp::from_second(since.as_second())?);
+    let ending = format!("/{key}.json");
+    let polls = u64::from(wait).saturating_mul(60_000) / u64::try_from(POLL.as_millis()).unwrap_or(1);
+    for _ in 0..=polls {
+        tokio::time::sleep(POLL).await;
+        let reports = bucket.list_after(REPORTS, &after).await?;
+        if let Some(entry) = reports.iter().find(|entry| entry.key.ends_with(&ending)) {
+            match bucket.get(&entry.key).await {
+                Ok(bytes) => return Ok(serde_json::from_slice(&bytes)?),
+                Err(S3Error::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Err(format!("no report after {wait} minutes; it will be {REPORTS}<time>{ending}").into())
+}
+
+/// Tells what came of a file.
+fn tell(path: &Path, report: &Report) {
+    for row in &report.rows {
+        eprintln!("{}:{}: {}", path.display(), row.line, row.reason);
+    }
+    for loss in &report.losses {
+        eprintln!(
+            "{}: agency {}: {} of {} people would leave",
+            path.display(),
+            loss.agency,
+            loss.leaving,
+            loss.in_service
+        );
+    }
+    let outcome = match report.outcome {
+        Outcome::Taken => "taken",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Refused => "refused",
+    };
+    let why = if report.detail.is_empty() { String::new() } else { format!(": {}", report.detail) };
+    eprintln!(
+        "{}: {outcome}{why}; {} rows accepted, {} refused; {} people new, {} changed ({} departed), {} unchanged",
+        path.display(),
+        report.accepted,
+        report.refused,
+        report.new,
+        report.changed,
+        report.departed,
+        report.unchanged
+    );
+}
+
+/// Tells which rows of the roster of a start were not taken, and why.
 pub(super) fn tell_refused(path: &Path, imported: &Imported) {
     for row in &imported.refused {
         eprintln!("{}:{}: {}", path.display(), row.line, row.reason);

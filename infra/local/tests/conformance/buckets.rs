@@ -41,14 +41,14 @@ async fn what_is_put_comes_back_whole_and_by_version() {
     let long: Vec<u8> = (0..=u8::MAX).cycle().take(usize::try_from(PIECE).unwrap() + 70_000).collect();
     let said = HashMap::from([("said".to_owned(), "so".to_owned())]);
     let put = Put { metadata: said.clone(), ..Put::default() };
-    let first = rosters.put("changes/a.csv", long.clone(), &put).await.unwrap();
+    let first = rosters.put("changes/a.csv", long.clone(), &put).await.unwrap().version;
     let stored = rosters.head("changes/a.csv", None).await.unwrap();
     assert_eq!((stored.size, &stored.version, &stored.metadata), (long.len() as u64, &first, &said));
 
     // Another version under the same key, by streaming; the first one stays readable.
     let file = folder.path().join("another");
     std::fs::write(&file, "another").unwrap();
-    let second = rosters.upload("changes/a.csv", &file, &Put::default()).await.unwrap();
+    let second = rosters.upload("changes/a.csv", &file, &Put::default()).await.unwrap().version;
     assert_ne!(first, second);
     assert_eq!(rosters.get("changes/a.csv").await.unwrap(), b"another");
     let (head, tail) =
@@ -82,10 +82,10 @@ async fn what_is_locked_stays_until_its_time() {
     };
 
     // The bucket's own retention, ten years, and a shorter one that a put asks for.
-    let own = heads.put("own", b"1".to_vec(), &Put::default()).await.unwrap();
+    let own = heads.put("own", b"1".to_vec(), &Put::default()).await.unwrap().version;
     let until = clock.now().checked_add(SignedDuration::from_hours(24)).unwrap();
     let locked = Put { locked_until: Some(until), ..Put::default() };
-    let day = heads.put("day", b"1".to_vec(), &locked).await.unwrap();
+    let day = heads.put("day", b"1".to_vec(), &locked).await.unwrap().version;
     assert_eq!(delete("own", own.clone()).await.unwrap_err(), "AccessDenied");
     assert_eq!(delete("day", day.clone()).await.unwrap_err(), "AccessDenied");
     let retention = client.get_object_retention().bucket(heads.name()).key("day").send().await.unwrap();

@@ -9,6 +9,7 @@ use local::directory;
 use local::stack::{Options, Running, Stack, read_functions_env};
 use shared::aws::sdk_config;
 use shared::environment::Environment;
+use shared::s3::{Bucket, Put, S3Error};
 
 const ACCOUNTS: &str = "ACCOUNTS_TABLE";
 const AUDIT: &str = "AUDIT_TABLE";
@@ -129,7 +130,7 @@ fn environment(running: &Running, role: &str) -> Environment {
 }
 
 #[tokio::test]
-async fn the_operators_role_is_enough_for_the_roster_and_for_nothing_else() {
+async fn the_functions_role_is_enough_for_the_roster_and_the_operators_for_the_inbox() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
     let running = Stack::start(options).await.unwrap();
@@ -137,12 +138,32 @@ async fn the_operators_role_is_enough_for_the_roster_and_for_nothing_else() {
     assert_ne!(renamed, directory::SAMPLE);
     let imported = directory::import(renamed.as_bytes(), &environment(&running, "roster-import")).await;
     assert_eq!(imported.unwrap().refused, []);
-
     for table in [AUDIT, MAIL, TICKETS, REVOCATIONS] {
         assert!(!Caller::new(&running, "roster-import").await.may(&Call::Get(table)).await, "{table}");
     }
     let error = directory::import(renamed.as_bytes(), &environment(&running, "revocation-sync")).await;
     assert!(error.unwrap_err().to_string().contains("AccessDeniedException"));
+
+    // Whoever uploads sees neither tables nor other people's files.
+    for table in [ACCOUNTS, AUDIT, MAIL, TICKETS, REVOCATIONS] {
+        assert!(!Caller::new(&running, "roster-upload").await.may(&Call::Get(table)).await, "{table}");
+    }
+    let operator = environment(&running, "roster-upload");
+    let inbox = Bucket::new(&operator, &sdk_config(&operator).await, operator.get("ROSTER_BUCKET").unwrap());
+    let put = Put { only_new: true, ..Put::default() };
+    for (key, allowed) in [
+        ("changes/a", true),
+        ("agencies/A01/a", true),
+        ("country/a", true),
+        ("reports/a", false),
+        ("state/a", false),
+    ] {
+        let answer = inbox.put(key, b"national_id".to_vec(), &put).await;
+        assert_eq!(answer.is_ok(), allowed, "{key}: {answer:?}");
+    }
+    assert!(matches!(inbox.get("changes/a").await, Err(S3Error::Refused(_))));
+    assert!(matches!(inbox.list("").await, Err(S3Error::Refused(_))));
+    assert!(inbox.list("reports/").await.is_ok());
     running.shutdown().await;
 }
 
@@ -210,6 +231,15 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
         ("revocation-sync", Call::Mac(PSEUDONYM), false),
         ("revocation-sync", Call::Decrypt(email), false),
         ("revocation-sync", Call::Send(sender), false),
+        ("roster-import", Call::Get(ACCOUNTS), true),
+        ("roster-import", Call::Scan(ACCOUNTS), true),
+        ("roster-import", Call::DeleteInTransaction(ACCOUNTS), false),
+        ("roster-import", Call::Put(AUDIT), true),
+        ("roster-import", Call::Put(MAIL), false),
+        ("roster-import", Call::Mac(PSEUDONYM), true),
+        ("roster-import", Call::Decrypt(email), false),
+        ("roster-import", Call::DataKey(email), false),
+        ("roster-import", Call::Send(sender), false),
         ("certificate-login", Call::Put(REVOCATIONS), false),
         ("portal", Call::Get(ACCOUNTS), false),
         ("portal", Call::Mac(PSEUDONYM), false),

@@ -10,4 +10,5 @@ mod outbox;
 mod program;
 mod revocation;
 mod revoked;
+mod roster;
 mod walkthrough;

@@ -1,0 +1,351 @@
+//! The table `accounts` as a roster sees it: the directory's attributes of many people at once.
+//!
+//! | read | by |
+//! | --- | --- |
+//! | the people of a file's rows, a hundred a call | key |
+//! | everybody, in segments side by side | scan |
+//! | an agency's people, and how many of them serve | index `ByAgency`, all parts of the agency |
+//!
+//! All of it reads a few attributes, and costs what whole items cost: an item is a unit of reading whatever is taken of it. What
+//! is written of one person is in [`super::accounts`]; new people, of whom nobody has written anything yet, are put here a
+//! hundred at a time, under the condition that they still are new.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, Select, TransactWriteItem};
+
+use super::{Item, StoreError, number, text};
+use crate::person::{Role, Service};
+use crate::pseudonym::{PersonId, TailDigest};
+use crate::roster::plan::Known;
+use crate::roster::{Agency, Listed};
+
+/// Most keys of one batch read, and most writes of one transaction.
+pub const MANY: usize = 100;
+
+/// The index of people by agency.
+const BY_AGENCY: &str = "ByAgency";
+
+/// In so many parts an agency is in the index. A file of a country is usually sorted by agency: in one part, a first import would
+/// wait for a single partition, which takes a thousand writes a second.
+const PARTS: u8 = 8;
+
+/// Where a person is in the index: a part of their agency.
+pub(super) fn listed_in(agency: &str, person: &PersonId) -> String {
+    let part = person.as_str().bytes().next().unwrap_or_default() % PARTS;
+    format!("{agency}#{part}")
+}
+
+/// Keys and filter of the index: those of a part who serve.
+const IN_PART: &str = "listed_in = :part";
+const SERVES: &str = "service = :serves";
+
+/// What a roster is compared with.
+const PROJECTION: &str = "pk, #name, agency, agency_name, service, #roles, roster_agencies, tail";
+
+/// Waits between tries at what DynamoDB left undone for want of capacity: half a minute in all.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const TRIES: u32 = 12;
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub struct Personnel {
+    client: Client,
+    table: String,
+}
+
+/// What is left of a scan's segment.
+#[derive(Debug)]
+pub struct Segment {
+    number: i32,
+    of: i32,
+    /// Where the next page begins; nothing when there is none.
+    next: Option<Option<Item>>,
+}
+
+impl Segment {
+    /// All segments of a scan in that many parts.
+    pub fn all(of: i32) -> impl Iterator<Item = Self> {
+        (0..of).map(move |number| Self { number, of, next: Some(None) })
+    }
+}
+
+fn names() -> HashMap<String, String> {
+    HashMap::from([("#name".to_owned(), "name".to_owned()), ("#roles".to_owned(), "roles".to_owned())])
+}
+
+async fn wait(attempt: u32) {
+    tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT)).await;
+}
+
+impl Personnel {
+    /// The table of that name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Of these people, at most [`MANY`] and no two the same, those whom the directory knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn known(&self, people: &[PersonId]) -> Result<Vec<Known>, StoreError> {
+        let keys = people.iter().map(|id| HashMap::from([("pk".to_owned(), text(format!("person#{id}")))]));
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .projection_expression(PROJECTION)
+            .set_expression_attribute_names(Some(names()))
+            .consistent_read(true)
+            .build()?;
+        self.batch(wanted).await?.into_iter().map(read).collect()
+    }
+
+    /// Of these agencies, by OID, at most [`MANY`], those that the directory knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn agencies(&self, oids: &[&str]) -> Result<HashMap<String, Agency>, StoreError> {
+        let keys = oids.iter().map(|oid| HashMap::from([("pk".to_owned(), text(format!("agency#{oid}")))]));
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .projection_expression("pk, code, #name")
+            .expression_attribute_names("#name", "name")
+            .consistent_read(true)
+            .build()?;
+        let found = self.batch(wanted).await?.into_iter().filter_map(|mut item| {
+            let mut take = |name: &str| match item.remove(name)? {
+                AttributeValue::S(text) => Some(text),
+                _ => None,
+            };
+            let oid = take("pk")?.strip_prefix("agency#")?.to_owned();
+            // An agency may be there without a name, for what ended with its certificates.
+            Some((oid.clone(), Agency { code: take("code")?, name: take("name")?, oid }))
+        });
+        Ok(found.collect())
+    }
+
+    async fn batch(&self, wanted: KeysAndAttributes) -> Result<Vec<Item>, StoreError> {
+        let mut wanted = HashMap::from([(self.table.clone(), wanted)]);
+        let mut items = Vec::new();
+        for attempt in 0..TRIES {
+            let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await?;
+            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            wait(attempt).await;
+        }
+        Err(StoreError::Service("keys of a batch stay unprocessed".to_owned()))
+    }
+
+    /// The next page of everybody; nothing when the segment is done.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the segment is where it was.
+    pub async fn page(&self, segment: &mut Segment) -> Result<Option<Vec<Known>>, StoreError> {
+        let Some(start) = segment.next.clone() else { return Ok(None) };
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .segment(segment.number)
+            .total_segments(segment.of)
+            .filter_expression("begins_with(pk, :person)")
+            .expression_attribute_values(":person", text("person#"))
+            .projection_expression(PROJECTION)
+            .set_expression_attribute_names(Some(names()))
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let people = answer.items.unwrap_or_default().into_iter().map(read).collect::<Result<Vec<_>, _>>();
+        segment.next = answer.last_evaluated_key.map(Some);
+        people.map(Some)
+    }
+
+    /// The people of an agency who serve. The index may be some moments behind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn serving(&self, agency: &str) -> Result<Vec<PersonId>, StoreError> {
+        let parts = (0..PARTS).map(|part| self.serving_in(format!("{agency}#{part}")));
+        Ok(futures_util::future::try_join_all(parts).await?.into_iter().flatten().collect())
+    }
+
+    async fn serving_in(&self, part: String) -> Result<Vec<PersonId>, StoreError> {
+        let mut people = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(BY_AGENCY)
+                .key_condition_expression(IN_PART)
+                .filter_expression(SERVES)
+                .expression_attribute_values(":part", text(&part))
+                .expression_attribute_values(":serves", text("in_service"))
+                .projection_expression("pk")
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            let found = answer.items.unwrap_or_default();
+            people.extend(found.iter().filter_map(|item| {
+                Some(PersonId::from_stored(item.get("pk")?.as_s().ok()?.strip_prefix("person#")?))
+            }));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(people);
+            }
+        }
+    }
+
+    /// How many people of an agency serve.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_serving(&self, agency: &str) -> Result<u64, StoreError> {
+        let parts = (0..PARTS).map(|part| self.count_in(format!("{agency}#{part}")));
+        Ok(futures_util::future::try_join_all(parts).await?.into_iter().sum())
+    }
+
+    async fn count_in(&self, part: String) -> Result<u64, StoreError> {
+        let mut count = 0_u64;
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(BY_AGENCY)
+                .key_condition_expression(IN_PART)
+                .filter_expression(SERVES)
+                .expression_attribute_values(":part", text(&part))
+                .expression_attribute_values(":serves", text("in_service"))
+                .select(Select::Count)
+                .set_exclusive_start_key(start)
+                .send()
+                .await?;
+            count = count.saturating_add(u64::try_from(answer.count).unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Puts people whom the directory does not know, at most [`MANY`], and answers the places of those whom it does know by
+    /// now. They may have neither roles nor authorizations: those come with records of their own.
+    ///
+    /// # Errors
+    /// [`StoreError`]: none or all of those who were left are there.
+    pub async fn enroll(&self, people: &[Listed]) -> Result<Vec<usize>, StoreError> {
+        let mut left: Vec<usize> = (0..people.len()).collect();
+        let mut known = Vec::new();
+        for attempt in 0..TRIES {
+            let writes = left
+                .iter()
+                .filter_map(|at| people.get(*at))
+                .map(|listed| self.put(listed))
+                .collect::<Result<Vec<_>, _>>()?;
+            if writes.is_empty() {
+                return Ok(known);
+            }
+            let answer = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+            let error = match answer {
+                Ok(_) => return Ok(known),
+                Err(error) => error,
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
+            else {
+                return Err(error.into());
+            };
+            let refused = |place: usize| {
+                let reason = cancelled.cancellation_reasons().get(place);
+                reason.and_then(|reason| reason.code()) == Some("ConditionalCheckFailed")
+            };
+            let (there, missing): (Vec<_>, Vec<_>) =
+                left.iter().copied().enumerate().partition(|(place, _)| refused(*place));
+            if there.is_empty() {
+                wait(attempt).await;
+            }
+            known.extend(there.into_iter().map(|(_, at)| at));
+            left = missing.into_iter().map(|(_, at)| at).collect();
+        }
+        Err(StoreError::Service("other transactions in the way of new people".to_owned()))
+    }
+
+    fn put(&self, listed: &Listed) -> Result<TransactWriteItem, StoreError> {
+        let service = match listed.service {
+            Service::InService => "in_service",
+            Service::Departed => "departed",
+        };
+        let none = || AttributeValue::L(Vec::new());
+        let put = Put::builder()
+            .table_name(&self.table)
+            .item("pk", text(format!("person#{}", listed.id)))
+            .item("name", text(&listed.name))
+            .item("agency", text(&listed.agency))
+            .item("agency_name", text(&listed.agency_name))
+            .item("listed_in", text(listed_in(&listed.agency, &listed.id)))
+            .item("service", text(service))
+            .item("roles", none())
+            .item("roster_agencies", none())
+            .item("authorizations", AttributeValue::M(HashMap::new()))
+            .item("authority_version", number(0))
+            .item("generation", number(0))
+            .item("tail", text(listed.tail.as_str()))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// What an item says of a person, as a row would.
+fn read(mut item: Item) -> Result<Known, StoreError> {
+    let mut take = |name: &str| match item.remove(name) {
+        Some(AttributeValue::S(text)) => Ok(text),
+        _ => Err(StoreError::Unreadable(format!("a person without {name}"))),
+    };
+    let pk = take("pk")?;
+    let id = pk.strip_prefix("person#").ok_or_else(|| StoreError::Unreadable("not a person".to_owned()))?;
+    let service = match take("service")?.as_str() {
+        "in_service" => Service::InService,
+        "departed" => Service::Departed,
+        _ => return Err(StoreError::Unreadable("an unknown service".to_owned())),
+    };
+    let (name, agency, agency_name, tail) =
+        (take("name")?, take("agency")?, take("agency_name")?, take("tail")?);
+    let list = |value: Option<AttributeValue>| -> Vec<String> {
+        match value {
+            Some(AttributeValue::L(values)) => {
+                values.into_iter().filter_map(|value| value.as_s().ok().cloned()).collect()
+            }
+            Some(AttributeValue::Ss(values)) => values,
+            _ => Vec::new(),
+        }
+    };
+    let role = |code: String| {
+        let all = [Role::HrHead, Role::HrStaff, Role::Helpdesk];
+        all.into_iter()
+            .find(|role| role.code() == code)
+            .ok_or_else(|| StoreError::Unreadable("an unknown role".to_owned()))
+    };
+    let listed = Listed {
+        id: PersonId::from_stored(id),
+        tail: TailDigest::from_stored(&tail),
+        name,
+        agency,
+        agency_name,
+        service,
+        roles: list(item.remove("roles")).into_iter().map(role).collect::<Result<BTreeSet<_>, _>>()?,
+        authorized_agencies: list(item.remove("roster_agencies")).into_iter().collect(),
+    };
+    let fingerprint = listed.fingerprint();
+    Ok(Known { id: listed.id, agency: listed.agency, service, fingerprint })
+}
