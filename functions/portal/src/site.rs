@@ -43,6 +43,7 @@ pub(crate) const PAGES: &[PageSource] = &[
     page!("/activation", "activation", "activation.js"),
     page!("/home", "home", "home.js"),
     page!("/hr", "hr", "hr.js"),
+    page!("/authorizations", "authorizations", "authorizations.js"),
     page!("/help/card", "card-help", "plain.js"),
     page!("/problems", "problems", "plain.js"),
 ];
@@ -67,6 +68,7 @@ const ASSETS: &[(&str, &str)] = assets![
     "session.js",
     "steps.js",
     "activation.js",
+    "authorizations.js",
     "card.js",
     "home.js",
     "hr.js",

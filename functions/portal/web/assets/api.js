@@ -25,7 +25,7 @@ export class Problem extends Error {
 
 /**
  * Calls the API in the page's language.
- * @param {"GET" | "POST" | "DELETE"} method
+ * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {object} [body] JSON, or a file of CSV
  * @param {Record<string, string>} [more] further headers

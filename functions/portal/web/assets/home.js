@@ -2,7 +2,7 @@ import { Problem, call } from "./api.js";
 import { loadCards, nameOf } from "./bound-cards.js";
 import { onSubmit } from "./form.js";
 import { ask, element, fill, reveal, say, showProblem, time, toSignIn } from "./page.js";
-import { callSignedIn, hasEnded, mayReset, withSession } from "./session.js";
+import { callSignedIn, hasEnded, mayAuthorize, mayReset, withSession } from "./session.js";
 
 const ROLES = /** @type {Record<string, string>} */ ({
   hr_head: say("say.role.hr_head"),
@@ -32,6 +32,7 @@ withSession(element("session", HTMLElement), (session) => {
     : session.roles.map((role) => ROLES[role] ?? role).join(say("say.list-separator")));
   fill("expires", time(session.expires_at));
   element("hr", HTMLAnchorElement).hidden = !mayReset(session);
+  element("authorizations", HTMLAnchorElement).hidden = !mayAuthorize(session);
   element("change", HTMLElement).hidden = byAgency;
   element("username", HTMLInputElement).value = session.account ?? "";
   const byCard = session.amr.includes("sc");

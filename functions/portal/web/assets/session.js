@@ -54,7 +54,7 @@ export function hasEnded(error) {
 
 /**
  * Calls the API for a signed-in page; when the session has ended, goes to the sign-in page and never resolves.
- * @param {"GET" | "POST" | "DELETE"} method
+ * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {object} [body]
  * @param {Record<string, string>} [headers]
@@ -75,4 +75,12 @@ export async function callSignedIn(method, path, body, headers) {
  */
 export function mayReset(session) {
   return session.subject === "agency" || session.roles.length > 0;
+}
+
+/**
+ * Whether this session may say who resets in its agency. Only the server decides; this decides whether to show the way.
+ * @param {Session} session
+ */
+export function mayAuthorize(session) {
+  return session.subject === "agency" || session.roles.includes("hr_head");
 }
