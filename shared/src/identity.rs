@@ -52,14 +52,19 @@ pub fn holder_is(
     pseudonyms: &Pseudonymizer,
 ) -> Result<InService, Refusal> {
     let person = person.ok_or(Refusal::Unknown)?;
-    let nfkc = ComposingNormalizerBorrowed::new_nfkc();
-    let same_name = nfkc.normalize(holder.name.trim()) == nfkc.normalize(person.name.trim());
+    let same_name = same_name(&holder.name, &person.name);
     let same_tail =
         holder.id_tail.as_ref().is_none_or(|tail| pseudonyms.tail(&person.id, tail) == person.tail);
     if !same_name || !same_tail {
         return Err(Refusal::Mismatch);
     }
     person.in_service().map_err(|_| Refusal::Departed)
+}
+
+/// Whether two names are one: compared as NFKC, without spaces around.
+pub fn same_name(one: &str, other: &str) -> bool {
+    let nfkc = ComposingNormalizerBorrowed::new_nfkc();
+    nfkc.normalize(one.trim()) == nfkc.normalize(other.trim())
 }
 
 #[cfg(test)]

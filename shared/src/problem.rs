@@ -120,6 +120,14 @@ codes! {
     RouteNotFound = "route_not_found", 404;
     /// The path has other methods, which the answer names in `Allow`.
     MethodNotAllowed = "method_not_allowed", 405;
+    /// No such authorization that concerns the caller's agency.
+    AuthorizationNotFound = "authorization_not_found", 404;
+    /// The person is authorized for the agency already, or the id is another authorization's.
+    AuthorizationExists = "authorization_exists", 409;
+    /// The authorization is not where the step begins: answered, taken back, revoked or over.
+    AuthorizationSettled = "authorization_settled", 409;
+    /// Not somebody to whom an authorization may be given.
+    HolderNotEligible = "holder_not_eligible", 422;
 }
 
 impl Code {
@@ -182,6 +190,10 @@ impl Code {
             Self::BulkClosed => ("這個批次已結束", "已取消、已完成或預覽已逾 24 小時。如仍需要，請重新上傳檔案。"),
             Self::RouteNotFound => ("沒有這個服務位址", "請確認網址；可用的位址列於 /openapi.yaml。"),
             Self::MethodNotAllowed => ("這個服務位址不接受這種請求方法", "請改用 Allow 標頭所列的方法；說明請見 /openapi.yaml。"),
+            Self::AuthorizationNotFound => ("查無這筆授權", "這筆授權不存在，或與貴機關無關。請重新查看授權清單。"),
+            Self::AuthorizationExists => ("已有授權或申請", "此人在該機關已有生效中、尚未生效或待同意的授權。請先查看授權清單；要變更期間時，請先撤銷再重新授權。"),
+            Self::AuthorizationSettled => ("這筆授權的狀態已變更", "這筆授權已同意、拒絕、撤回、撤銷或到期，不能再執行這個動作。請重新查看授權清單。"),
+            Self::HolderNotEligible => ("此人不能接受這項授權", "只能授權給現職的人事人員；人事主管在本機關不需授權。如其職務剛有異動，請待公務人力資料庫更新後再試。"),
         }
     }
 
@@ -227,6 +239,10 @@ impl Code {
             Self::BulkClosed => ("This bulk reset is over", "It was cancelled, has finished, or was not confirmed within 24 hours. If it is still needed, upload the file again."),
             Self::RouteNotFound => ("There is no such address", "Check the address; /openapi.yaml lists those that there are."),
             Self::MethodNotAllowed => ("The address does not take this method", "Use a method that the header Allow names; /openapi.yaml describes them."),
+            Self::AuthorizationNotFound => ("No such authorization", "It does not exist, or does not concern your agency. Look at the list of authorizations again."),
+            Self::AuthorizationExists => ("There is an authorization or a request already", "The person has one for that agency that counts, will count, or waits for consent. Look at the list of authorizations; to change its dates, revoke it and authorize anew."),
+            Self::AuthorizationSettled => ("The authorization has moved on", "It was accepted, refused, withdrawn or revoked, or is over, so this cannot be done any more. Look at the list of authorizations again."),
+            Self::HolderNotEligible => ("This person cannot hold that authorization", "Only HR staff in service can; an HR head needs none in their own agency. If their role has just changed, try again once the personnel directory knows."),
         }
     }
 }
@@ -310,6 +326,31 @@ advice! {
     AuthorizationRequested:
         "您的兼辦尚待對方機關的人事主管同意。",
         "Your concurrent duty waits for the consent of the other agency's HR head.";
+    /// Authorizing people, or for agencies, that are not the caller's own.
+    NotOwnAgency:
+        "只有該機關的人事主管或機關憑證可以授權；經授權辦理其他機關業務者不能再授權他人。",
+        "Only the agency's own HR head or organization certificate authorizes; who was authorized for it does not pass it on.";
+    /// A concurrent duty by organization certificate.
+    CertificateConcurrent:
+        "機關憑證不能申請或同意兼辦。請由機關人事主管登入後辦理。",
+        "An organization certificate neither asks for concurrent duties nor consents to them. Let the HR head sign in and \
+         do it.";
+    /// An answer by the side that asks, or a withdrawal by the other one.
+    OtherSide:
+        "兼辦須由對方機關的人事主管同意或拒絕；提出申請的機關可以撤回申請。",
+        "The other agency's HR head consents to a concurrent duty or refuses it; the agency that asks may withdraw.";
+    /// A person who holds as many authorizations as there may be.
+    TooManyAuthorizations:
+        "此人的授權已達上限。請先撤銷不再需要的授權。",
+        "The person holds as many authorizations as there may be. Revoke one that is not needed any more first.";
+    /// The first day of an authorization.
+    From:
+        "開始日必須是今天或之後一年內的日期，例如 2026-08-03。",
+        "The first day must be today or within a year, such as 2026-08-03.";
+    /// The last day of an authorization.
+    Until:
+        "結束日不可早於今天或開始日，且期間不可超過五年，例如 2027-08-03。",
+        "The last day must not be before today or the first day, nor more than five years after it, such as 2027-08-03.";
     /// An authorization whose time is over.
     AuthorizationOver:
         "您的授權已到期。如仍有業務需要，請洽機關人事主管重新授權。",
@@ -413,6 +454,8 @@ impl Problem {
         let of_field = || match (self.code, self.field) {
             (Code::RequestInvalid, Some("national_id")) => Some(Advice::NationalId),
             (Code::RequestInvalid, Some("reason")) => Some(Advice::Reason),
+            (Code::RequestInvalid, Some("from")) => Some(Advice::From),
+            (Code::RequestInvalid, Some("until")) => Some(Advice::Until),
             (Code::RequestInvalid, Some("current_password")) => Some(Advice::CurrentPasswordMissing),
             (Code::InvalidCredentials, Some("current_password")) => Some(Advice::CurrentPasswordWrong),
             _ => None,
@@ -562,6 +605,10 @@ impl From<authority::Refusal> for Problem {
             Refusal::HrHead | Refusal::HelpdeskAgent => (Code::NotAuthorized, Some(Advice::HelpdeskOnly)),
             Refusal::OutOfScope => (Code::EmployeeNotFound, None),
             Refusal::Departed => (Code::PersonDeparted, None),
+            Refusal::NotOwnAgency => (Code::NotAuthorized, Some(Advice::NotOwnAgency)),
+            Refusal::CertificateConcurrent => (Code::NotAuthorized, Some(Advice::CertificateConcurrent)),
+            Refusal::OwnRequest | Refusal::OthersRequest => (Code::NotAuthorized, Some(Advice::OtherSide)),
+            Refusal::NotEligible | Refusal::HolderChanged(_) => (Code::HolderNotEligible, None),
         };
         Self { advice, ..Self::new(code) }.because(refusal)
     }

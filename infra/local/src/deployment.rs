@@ -485,9 +485,16 @@ mod tests {
     fn the_template_deploys_every_function_route_and_table() {
         let deployment = deployed(|template, resolver| Deployment::read(template, resolver).unwrap());
         let names: Vec<_> = deployment.functions.iter().map(|function| function.name.as_str()).collect();
-        for name in
-            ["certificate-login", "password-login", "activation", "session", "account", "hr-reset", "portal"]
-        {
+        for name in [
+            "certificate-login",
+            "password-login",
+            "activation",
+            "session",
+            "account",
+            "hr-reset",
+            "authorizations",
+            "portal",
+        ] {
             assert!(names.contains(&name), "{name}");
             assert!(deployment.routes.iter().any(|route| route.function == name), "{name} has no route");
         }

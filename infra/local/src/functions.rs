@@ -297,6 +297,7 @@ async fn start(name: &str, environment: &Environment) -> Option<Result<Function,
     Some(match name {
         "account" => account::start(environment).await,
         "activation" => activation::start(environment).await,
+        "authorizations" => authorizations::start(environment).await,
         "bulk-reset" => bulk_reset::start(environment).await,
         "certificate-login" => certificate_login::start(environment).await,
         "email-dispatch" => email_dispatch::start(environment).await,

@@ -53,6 +53,16 @@ pub enum Action {
     Move,
     /// A person who has other roles now.
     RoleChange,
+    /// A concurrent duty asked for.
+    AuthorizationRequest,
+    /// The other agency's yes to one.
+    AuthorizationAccept,
+    /// Its no.
+    AuthorizationRefusal,
+    /// A request taken back.
+    AuthorizationWithdrawal,
+    /// An authorization taken away.
+    AuthorizationRevocation,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

@@ -3,11 +3,12 @@
 //! An HR head covers their own agency by role. Other agencies, and for HR staff every agency, are covered by authorizations
 //! ([`authorization`]), which the person's record carries, so that a decision reads nothing else; they count at the moment
 //! of the act or not at all. An organization certificate covers its agency, the helpdesk everybody. What is not covered
-//! looks like what does not exist. `matrix.csv` says what comes of every kind of actor and every target; its test reads it.
+//! looks like what does not exist. `matrix.csv` says what comes of every kind of actor and every person or agency, `duties.csv`
+//! of every kind of actor and every authorization; their tests read them.
 //!
 //! # Adding an act
 //! 1. A variant of [`Act`], and its arm in [`decide`].
-//! 2. Its rows in `matrix.csv`: the test fails until every combination has exactly one.
+//! 2. Its rows in `matrix.csv` or `duties.csv`: the test fails until every combination has exactly one.
 //! 3. If the act writes, its transaction checks the actor too: [`crate::caller::Admitted::unchanged`].
 
 pub mod authorization;
@@ -18,8 +19,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use self::authorization::{AuthorizationId, Lapse};
+use self::authorization::{Authorization, AuthorizationId, By, Lapse, Side};
+use self::life::State;
+use crate::identity;
 use crate::person::{Person, Role, Service};
+use crate::session::Subject;
 
 /// Who acts: a person, or an agency by its organization certificate.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +56,20 @@ pub enum Act {
     SeeCards,
     /// Unbinds somebody's card.
     UnbindCard,
+    /// Authorizes HR staff to reset in the agency that they serve in.
+    Grant,
+    /// Asks for a concurrent duty (兼辦): that HR staff may reset in another agency than their own.
+    RequestDuty,
+    /// Says yes to a concurrent duty that the other agency asks for.
+    AcceptDuty,
+    /// Says no to it.
+    RefuseDuty,
+    /// Takes back what the own agency asked for.
+    WithdrawDuty,
+    /// Takes an authorization away.
+    Revoke,
+    /// Sees an authorization and its history.
+    SeeAuthorization,
     /// Sees who may reset in an agency.
     ListAuthorizations,
     /// Reads the audit trail of an agency, of a person, or of what a person did.
@@ -69,6 +87,34 @@ pub enum Target<'a> {
     Person(&'a Person),
     /// An agency, by its code: whoever is in it.
     Agency(&'a str),
+    /// An authorization that does not exist yet.
+    Duty(Duty<'a>),
+    /// An authorization, with its holder as they are now.
+    Authorization(&'a Authorization, Option<&'a Person>),
+}
+
+/// An authorization that somebody wants to give or to ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Duty<'a> {
+    /// Who is to hold it.
+    pub holder: &'a Person,
+    /// Where they are to reset.
+    pub agency: &'a str,
+    /// The holder's name, when the one who asks gave it. Whoever asks for somebody of another agency shows with it that
+    /// they know them: to everybody else that person looks like one who does not exist.
+    pub name: Option<&'a str>,
+}
+
+impl Duty<'_> {
+    /// What it is: a grant in the holder's own agency, or a request for a concurrent duty.
+    pub fn act(&self) -> Act {
+        if self.holder.agency == self.agency { Act::Grant } else { Act::RequestDuty }
+    }
+
+    /// The role that it is given to, if the holder has one of HR.
+    pub fn role(&self) -> Option<Role> {
+        [Role::HrStaff, Role::HrHead].into_iter().find(|role| self.holder.has(*role))
+    }
 }
 
 impl<'a> Target<'a> {
@@ -124,6 +170,24 @@ pub enum Refusal {
     /// The person has departed.
     #[error("departed")]
     Departed,
+    /// Authorizations are given by the agency itself, not by those whom it has authorized.
+    #[error("not the actor's own agency")]
+    NotOwnAgency,
+    /// An organization certificate gives nothing in other agencies.
+    #[error("an organization certificate gives nothing in other agencies")]
+    CertificateConcurrent,
+    /// Not somebody to whom this may be given.
+    #[error("not of HR, or the HR head of that agency")]
+    NotEligible,
+    /// What became of the holder since leaves nothing to say yes to.
+    #[error("{0}")]
+    HolderChanged(Lapse),
+    /// Who asks does not answer.
+    #[error("who asks does not answer")]
+    OwnRequest,
+    /// Only who asked takes a request back.
+    #[error("only who asked takes a request back")]
+    OthersRequest,
 }
 
 /// Whose employees an actor may look up and, with exceptions, reset.
@@ -173,13 +237,13 @@ impl<'a> Scope<'a> {
         match self {
             Self::Nothing { lapse } => Err(Refusal::NoAuthority { lapse: *lapse }),
             Self::Everything => match target {
-                Target::Unknown => Err(Refusal::OutOfScope),
+                Target::Unknown | Target::Duty(_) | Target::Authorization(..) => Err(Refusal::OutOfScope),
                 Target::Anybody | Target::Person(_) | Target::Agency(_) => Ok(Ground::Helpdesk),
             },
             Self::Agencies(agencies) => {
                 let ground = match target {
                     Target::Anybody => agencies.values().next(),
-                    Target::Unknown => None,
+                    Target::Unknown | Target::Duty(_) | Target::Authorization(..) => None,
                     Target::Person(person) => agencies.get(person.agency.as_str()),
                     Target::Agency(agency) => agencies.get(agency),
                 };
@@ -230,6 +294,27 @@ pub fn decide(actor: Actor<'_>, act: Act, target: Target<'_>, now: Timestamp) ->
             scope @ Scope::Everything => scope.reach(target)?,
             Scope::Nothing { .. } | Scope::Agencies(_) => return Err(Refusal::NoAuthority { lapse: None }),
         },
+        Act::Grant | Act::RequestDuty => match target {
+            Target::Duty(duty) => may_give(actor, act, duty, now)?,
+            target => own(actor)?.reach(target)?,
+        },
+        Act::AcceptDuty | Act::RefuseDuty | Act::WithdrawDuty | Act::Revoke => match target {
+            Target::Authorization(authorization, holder) => may_settle(actor, act, authorization, holder)?,
+            target => own(actor)?.reach(target)?,
+        },
+        Act::SeeAuthorization => match (actor, target) {
+            (Actor::Person(person), Target::Authorization(authorization, _))
+                if person.service == Service::InService && person.id == authorization.holder =>
+            {
+                Ground::Authorization(authorization.id.clone())
+            }
+            (actor, target) => match (Scope::of(actor, now), target) {
+                (Scope::Everything, Target::Authorization(..)) => Ground::Helpdesk,
+                (scope @ Scope::Everything, target) => scope.reach(target)?,
+                (_, Target::Authorization(authorization, _)) => side_of(actor, authorization)?.1,
+                (_, target) => own(actor)?.reach(target)?,
+            },
+        },
         Act::ListAuthorizations | Act::ReadAudit => match Scope::of(actor, now) {
             scope @ Scope::Everything => scope.reach(target)?,
             Scope::Nothing { .. } | Scope::Agencies(_) => own(actor)?.reach(target)?,
@@ -245,6 +330,13 @@ pub fn decide(actor: Actor<'_>, act: Act, target: Target<'_>, now: Timestamp) ->
             | Act::SeeReset
             | Act::ListResets
             | Act::SeeCards
+            | Act::Grant
+            | Act::RequestDuty
+            | Act::AcceptDuty
+            | Act::RefuseDuty
+            | Act::WithdrawDuty
+            | Act::Revoke
+            | Act::SeeAuthorization
             | Act::ListAuthorizations
             | Act::ReadAudit => {}
         }
@@ -257,6 +349,13 @@ pub fn decide(actor: Actor<'_>, act: Act, target: Target<'_>, now: Timestamp) ->
         | Act::SeeReset
         | Act::ListResets
         | Act::SeeCards
+        | Act::Grant
+        | Act::RequestDuty
+        | Act::AcceptDuty
+        | Act::RefuseDuty
+        | Act::WithdrawDuty
+        | Act::Revoke
+        | Act::SeeAuthorization
         | Act::ListAuthorizations
         | Act::ReadAudit => false,
     };
@@ -285,21 +384,106 @@ fn may_lose_password(actor: Actor<'_>, ground: &Ground, person: &Person) -> Resu
     }
 }
 
-/// Whether the actor is an agency's HR head, or its organization certificate, which stands in for one.
-fn heads(actor: Actor<'_>) -> bool {
-    own(actor).is_ok()
+/// Whether the actor may give an authorization, or ask for it. Nobody gives what they do not hold: an agency's authority is
+/// its HR head's, and its certificate's; who is authorized does not pass it on. Nobody gives anything to themselves.
+fn may_give(actor: Actor<'_>, act: Act, duty: Duty<'_>, now: Timestamp) -> Result<Ground, Refusal> {
+    let (own, ground) = headed(actor)?;
+    let holder = duty.holder;
+    if holder.agency != own {
+        let asks = act == Act::RequestDuty && duty.agency == own && ground == Ground::HrHead;
+        let known = duty.name.is_some_and(|name| identity::same_name(name, &holder.name));
+        if asks && known && holder.service == Service::InService && duty.role().is_some() {
+            return Ok(ground);
+        }
+        let seen = Scope::of(actor, now).reach(Target::Person(holder)).is_ok();
+        return Err(if seen && !asks { Refusal::NotOwnAgency } else { Refusal::OutOfScope });
+    }
+    if is(actor, holder) {
+        return Err(Refusal::Oneself);
+    }
+    if holder.service == Service::Departed {
+        return Err(Refusal::Departed);
+    }
+    if act != duty.act() {
+        return Err(Refusal::NotOwnAgency);
+    }
+    let eligible = match act {
+        // The head covers the agency by role.
+        Act::Grant => holder.has(Role::HrStaff) && !holder.has(Role::HrHead),
+        _ if ground == Ground::OrganizationCertificate => return Err(Refusal::CertificateConcurrent),
+        _ => duty.role().is_some(),
+    };
+    if eligible { Ok(ground) } else { Err(Refusal::NotEligible) }
 }
 
-/// The actor's own agency, as its HR head or by its organization certificate.
-fn own(actor: Actor<'_>) -> Result<Scope<'_>, Refusal> {
-    let (agency, ground) = match actor {
-        Actor::Agency { agency } => (agency, Ground::OrganizationCertificate),
-        Actor::Person(person) if person.service == Service::InService && person.has(Role::HrHead) => {
-            (person.agency.as_str(), Ground::HrHead)
-        }
-        Actor::Person(_) => return Err(Refusal::NoAuthority { lapse: None }),
+/// Whether the actor may take this step of an authorization's life. Whether it is where the step begins, the life says.
+fn may_settle(
+    actor: Actor<'_>,
+    act: Act,
+    authorization: &Authorization,
+    holder: Option<&Person>,
+) -> Result<Ground, Refusal> {
+    let (own, ground) = side_of(actor, authorization)?;
+    let asked = match authorization.state {
+        State::Requested { by: Side::Home } => Some(authorization.held.home.as_str()),
+        State::Requested { by: Side::Target } => Some(authorization.held.agency.as_str()),
+        State::Active
+        | State::Refused
+        | State::Withdrawn
+        | State::Revoked
+        | State::Ended(_)
+        | State::Expired => None,
     };
-    Ok(Scope::Agencies(BTreeMap::from([(agency, ground)])))
+    match (act, asked) {
+        (Act::AcceptDuty | Act::RefuseDuty, Some(asked)) if asked == own => Err(Refusal::OwnRequest),
+        (Act::WithdrawDuty, Some(asked)) if asked != own => Err(Refusal::OthersRequest),
+        (Act::AcceptDuty, _) if ground == Ground::OrganizationCertificate => {
+            Err(Refusal::CertificateConcurrent)
+        }
+        (Act::AcceptDuty, Some(_)) => {
+            // Somebody who has moved from the one agency's head to the other's is still one person.
+            let asker = authorization.history.first().map(|asked| &asked.by);
+            if let (Actor::Person(person), Some(By::Subject(Subject::Person(asker)))) = (actor, asker)
+                && person.id == *asker
+            {
+                return Err(Refusal::OwnRequest);
+            }
+            let holder = holder.ok_or(Refusal::HolderChanged(Lapse::Departed))?;
+            match authorization.held.ended_by(holder.service, &holder.agency, &holder.roles) {
+                Some(lapse) => Err(Refusal::HolderChanged(lapse)),
+                None => Ok(ground),
+            }
+        }
+        _ => Ok(ground),
+    }
+}
+
+/// The actor's own agency, when it is one of the authorization's two.
+fn side_of<'a>(actor: Actor<'a>, authorization: &Authorization) -> Result<(&'a str, Ground), Refusal> {
+    let (own, ground) = headed(actor)?;
+    let held = &authorization.held;
+    if own == held.home || own == held.agency { Ok((own, ground)) } else { Err(Refusal::OutOfScope) }
+}
+
+/// Whether the actor is an agency's HR head, or its organization certificate, which stands in for one.
+fn heads(actor: Actor<'_>) -> bool {
+    headed(actor).is_ok()
+}
+
+/// The agency that the actor heads, or stands for by its organization certificate.
+fn headed(actor: Actor<'_>) -> Result<(&str, Ground), Refusal> {
+    match actor {
+        Actor::Agency { agency } => Ok((agency, Ground::OrganizationCertificate)),
+        Actor::Person(person) if person.service == Service::InService && person.has(Role::HrHead) => {
+            Ok((person.agency.as_str(), Ground::HrHead))
+        }
+        Actor::Person(_) => Err(Refusal::NoAuthority { lapse: None }),
+    }
+}
+
+/// The scope of an agency's head in that agency alone.
+fn own(actor: Actor<'_>) -> Result<Scope<'_>, Refusal> {
+    headed(actor).map(|own| Scope::Agencies(BTreeMap::from([own])))
 }
 
 fn is(actor: Actor<'_>, person: &Person) -> bool {

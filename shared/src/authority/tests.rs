@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::authorization::{Authority, Consent, Held};
+use super::authorization::{Authority, Consent, Event, Held};
+use super::life::Happening;
 use super::*;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential};
@@ -146,6 +147,12 @@ fn verdict(decided: &Result<Permit, Refusal>) -> (String, &'static str) {
         Refusal::HrHead => "hr_head".to_owned(),
         Refusal::HelpdeskAgent => "helpdesk_agent".to_owned(),
         Refusal::Departed => "departed".to_owned(),
+        Refusal::NotOwnAgency => "not_own_agency".to_owned(),
+        Refusal::CertificateConcurrent => "certificate_concurrent".to_owned(),
+        Refusal::NotEligible => "not_eligible".to_owned(),
+        Refusal::HolderChanged(_) => "holder_changed".to_owned(),
+        Refusal::OwnRequest => "own_request".to_owned(),
+        Refusal::OthersRequest => "others_request".to_owned(),
     };
     (verdict, Problem::from(refusal).code.name())
 }
@@ -230,5 +237,143 @@ fn the_first_and_the_last_second_of_an_authorization() {
         let decided = decide(Actor::Person(&staff), Act::Search, Target::Agency(CONCURRENT), at);
         let expected = expected.map_err(|lapse| Refusal::NoAuthority { lapse: Some(lapse) });
         assert_eq!(decided.map(|_| ()), expected, "{at}");
+    }
+}
+
+/// The agencies of `duties.csv`: where the holder serves, where they are to reset, any other.
+const HOME: &str = OWN;
+const TARGET: &str = CONCURRENT;
+const THIRD: &str = FOREIGN;
+
+/// Every kind of actor of `duties.csv`: a person, or the organization certificate of an agency.
+fn parties() -> Vec<(&'static str, Result<Person, &'static str>)> {
+    let head = |id, agency| person(id, agency, &[Role::HrHead]);
+    let here = |role| [HOME, TARGET].map(|agency| held(agency, role));
+    let at_third = |held: Held| Held { home: THIRD.to_owned(), ..held };
+    let authorized = here(Role::HrHead).map(at_third);
+    vec![
+        ("home_head", Ok(head("home head", HOME))),
+        ("target_head", Ok(head("target head", TARGET))),
+        ("third_head", Ok(head("third head", THIRD))),
+        ("third_head_authorized", Ok(holding(head("third head", THIRD), authorized))),
+        ("home_certificate", Err(HOME)),
+        ("target_certificate", Err(TARGET)),
+        ("third_certificate", Err(THIRD)),
+        ("holder", Ok(holding(person("holder", HOME, &[Role::HrStaff]), here(Role::HrStaff)))),
+        ("holder_head", Ok(person("holder", HOME, &[Role::HrHead, Role::HrStaff]))),
+        ("staff", Ok(holding(person("staff", HOME, &[Role::HrStaff]), here(Role::HrStaff)))),
+        ("helpdesk", Ok(person("helpdesk", HOME, &[Role::Helpdesk]))),
+        ("no_role", Ok(person("no role", HOME, &[]))),
+        ("departed_head", Ok(Person { service: Service::Departed, ..head("gone", HOME) })),
+        // Asked as the head of the other agency, and heads this one now.
+        ("asker_moved", Ok(head("asker", TARGET))),
+    ]
+}
+
+fn given(target: &str, state: State) -> Authorization {
+    let asker = By::Subject(Subject::Person(PersonId::from_stored("asker")));
+    Authorization {
+        id: AuthorizationId::from_stored("authorization"),
+        holder: PersonId::from_stored("holder"),
+        held: held(target, Role::HrStaff),
+        state,
+        history: vec![Event { what: Happening::Requested, by: asker, at: now() }],
+    }
+}
+
+#[test]
+fn every_row_of_the_duties_holds_and_every_combination_has_one() {
+    let mut reader =
+        csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(include_bytes!("duties.csv").as_slice());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let holder = |roles| person("holder", HOME, roles);
+    let gone = Person { service: Service::Departed, ..holder(&[Role::HrStaff]) };
+    let moved = person("holder", THIRD, &[Role::HrStaff]);
+    let (staff, nobody) = (holder(&[Role::HrStaff]), holder(&[]));
+    let head = holder(&[Role::HrHead, Role::HrStaff]);
+    let (named, misnamed) = (Some(" 測試員\u{3000}"), Some("測試"));
+    let duty = |holder, agency, name| Target::Duty(Duty { holder, agency, name });
+    let by_home = given(TARGET, State::Requested { by: Side::Home });
+    let by_target = given(TARGET, State::Requested { by: Side::Target });
+    let (active_own, active) = (given(HOME, State::Active), given(TARGET, State::Active));
+    let revoked = given(TARGET, State::Revoked);
+    let duties = [
+        ("own_staff", duty(&staff, HOME, None)),
+        ("own_head", duty(&head, HOME, None)),
+        ("own_nobody", duty(&nobody, HOME, None)),
+        ("own_departed", duty(&gone, HOME, None)),
+        ("concurrent_staff", duty(&staff, TARGET, named)),
+        ("concurrent_unnamed", duty(&staff, TARGET, None)),
+        ("concurrent_misnamed", duty(&staff, TARGET, misnamed)),
+        ("concurrent_head", duty(&head, TARGET, named)),
+        ("concurrent_nobody", duty(&nobody, TARGET, named)),
+        ("concurrent_departed", duty(&gone, TARGET, named)),
+    ];
+    let authorizations = [
+        ("requested_by_home", Target::Authorization(&by_home, Some(&staff))),
+        ("requested_by_home_moved", Target::Authorization(&by_home, Some(&moved))),
+        ("requested_by_target", Target::Authorization(&by_target, Some(&staff))),
+        ("active_own", Target::Authorization(&active_own, Some(&staff))),
+        ("active", Target::Authorization(&active, Some(&staff))),
+        ("revoked", Target::Authorization(&revoked, Some(&staff))),
+    ];
+    let steps = [
+        ("accept", Act::AcceptDuty),
+        ("refuse", Act::RefuseDuty),
+        ("withdraw", Act::WithdrawDuty),
+        ("revoke", Act::Revoke),
+        ("see", Act::SeeAuthorization),
+    ];
+    let mut calls: Vec<(&str, Act, &str, Target<'_>)> = Vec::new();
+    for (name, target) in duties {
+        let Target::Duty(duty) = target else { unreachable!("they are duties") };
+        calls.push(("give", duty.act(), name, target));
+    }
+    for (act_name, act) in steps {
+        calls.extend(authorizations.map(|(name, target)| (act_name, act, name, target)));
+    }
+    let mut used = BTreeSet::new();
+    for (kind, party) in &parties() {
+        let actor = match party {
+            Ok(person) => Actor::Person(person),
+            Err(agency) => Actor::Agency { agency },
+        };
+        for (act_name, act, name, target) in &calls {
+            let what = format!("{act_name} by {kind} of {name}");
+            let matches = |row: &csv::StringRecord| {
+                takes(&row[0], act_name) && takes(&row[1], kind) && takes(&row[2], name)
+            };
+            let found: Vec<usize> = (0..rows.len()).filter(|at| matches(&rows[*at])).collect();
+            assert_eq!(found.len(), 1, "rows for {what}: {found:?}");
+            used.insert(found[0]);
+            let row = &rows[found[0]];
+            assert_eq!(verdict(&decide(actor, *act, *target, now())), (row[3].to_owned(), &row[4]), "{what}");
+            assert!(row[5].starts_with("貳、"), "{what}: the manual's section");
+        }
+    }
+    let idle: Vec<usize> = (0..rows.len()).filter(|at| !used.contains(at)).collect();
+    assert_eq!(idle, Vec::<usize>::new(), "rows that nothing matches");
+}
+
+/// Whatever is asked of whatever: there is an answer, and nobody may more than the acts say.
+#[test]
+fn acts_on_what_they_are_not_about_are_refused() {
+    let staff = person("holder", OWN, &[Role::HrStaff]);
+    let active = given(OWN, State::Active);
+    let duty = Target::Duty(Duty { holder: &staff, agency: OWN, name: None });
+    let about_people =
+        [Act::Search, Act::Reset, Act::BulkReset, Act::SeeCards, Act::UnbindCard, Act::ReadAudit];
+    let helpdesk = person("helpdesk", OWN, &[Role::Helpdesk, Role::HrHead]);
+    let head = person("head", OWN, &[Role::HrHead]);
+    for actor in [Actor::Person(&helpdesk), Actor::Person(&head), Actor::Agency { agency: OWN }] {
+        for act in about_people {
+            for target in [duty, Target::Authorization(&active, Some(&staff))] {
+                assert!(decide(actor, act, target, now()).is_err(), "{act:?}");
+            }
+        }
+        let settling = [Act::AcceptDuty, Act::RefuseDuty, Act::WithdrawDuty, Act::Revoke];
+        for act in settling {
+            assert!(decide(actor, act, duty, now()).is_err(), "{act:?}");
+        }
     }
 }

@@ -974,6 +974,36 @@ impl Accounts {
             .build()?)
     }
 
+    /// Sets what a person may do beyond their roles, under the authority that it was made of. What gives them more needs them
+    /// in service.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn change_authority(
+        &self,
+        person: &Person,
+        held: &BTreeMap<AuthorizationId, Held>,
+        gives: bool,
+    ) -> Result<Update, StoreError> {
+        let mut condition =
+            Condition::new(if gives { "service = :in_service" } else { "attribute_exists(pk)" });
+        if gives {
+            condition.values.insert(":in_service".to_owned(), text("in_service"));
+        }
+        let condition = condition.and_authority(person.authority.version);
+        let held = serde_dynamo::to_attribute_value(held).map_err(unreadable)?;
+        Ok(self
+            .update_if(person_key(&person.id), condition)
+            .update_expression("SET authorizations = :authorizations, authority_version = :next_authority")
+            .expression_attribute_values(":authorizations", held)
+            .expression_attribute_values(
+                ":next_authority",
+                number(person.authority.version.saturating_add(1)),
+            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
     /// Brings one person to what a roster says, whom the directory knows as `known`; tells whether anything was written: who is
     /// as listed is not. Somebody who departs, or comes back, gets a new generation; a departed person's initial password goes.
     /// Authorizations are given and ended with what the row says ([`settle`]); their records and the audit trail are in the same
@@ -996,8 +1026,13 @@ impl Accounts {
                 return Ok(false);
             }
             let person = self.enroll_write(listed, known.as_ref(), &settled)?;
-            let mut others =
-                beside.authorizations.settle(&listed.id, &settled, beside.audit, beside.origin)?;
+            let mut others = beside.authorizations.settle(
+                listed,
+                known.as_ref(),
+                &settled,
+                beside.audit,
+                beside.origin,
+            )?;
             for (person, action) in
                 known.iter().flat_map(|person| acts(person, listed).into_iter().map(move |act| (person, act)))
             {

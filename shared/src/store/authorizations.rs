@@ -8,8 +8,12 @@
 //! and moved on in the transaction that changes the holder's, and never deleted. `listed` is the indexes' sort key:
 //! `open#<made>` or `closed#<ended>`, each with the id, so that a list of who may reset costs nothing for what is over.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +23,9 @@ use crate::audit::{Action, Entry, Origin, ROSTER, SUCCESS};
 use crate::authority::authorization::{Authorization, AuthorizationId, By, Event, Held, Side};
 use crate::authority::directory::Settled;
 use crate::authority::life::{Ending, Happening, State, Step};
+use crate::person::Person;
 use crate::pseudonym::PersonId;
+use crate::roster::Listed;
 use crate::session::Subject;
 
 /// The table.
@@ -136,6 +142,115 @@ impl Authorizations {
             .build()?)
     }
 
+    /// An authorization; none for a text that cannot be an id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, id: &str) -> Result<Option<Authorization>, StoreError> {
+        // Asked for in any case, so that what cannot be an id takes as long as one that nothing has.
+        let id = AuthorizationId::parse(id).unwrap_or_else(|| AuthorizationId::from_stored("none"));
+        let read =
+            self.client.get_item().table_name(&self.table).key("pk", text(key(&id))).consistent_read(true);
+        read.send().await?.item.map(authorization_from).transpose()
+    }
+
+    /// A page of an agency's authorizations, the newest first: those of which it is that side. The indexes are a moment
+    /// behind the table.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        agency: &str,
+        side: Side,
+        filter: Filter,
+        limit: i32,
+        cursor: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<(Vec<Authorization>, Option<Cursor>), StoreError> {
+        let (index, hash) = match side {
+            Side::Target => (BY_AGENCY, "agency"),
+            Side::Home => (BY_HOME, "home"),
+        };
+        let mut found = Vec::new();
+        let mut at = cursor.cloned();
+        // What a filter leaves out is read on from, some pages far: a short page is better than a long wait.
+        for _ in 0..PAGES {
+            let wanted = limit.saturating_sub(i32::try_from(found.len()).unwrap_or(i32::MAX));
+            let start = at.as_ref().map(|cursor| {
+                Item::from([
+                    ("pk".to_owned(), text(key(&cursor.id()))),
+                    (hash.to_owned(), text(agency)),
+                    ("listed".to_owned(), text(&cursor.0)),
+                ])
+            });
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(index)
+                .key_condition_expression("#hash = :agency AND begins_with(listed, :place)")
+                .expression_attribute_names("#hash", hash)
+                .expression_attribute_values(":agency", text(agency))
+                .expression_attribute_values(":place", text(filter.place()))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(start)
+                .limit(wanted);
+            let answer = query.send().await?;
+            for item in answer.items.unwrap_or_default() {
+                let authorization = authorization_from(item)?;
+                if filter.takes(authorization.state_at(now)) {
+                    found.push(authorization);
+                }
+            }
+            at = answer.last_evaluated_key.and_then(|last| {
+                let listed = last.get("listed")?.as_s().ok()?;
+                Some(Cursor(listed.clone()))
+            });
+            if at.is_none() || i32::try_from(found.len()).unwrap_or(i32::MAX) >= limit {
+                break;
+            }
+        }
+        Ok((found, at))
+    }
+
+    /// Moves the record of an authorization on by a step of somebody's, if it is where it was when it was read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn settle_one(
+        &self,
+        authorization: &Authorization,
+        state: State,
+        event: &Event,
+    ) -> Result<Update, StoreError> {
+        let id = &authorization.id;
+        // Given: it keeps its place among what is open, which is by when it was asked for.
+        let place = if state.is_open() { "" } else { ", listed = :listed" };
+        let consent =
+            if state == State::Active { ", consent = :active REMOVE answer_by, asked_by" } else { "" };
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(key(id)))
+            .update_expression(format!(
+                "SET #state = :state, history = list_append(history, :event){place}{consent}"
+            ))
+            .condition_expression("#state = :was")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":state", text(state.name()))
+            .expression_attribute_values(":was", text(authorization.state.name()))
+            .expression_attribute_values(":event", one_event(event)?);
+        if !state.is_open() {
+            update = update.expression_attribute_values(":listed", text(listed(state, event.at, id)));
+        }
+        if state == State::Active {
+            update = update.expression_attribute_values(":active", text("active"));
+        }
+        Ok(update
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?)
+    }
+
     /// Moves the record of an authorization on by a step that ends it, if it is still open.
     ///
     /// # Errors
@@ -148,8 +263,7 @@ impl Authorizations {
         at: Timestamp,
     ) -> Result<Update, StoreError> {
         let step = Step::End(ending);
-        let event = EventItem::from(&Event { what: step.happening(), by: by.clone(), at });
-        let value = |value| serde_dynamo::to_attribute_value(value);
+        let event = Event { what: step.happening(), by: by.clone(), at };
         let state = State::Ended(ending);
         Ok(Update::builder()
             .table_name(&self.table)
@@ -160,12 +274,12 @@ impl Authorizations {
             .condition_expression("#state IN (:requested, :active)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":ended", text(state.name()))
-            .expression_attribute_values(":ending", value(ending).map_err(unreadable)?)
-            .expression_attribute_values(":listed", text(listed(state, at, id)))
             .expression_attribute_values(
-                ":event",
-                AttributeValue::L(vec![serde_dynamo::to_attribute_value(event).map_err(unreadable)?]),
+                ":ending",
+                serde_dynamo::to_attribute_value(ending).map_err(unreadable)?,
             )
+            .expression_attribute_values(":listed", text(listed(state, at, id)))
+            .expression_attribute_values(":event", one_event(&event)?)
             .expression_attribute_values(":requested", text("requested"))
             .expression_attribute_values(":active", text(State::Active.name()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -179,24 +293,27 @@ impl Authorizations {
     /// [`StoreError`].
     pub fn settle(
         &self,
-        person: &PersonId,
+        listed: &Listed,
+        known: Option<&Person>,
         settled: &Settled,
         audit: &AuditTrail,
         origin: &Origin,
     ) -> Result<Vec<(Guard, Write)>, StoreError> {
         let mut writes: Vec<(Guard, Write)> = Vec::new();
-        let subject = Subject::Person(person.clone());
-        let entry = |action, note: Vec<String>| Entry {
+        let subject = Subject::Person(listed.id.clone());
+        let entry = |action, agency: &str, note: Vec<String>| Entry {
             note: Some(note.join(", ")),
-            ..origin.entry(action, ROSTER, &subject, SUCCESS)
+            ..origin.entry(action, ROSTER, &subject, SUCCESS).of_agency(Some(agency))
         };
+        // What ends is told to the agency that its holder leaves.
+        let left = known.map_or(&listed.agency, |known| &known.agency);
         for (id, ending) in &settled.ended {
             writes.push((Guard::Authorization, self.end(id, *ending, &By::Roster, origin.at)?.into()));
         }
         for (id, held) in &settled.granted {
             let authorization = Authorization {
                 id: id.clone(),
-                holder: person.clone(),
+                holder: listed.id.clone(),
                 held: held.clone(),
                 state: State::Active,
                 history: vec![Event { what: Happening::Granted, by: By::Roster, at: origin.at }],
@@ -205,13 +322,99 @@ impl Authorizations {
         }
         if !settled.ended.is_empty() {
             let note = settled.ended.iter().map(|(id, _)| id.to_string()).collect();
-            writes.push((Guard::New, audit.append(entry(Action::AuthorizationEnd, note))?.into()));
+            writes.push((Guard::New, audit.append(entry(Action::AuthorizationEnd, left, note))?.into()));
         }
         if !settled.granted.is_empty() {
             let note = settled.granted.iter().map(|(id, held)| format!("{id}: {}", held.agency)).collect();
-            writes.push((Guard::New, audit.append(entry(Action::AuthorizationGrant, note))?.into()));
+            writes.push((
+                Guard::New,
+                audit.append(entry(Action::AuthorizationGrant, &listed.agency, note))?.into(),
+            ));
         }
         Ok(writes)
+    }
+}
+
+fn one_event(event: &Event) -> Result<AttributeValue, StoreError> {
+    let event = serde_dynamo::to_attribute_value(EventItem::from(event)).map_err(unreadable)?;
+    Ok(AttributeValue::L(vec![event]))
+}
+
+/// The indexes: by where the holder may reset, and by where they serve.
+const BY_AGENCY: &str = "ByAgency";
+const BY_HOME: &str = "ByHome";
+
+/// How many queries a page may take when its filter leaves much out.
+const PAGES: usize = 5;
+
+/// What to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// What may yet count: requests and what is given.
+    Open,
+    /// Requests that wait for an answer.
+    Requested,
+    /// What is given: it counts now, or will.
+    Active,
+    /// What time has ended.
+    Expired,
+    /// What was refused, withdrawn, revoked or ended.
+    Closed,
+}
+
+impl Filter {
+    /// By its name in requests.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "open" => Some(Self::Open),
+            "requested" => Some(Self::Requested),
+            "active" => Some(Self::Active),
+            "expired" => Some(Self::Expired),
+            "closed" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+
+    fn place(self) -> &'static str {
+        match self {
+            Self::Open | Self::Requested | Self::Active | Self::Expired => "open#",
+            Self::Closed => "closed#",
+        }
+    }
+
+    fn takes(self, state: State) -> bool {
+        match self {
+            Self::Open => state.is_open(),
+            Self::Requested => matches!(state, State::Requested { .. }),
+            Self::Active => state == State::Active,
+            Self::Expired => state == State::Expired,
+            Self::Closed => true,
+        }
+    }
+}
+
+/// Where a page of a list ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// Takes back what `Display` gave, for a list by that filter.
+    pub fn parse(text: &str, filter: Filter) -> Option<Self> {
+        let listed = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (time, id) = listed.strip_prefix(filter.place())?.split_once('#')?;
+        let digits = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
+        AuthorizationId::parse(id).filter(|_| digits)?;
+        Some(Self(listed))
+    }
+
+    fn id(&self) -> AuthorizationId {
+        AuthorizationId::from_stored(self.0.rsplit('#').next().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
     }
 }
 

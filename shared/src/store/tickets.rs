@@ -215,6 +215,11 @@ impl Rate {
         Self::new("resets-of", person.as_str(), limit, now)
     }
 
+    /// Changes of authorizations by actor.
+    pub fn authorizations_by(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("authorizations-by", &actor.to_string(), limit, now)
+    }
+
     /// The counter's key.
     pub fn key(&self) -> &str {
         &self.key

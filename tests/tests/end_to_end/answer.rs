@@ -1,8 +1,9 @@
 //! Whole answers of every operation that succeeds: status, headers, body, as a reviewer reads them.
 
+use jiff::SignedDuration;
 use serde_json::json;
 use tests::browser::{Answer, ProofKey};
-use tests::people::{Civilian, WANG, ZHANG, ZHOU};
+use tests::people::{Civilian, HEAD_ELSEWHERE, STAFF, WANG, ZHANG, ZHOU};
 use tests::world::World;
 
 /// Shows an answer without what differs each time.
@@ -14,6 +15,7 @@ fn show(name: &str, answer: &Answer) {
         (r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", "[token]"),
         (r"[A-Za-z0-9_-]{43}", "[secret]"),
         (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", "[time]"),
+        (r"\d{4}-\d{2}-\d{2}", "[day]"),
         (r"localhost:\d+", "localhost:[port]"),
         (r";r=\d+;t=\d+", ";r=[left];t=[seconds]"),
     ]}, { insta::assert_snapshot!(name, answer.to_string()) });
@@ -63,4 +65,19 @@ async fn of_a_reset_by_an_agency() {
     world.stack.ses.hold_events(false);
     world.mail_is(&agency, &id, "bounced").await;
     show("reset_bounced", &agency.reset_state(&id).await);
+}
+
+#[tokio::test]
+async fn of_a_concurrent_duty() {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let at = "/v1/hr/authorizations/00000000-0000-4000-8000-000000000001";
+    let until = (world.now() + SignedDuration::from_hours(24 * 90)).to_string()[..10].to_owned();
+    let duty = json!({"national_id": STAFF.national_id, "agency": "A03", "until": until});
+    show("duty_requested", &head.request("PUT", at).json(duty.clone()).send().await);
+    show("duty_waiting", &there.get("/v1/hr/authorizations?state=requested").await);
+    show("duty_accepted", &there.request("POST", &format!("{at}/accept")).send().await);
+    show("duty_again", &head.request("PUT", at).json(duty).send().await);
+    show("duty_revoked", &there.request("DELETE", at).send().await);
+    show("duty_history", &head.get(at).await);
 }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use local::pki::card::CardRequest;
 use local::traffic::Service;
 use tests::browser::ProofKey;
-use tests::people::{NOBODY, WANG, ZHOU};
+use tests::people::{HEAD_ELSEWHERE, NOBODY, STAFF, WANG, ZHOU};
 use tests::table;
 use tests::world::{World, eventually};
 
@@ -323,6 +323,47 @@ async fn a_reset() {
     );
     let id = by_head.text_of("reset_id");
     assert_asks!(world, "its state", head.reset_state(&id).await.ok(), "GetItem GetItem GetItem |");
+}
+
+#[tokio::test]
+async fn an_authorization() {
+    let world = quiet().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let at = format!("/v1/hr/authorizations/{}", "A".repeat(43));
+    let body = serde_json::json!({"national_id": STAFF.national_id, "agency": "A03"});
+    let ask = || head.request("PUT", &at).json(body.clone());
+    // Session and people, and beside them what the id may have already; the count; the change; names for the answer.
+    assert_asks!(
+        world,
+        "a request",
+        ask().send().await.status(201),
+        "BatchGetItem BatchGetItem GetItem GetItem TransactWriteItems UpdateItem |"
+    );
+    assert_asks!(
+        world,
+        "the same again",
+        ask().send().await.status(200),
+        "BatchGetItem BatchGetItem GetItem GetItem UpdateItem |"
+    );
+    assert_asks!(world, "one", head.get(&at).await.ok(), "BatchGetItem GetItem GetItem GetItem |");
+    assert_asks!(
+        world,
+        "a list",
+        there.get("/v1/hr/authorizations").await.ok(),
+        "BatchGetItem GetItem GetItem Query |"
+    );
+    assert_asks!(
+        world,
+        "a yes",
+        there.request("POST", &format!("{at}/accept")).send().await.ok(),
+        "BatchGetItem GetItem GetItem GetItem GetItem TransactWriteItems UpdateItem |"
+    );
+    assert_asks!(
+        world,
+        "a revocation",
+        there.request("DELETE", &at).send().await.status(204),
+        "GetItem GetItem GetItem GetItem TransactWriteItems UpdateItem |"
+    );
 }
 
 #[tokio::test]

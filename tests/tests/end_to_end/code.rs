@@ -6,7 +6,7 @@ use local::traffic::{Fault, Service};
 use serde_json::json;
 use shared::problem::Code;
 use tests::browser::{Answer, Browser, ProofKey};
-use tests::people::{Civilian, HELPDESK, LIU, NOBODY, SUN, WANG, ZHANG, ZHOU};
+use tests::people::{Civilian, HELPDESK, LIU, NOBODY, STAFF, SUN, WANG, ZHANG, ZHOU};
 use tests::prepared;
 use tests::table;
 use tests::world::{World, eventually};
@@ -194,6 +194,24 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
         }
         Code::RouteNotFound => anybody.post("/v1/nothing", json!({})).await,
         Code::MethodNotAllowed => anybody.request("PUT", "/v1/session").json(json!({})).send().await,
+        Code::AuthorizationNotFound
+        | Code::AuthorizationExists
+        | Code::AuthorizationSettled
+        | Code::HolderNotEligible => {
+            let agency = speaking(world.agency("agency-a02").await);
+            let at = "/v1/hr/authorizations";
+            let holder = if code == Code::HolderNotEligible { &WANG } else { &STAFF };
+            let body = json!({"national_id": holder.national_id});
+            match code {
+                Code::AuthorizationNotFound => agency.get(&format!("{at}/{challenge}")).await,
+                Code::AuthorizationSettled => {
+                    let listed = agency.get(at).await.ok();
+                    let given = listed.body["authorizations"][0]["authorization_id"].as_str().unwrap();
+                    agency.request("POST", &format!("{at}/{given}/refuse")).send().await
+                }
+                _ => agency.request("PUT", &format!("{at}/{challenge}")).json(body).send().await,
+            }
+        }
         Code::Unavailable => {
             world.stack.traffic.inject(Fault::broken(Service::Kms));
             let mut helpdesk = with_card(world.sample_card("agency-a02"));
@@ -224,6 +242,7 @@ async fn provoked(code: Code, name: &str) {
         (r#""retry_after": \d+"#, r#""retry_after": [seconds]"#),
         (r#"/v1/hr/password-resets/\S+"#, "/v1/hr/password-resets/[id]"),
         (r#"/v1/account/cards/\S+"#, "/v1/account/cards/[id]"),
+        (r#"/v1/hr/authorizations/[^\s/]+"#, "/v1/hr/authorizations/[id]"),
         // What the log said about a failure is not part of the answer.
         (r#"(?s)\n\n\{"timestamp.*?(\n\n|$)"#, "$1"),
     ]}, { insta::assert_snapshot!(name, told.join("\n\n\n")) });
@@ -285,6 +304,10 @@ codes! {
     bulk_closed: BulkClosed,
     route_not_found: RouteNotFound,
     method_not_allowed: MethodNotAllowed,
+    authorization_not_found: AuthorizationNotFound,
+    authorization_exists: AuthorizationExists,
+    authorization_settled: AuthorizationSettled,
+    holder_not_eligible: HolderNotEligible,
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use local::pki::card::CardRequest;
 use serde_json::json;
 use shared::notice::Notice;
 use shared::problem::Code;
-use tests::people::{Civilian, HEAD, LI, SUN, WANG, ZHANG, ZHOU};
+use tests::people::{Civilian, HEAD, LI, STAFF, SUN, WANG, ZHANG, ZHOU};
 use tests::world::{World, eventually};
 use tests::{log, table};
 
@@ -69,6 +69,10 @@ async fn walk(world: &World) -> Vec<String> {
         (head.bulk(&bulk, "").await.ok().body["state"] == "done").then_some(())
     })
     .await;
+    let duty = json!({"national_id": STAFF.national_id, "name": STAFF.name, "agency": "A03"});
+    let at = "/v1/hr/authorizations/00000000-0000-4000-8000-000000000001";
+    head.request("PUT", at).json(duty).send().await.status(201);
+    head.request("POST", &format!("{at}/withdraw")).send().await.ok();
     let person = world.person_id(&WANG).await;
     let unbound = Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() };
     let told = world.tell(&person, &unbound).await;
@@ -115,6 +119,7 @@ async fn no_log_holds_anything_personal_or_secret() {
         "session",
         "hr-reset",
         "bulk-reset",
+        "authorizations",
         "email-dispatch",
     ] {
         assert!(

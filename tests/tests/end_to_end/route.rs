@@ -143,6 +143,41 @@ const ROUTES: &[Expected] = &[
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
         None,
     ),
+    expected(
+        "PortalApi GET /v1/hr/authorizations",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected(
+        "PortalApi GET /v1/hr/authorizations/{authorization_id}",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected(
+        "PortalApi PUT /v1/hr/authorizations/{authorization_id}",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        Some(|| json!({"national_id": STAFF.national_id})),
+    ),
+    expected(
+        "PortalApi DELETE /v1/hr/authorizations/{authorization_id}",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected(
+        "PortalApi POST /v1/hr/authorizations/{authorization_id}/accept",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected(
+        "PortalApi POST /v1/hr/authorizations/{authorization_id}/refuse",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
+    expected(
+        "PortalApi POST /v1/hr/authorizations/{authorization_id}/withdraw",
+        For::SignedIn { refused: &[Kind::Employee, Kind::Program] },
+        None,
+    ),
     expected("PortalApi GET /openapi.yaml", For::Everybody, None),
     expected("PortalApi GET /", For::Everybody, None),
     expected("PortalApi GET /{page+}", For::Everybody, None),
@@ -164,6 +199,7 @@ impl Expected {
             .replace("{reset_id}", &id)
             .replace("{bulk_id}", &id)
             .replace("{card_id}", &id)
+            .replace("{authorization_id}", &id)
             .replace("{page+}", "help/card")
     }
 

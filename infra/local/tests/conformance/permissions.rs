@@ -13,6 +13,7 @@ use shared::s3::{Bucket, Put, S3Error};
 
 const ACCOUNTS: &str = "ACCOUNTS_TABLE";
 const AUDIT: &str = "AUDIT_TABLE";
+const AUTHORIZATIONS: &str = "AUTHORIZATIONS_TABLE";
 const MAIL: &str = "MAIL_TABLE";
 const REVOCATIONS: &str = "REVOCATIONS_TABLE";
 const TICKETS: &str = "TICKETS_TABLE";
@@ -138,7 +139,7 @@ async fn the_functions_role_is_enough_for_the_roster_and_the_operators_for_the_i
     assert_ne!(renamed, directory::SAMPLE);
     let imported = directory::import(renamed.as_bytes(), &environment(&running, "roster-import")).await;
     assert_eq!(imported.unwrap().refused, []);
-    for table in [AUDIT, MAIL, TICKETS, REVOCATIONS] {
+    for table in [AUDIT, AUTHORIZATIONS, MAIL, TICKETS, REVOCATIONS] {
         assert!(!Caller::new(&running, "roster-import").await.may(&Call::Get(table)).await, "{table}");
     }
     let error = directory::import(renamed.as_bytes(), &environment(&running, "revocation-sync")).await;
@@ -217,6 +218,15 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
         ("hr-reset", Call::Decrypt(letter), false),
         ("hr-reset", Call::Send(sender), false),
         ("hr-reset", Call::Put(ACCOUNTS), false),
+        ("hr-reset", Call::Get(AUTHORIZATIONS), false),
+        ("authorizations", Call::Get(AUTHORIZATIONS), true),
+        ("authorizations", Call::Put(AUTHORIZATIONS), true),
+        ("authorizations", Call::Scan(AUTHORIZATIONS), false),
+        ("authorizations", Call::DeleteInTransaction(AUTHORIZATIONS), false),
+        ("authorizations", Call::Put(ACCOUNTS), false),
+        ("authorizations", Call::Get(AUDIT), false),
+        ("authorizations", Call::Get(MAIL), false),
+        ("authorizations", Call::Sign(TOKEN, MessageType::Digest), false),
         ("revocation-sync", Call::Get(REVOCATIONS), true),
         ("revocation-sync", Call::Put(REVOCATIONS), true),
         ("revocation-sync", Call::Scan(REVOCATIONS), false),

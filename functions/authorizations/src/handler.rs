@@ -1,0 +1,215 @@
+//! The edge.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lambda_http::http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use shared::authority::Act;
+use shared::authority::authorization::{AuthorizationId, By, Event, Side};
+use shared::authority::life::State;
+use shared::http::{Answer, Call, Fields, time, unknown_route};
+use shared::national_id::NationalId;
+use shared::problem::Problem;
+use shared::pseudonym::PersonId;
+use shared::session::Subject;
+use shared::store::authorizations::{Cursor, Filter};
+
+use crate::dates::{Term, day_of, last_day};
+use crate::grant::{GrantRequest, Granted, Named};
+use crate::list::{ListRequest, One, Page};
+use crate::step::{Authorizing, Seen};
+
+/// Most authorizations of a page, and how many without a wish.
+const MOST: i32 = 100;
+const USUAL: i32 = 25;
+
+/// Longest code of an agency, and longest name of a person, in characters.
+const MAX_AGENCY: usize = 64;
+const MAX_NAME: usize = 100;
+
+impl GrantRequest {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        let holder = holder(&mut fields)?;
+        let name = short(&mut fields, "name", MAX_NAME)?;
+        let agency = short(&mut fields, "agency", MAX_AGENCY)?;
+        let (from, until) = (fields.optional_text("from")?, fields.optional_text("until")?);
+        let term = Term::parse(from.as_deref(), until.as_deref(), call.now())
+            .map_err(|reason| Problem::field(reason.field()).because(reason))?;
+        Ok(Self { holder, name, agency, term, first_day_given: from.is_some() })
+    }
+}
+
+fn holder(fields: &mut Fields) -> Result<Named, Problem> {
+    match (fields.optional_text("national_id")?, fields.optional_text("person_id")?) {
+        (Some(national_id), None) => NationalId::parse(&national_id)
+            .map(Named::NationalId)
+            .map_err(|reason| Problem::field("national_id").because(reason)),
+        (None, Some(person)) => PersonId::parse(&person)
+            .map(Named::Person)
+            .ok_or_else(|| Problem::field("person_id").because("not a person's id")),
+        (None, None) => Err(Problem::field("national_id").because("missing")),
+        (Some(_), Some(_)) => Err(Problem::field("person_id").because("beside a national ID")),
+    }
+}
+
+/// A field that may be left out, and is not long.
+fn short(fields: &mut Fields, name: &'static str, longest: usize) -> Result<Option<String>, Problem> {
+    let text = fields.optional_text(name)?.map(|text| text.trim().to_owned());
+    match text {
+        Some(text) if text.is_empty() || text.chars().count() > longest => {
+            Err(Problem::field(name).because("empty or too long"))
+        }
+        text => Ok(text),
+    }
+}
+
+impl ListRequest {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let agency = call.query("agency");
+        if agency.as_ref().is_some_and(|agency| agency.is_empty() || agency.chars().count() > MAX_AGENCY) {
+            return Err(Problem::field("agency").because("empty or too long"));
+        }
+        let side = match call.query("side").as_deref() {
+            None | Some("target") => Side::Target,
+            Some("home") => Side::Home,
+            Some(_) => return Err(Problem::field("side").because("neither target nor home")),
+        };
+        let filter = match call.query("state") {
+            None => Filter::Open,
+            Some(state) => Filter::parse(&state)
+                .ok_or_else(|| Problem::field("state").because("not a state to list by"))?,
+        };
+        let limit = match call.query("limit").map(|limit| limit.parse()) {
+            None => USUAL,
+            Some(Ok(limit)) if (1..=MOST).contains(&limit) => limit,
+            Some(_) => return Err(Problem::field("limit").because("not a number from 1 to 100")),
+        };
+        let cursor = match call.query("cursor").map(|cursor| Cursor::parse(&cursor, filter)) {
+            None => None,
+            Some(Some(cursor)) => Some(cursor),
+            Some(None) => return Err(Problem::field("cursor").because("not one of this list")),
+        };
+        Ok(Self { agency, side, filter, limit, cursor })
+    }
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// The problem.
+pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, Problem> {
+    // Who has no session hears of that, not of what is wrong with the body.
+    let presented = step.door().presented(&call)?;
+    let id = call.path_parameter("authorization_id");
+    let settle = async |act| {
+        let id = call.path_parameter("authorization_id").unwrap_or_default();
+        step.settle(&call, presented.clone(), &id, act).await
+    };
+    match (call.method(), call.path(), id) {
+        (&Method::GET, "/v1/hr/authorizations", _) => {
+            Ok(Answer::ok(page(&step.list(&call, presented, ListRequest::parse(&call)?).await?)))
+        }
+        (&Method::GET, _, Some(id)) => Ok(Answer::ok(one(&step.one(&call, presented, &id).await?))),
+        (&Method::PUT, _, Some(id)) => {
+            let id = AuthorizationId::parse(&id)
+                .ok_or_else(|| Problem::field("authorization_id").because("not an id to choose"))?;
+            let request = GrantRequest::parse(&call)?;
+            let (status, seen) = match step.grant(&call, presented, &id, request).await? {
+                Granted::Made(seen) => (StatusCode::CREATED, seen),
+                Granted::There(seen) => (StatusCode::OK, seen),
+            };
+            Ok(Answer::json(status, one(&step.named(seen).await?)))
+        }
+        (&Method::DELETE, _, Some(_)) => settle(Act::Revoke).await.map(|_| Answer::no_content()),
+        (&Method::POST, path, Some(_)) => {
+            let act = match path.rsplit('/').next() {
+                Some("accept") => Act::AcceptDuty,
+                Some("refuse") => Act::RefuseDuty,
+                Some("withdraw") => Act::WithdrawDuty,
+                _ => return unknown_route(),
+            };
+            let seen = settle(act).await?;
+            Ok(Answer::ok(one(&step.named(seen).await?)))
+        }
+        _ => unknown_route(),
+    }
+}
+
+fn page(page: &Page) -> Value {
+    let list: Vec<Value> = page.authorizations.iter().map(|seen| authorization(seen, &page.names)).collect();
+    let mut body = json!({ "agency": page.agency, "authorizations": list });
+    if let (Some(next), Some(body)) = (&page.next, body.as_object_mut()) {
+        body.insert("next_cursor".to_owned(), json!(next.to_string()));
+    }
+    body
+}
+
+fn one(one: &One) -> Value {
+    authorization(&one.seen, &one.names)
+}
+
+fn authorization(seen: &Seen, names: &HashMap<PersonId, String>) -> Value {
+    let authorization = &seen.authorization;
+    let held = &authorization.held;
+    let mut holder = json!({ "person_id": authorization.holder });
+    let mut body = json!({
+        "authorization_id": authorization.id,
+        "state": seen.state.name(),
+        "in_force": seen.in_force,
+        "agency": held.agency,
+        "home_agency": held.home,
+        "concurrent": held.is_concurrent(),
+        "role": held.role.code(),
+        "from": day_of(held.from).to_string(),
+        "begins_at": time(held.from),
+        "may": seen.may,
+        "history": authorization.history.iter().map(|event| happened(event, names)).collect::<Vec<_>>(),
+    });
+    let set = |object: &mut Value, name: &str, value: Value| {
+        if let Some(object) = object.as_object_mut() {
+            object.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(person) = &seen.holder {
+        set(&mut holder, "name", json!(person.name));
+        set(&mut holder, "agency", json!(person.agency));
+        set(&mut holder, "agency_name", json!(person.agency_name));
+    }
+    set(&mut body, "holder", holder);
+    if let Some(until) = held.until {
+        set(&mut body, "until", json!(last_day(until).to_string()));
+        set(&mut body, "ends_at", time(until));
+    }
+    match seen.state {
+        State::Requested { by } => {
+            set(&mut body, "asked_by", json!(by));
+            set(&mut body, "answer_by", optional(held.answer_by));
+        }
+        State::Ended(ending) => set(&mut body, "ending", json!(ending)),
+        State::Active | State::Refused | State::Withdrawn | State::Revoked | State::Expired => {}
+    }
+    body
+}
+
+fn optional(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, time)
+}
+
+fn happened(event: &Event, names: &HashMap<PersonId, String>) -> Value {
+    let by = match &event.by {
+        By::Roster => json!({ "kind": "roster" }),
+        By::Subject(Subject::Agency(oid)) => json!({ "kind": "agency", "agency_oid": oid }),
+        By::Subject(Subject::Person(person)) => {
+            let mut by = Map::from_iter([
+                ("kind".to_owned(), json!("person")),
+                ("person_id".to_owned(), json!(person)),
+            ]);
+            by.extend(names.get(person).map(|name| ("name".to_owned(), json!(name))));
+            Value::Object(by)
+        }
+    };
+    json!({ "what": event.what, "at": time(event.at), "by": by })
+}
