@@ -41,13 +41,13 @@ async fn an_agencys_resets_newest_first() {
 
     assert_eq!(ids(&head.resets("mine=true").await.ok()), [third.clone(), first.clone()]);
     assert_eq!(ids(&agency.resets("").await.ok()).len(), 3);
-    assert_eq!(ids(&agency.resets("mine=true").await.ok()), [second.clone()]);
+    assert_eq!(ids(&agency.resets("mine=true").await.ok()), [second]);
     assert_eq!(ids(&head.resets("state=bounced").await.ok()), [""; 0]);
     assert!(ids(&head.resets("agency=A02&state=delivered").await.ok()).contains(&first));
 
     // The helpdesk names an agency, or asks for its own.
     desk.resets("").await.problem_of(Code::RequestInvalid, "agency");
-    assert_eq!(ids(&desk.resets("mine=true").await.ok()), [elsewhere.clone()]);
+    assert_eq!(ids(&desk.resets("mine=true").await.ok()), [elsewhere]);
     assert_eq!(ids(&desk.resets("mine=true&agency=A02").await.ok()), [""; 0]);
     assert_eq!(ids(&desk.resets("agency=A02").await.ok()).len(), 3);
     assert_eq!(ids(&desk.resets("agency=no-such").await.ok()), [""; 0]);
