@@ -114,7 +114,14 @@ row_refusals! {
 impl From<Refusal> for RowRefusal {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NoAuthority { .. } => Self::NotAuthorized,
+            // The latter ones are of authorizations, and never of a reset.
+            Refusal::NoAuthority { .. }
+            | Refusal::NotOwnAgency
+            | Refusal::CertificateConcurrent
+            | Refusal::NotEligible
+            | Refusal::HolderChanged(_)
+            | Refusal::OwnRequest
+            | Refusal::OthersRequest => Self::NotAuthorized,
             // A person out of scope and a person who does not exist look the same.
             Refusal::OutOfScope => Self::EmployeeNotFound,
             Refusal::Oneself => Self::Oneself,
