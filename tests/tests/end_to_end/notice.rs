@@ -87,7 +87,7 @@ async fn the_outbox_knows_a_person_only_by_their_pseudonym() {
     let waiting = entry(&world, &id);
     assert_eq!(
         waiting.keys().collect::<Vec<_>>(),
-        ["created_at", "due_at", "notice", "pending", "person", "pk", "state", "strikes", "ttl"],
+        ["created_at", "due_at", "lane", "notice", "pending", "person", "pk", "state", "strikes", "ttl"],
         "{waiting:?}"
     );
     assert_eq!(table::text(&waiting, "person"), person.as_str());
