@@ -230,35 +230,46 @@ async fn it_counts_from_its_first_day_to_its_last() {
 }
 
 #[tokio::test]
-async fn departure_move_and_lost_role_end_it_for_good() {
-    let line = "D111086163,陳助理,A02,範例市政府,2.16.886.101.90002,in_service,hr_staff,A02;A04";
-    let changes = [
-        ("departed", line.replace("in_service", "departed")),
-        ("moved", line.replace("A02,範例市政府,2.16.886.101.90002", "A03,範例縣政府,2.16.886.101.90003")),
-        ("role_lost", line.replace("hr_staff", "")),
-    ];
-    for (ending, changed) in changes {
-        let world = World::start().await;
-        let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
-        put(&head, &id(1), duty(&STAFF, "A03")).await.status(201);
-        step(&there, &id(1), "accept").await.ok();
-        let of_roster = of_roster(&head, "A02", &STAFF).await;
-        world.change_roster(line, &changed).await;
-        for ended in [&id(1), &of_roster] {
-            let found = head.get(&format!("{AT}/{ended}")).await.ok();
-            assert_eq!((&found.body["state"], &found.body["ending"]), (&json!("ended"), &json!(ending)));
-            assert_eq!(found.body["history"].as_array().unwrap().last().unwrap()["by"]["kind"], "roster");
-        }
-        revoke(&head, &id(1)).await.problem(Code::AuthorizationSettled);
-        // Back as they were: nothing comes back with them, not even what the same file names.
-        world.stack.import(local::directory::SAMPLE.as_bytes()).await.unwrap();
-        let staff = world.signed_in(&STAFF).await;
-        for person in [&WANG, &LIU, &XU] {
-            assert_eq!(may(&staff, person).await, "not_authorized", "{ending}");
-        }
-        put(&head, &id(2), grant(&STAFF)).await.status(201);
-        assert_eq!(may(&staff, &WANG).await, "may", "{ending}");
+async fn departure_ends_it_for_good() {
+    ends_for_good("departed", &STAFF_LISTED.replace("in_service", "departed")).await;
+}
+
+#[tokio::test]
+async fn a_move_ends_it_for_good() {
+    let (from, to) = ("A02,範例市政府,2.16.886.101.90002", "A03,範例縣政府,2.16.886.101.90003");
+    ends_for_good("moved", &STAFF_LISTED.replace(from, to)).await;
+}
+
+#[tokio::test]
+async fn a_lost_role_ends_it_for_good() {
+    ends_for_good("role_lost", &STAFF_LISTED.replace("hr_staff", "")).await;
+}
+
+/// [`STAFF`] in the sample roster.
+const STAFF_LISTED: &str = "D111086163,陳助理,A02,範例市政府,2.16.886.101.90002,in_service,hr_staff,A02;A04";
+
+/// What comes of authorizations when the roster has another line of their holder.
+async fn ends_for_good(ending: &str, changed: &str) {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    put(&head, &id(1), duty(&STAFF, "A03")).await.status(201);
+    step(&there, &id(1), "accept").await.ok();
+    let of_roster = of_roster(&head, "A02", &STAFF).await;
+    world.change_roster(STAFF_LISTED, changed).await;
+    for ended in [&id(1), &of_roster] {
+        let found = head.get(&format!("{AT}/{ended}")).await.ok();
+        assert_eq!((&found.body["state"], &found.body["ending"]), (&json!("ended"), &json!(ending)));
+        assert_eq!(found.body["history"].as_array().unwrap().last().unwrap()["by"]["kind"], "roster");
     }
+    revoke(&head, &id(1)).await.problem(Code::AuthorizationSettled);
+    // Back as they were: nothing comes back with them, not even what the same file names.
+    world.stack.import(local::directory::SAMPLE.as_bytes()).await.unwrap();
+    let staff = world.signed_in(&STAFF).await;
+    for person in [&WANG, &LIU, &XU] {
+        assert_eq!(may(&staff, person).await, "not_authorized", "{ending}");
+    }
+    put(&head, &id(2), grant(&STAFF)).await.status(201);
+    assert_eq!(may(&staff, &WANG).await, "may", "{ending}");
 }
 
 #[tokio::test]

@@ -289,7 +289,7 @@ async fn the_helpdesk_unbinds_where_there_is_nobody_to_be_told() {
     world.signed_in(&ZHANG).await;
     world.depart(&ZHANG).await;
     let bound = id(&helpdesk.cards_of(&ZHANG).await.ok().body["cards"][0]);
-    helpdesk.unbind_of(&ZHANG, &bound, "departed").await.status(204);
+    helpdesk.unbind_of(&ZHANG, &bound, "handed the card in when leaving").await.status(204);
 }
 
 #[tokio::test]
