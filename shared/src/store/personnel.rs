@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, Select, TransactWriteItem};
 
@@ -180,19 +181,8 @@ impl Personnel {
         let mut people = Vec::new();
         let mut start = None;
         loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(BY_AGENCY)
-                .key_condition_expression(IN_PART)
-                .filter_expression(SERVES)
-                .expression_attribute_values(":part", text(&part))
-                .expression_attribute_values(":serves", text("in_service"))
-                .projection_expression("pk")
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
+            let query = self.who_serves_in(&part, start).projection_expression("pk");
+            let answer = query.send().await?;
             let found = answer.items.unwrap_or_default();
             people.extend(found.iter().filter_map(|item| {
                 Some(PersonId::from_stored(item.get("pk")?.as_s().ok()?.strip_prefix("person#")?))
@@ -202,6 +192,19 @@ impl Personnel {
                 return Ok(people);
             }
         }
+    }
+
+    /// Asks for a page of those who serve in a part of an agency.
+    fn who_serves_in(&self, part: &str, start: Option<Item>) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_AGENCY)
+            .key_condition_expression(IN_PART)
+            .filter_expression(SERVES)
+            .expression_attribute_values(":part", text(part))
+            .expression_attribute_values(":serves", text("in_service"))
+            .set_exclusive_start_key(start)
     }
 
     /// How many people of an agency serve.
@@ -217,19 +220,7 @@ impl Personnel {
         let mut count = 0_u64;
         let mut start = None;
         loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(BY_AGENCY)
-                .key_condition_expression(IN_PART)
-                .filter_expression(SERVES)
-                .expression_attribute_values(":part", text(&part))
-                .expression_attribute_values(":serves", text("in_service"))
-                .select(Select::Count)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
+            let answer = self.who_serves_in(&part, start).select(Select::Count).send().await?;
             count = count.saturating_add(u64::try_from(answer.count).unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
