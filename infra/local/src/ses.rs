@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -46,8 +47,8 @@ struct Inner {
     region: String,
     held: watch::Sender<bool>,
     rate: f64,
-    /// The second that mails are counted in, and how many it has had.
-    second: Mutex<(i64, f64)>,
+    /// How many mails would be taken at once, and when that was, in milliseconds; nothing before the first.
+    allowance: Mutex<Option<(i64, f64)>>,
     sent: AtomicU64,
     /// Mails that are taken in a day; all of them without a number.
     daily: Mutex<Option<u64>>,
@@ -146,7 +147,7 @@ impl Ses {
                 region: region.to_owned(),
                 held: watch::Sender::new(false),
                 rate,
-                second: Mutex::default(),
+                allowance: Mutex::default(),
                 sent: AtomicU64::new(0),
                 daily: Mutex::default(),
                 published,
@@ -259,7 +260,7 @@ impl Ses {
 
         let now = Clock::system().now();
         self.keep_to_the_day()?;
-        self.keep_to_the_rate(now.as_second())?;
+        self.keep_to_the_rate(now.as_millisecond())?;
         let to = match to_addresses.is_empty() {
             true => addresses(parsed.to()).collect(),
             false => to_addresses,
@@ -292,20 +293,26 @@ impl Ses {
         })
     }
 
-    /// SES counts over any second; this counts whole ones, which lets at most as many through.
-    fn keep_to_the_rate(&self, second: i64) -> Result<(), Refusal> {
-        let mut counted = self.inner.second.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.0 != second {
-            *counted = (second, 0.0);
+    /// SES takes short bursts above its rate, and nothing above it for longer. Here a second's mails may come at once: those
+    /// that a busy machine held up on their way are not turned away for coming together.
+    fn keep_to_the_rate(&self, now: i64) -> Result<(), Refusal> {
+        if self.inner.rate <= 0.0 {
+            return Ok(());
         }
-        if self.inner.rate > 0.0 && counted.1 + 1.0 > self.inner.rate.max(1.0) {
+        let most = self.inner.rate.max(1.0);
+        let mut allowance = self.inner.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = allowance.map_or(most, |(then, left)| {
+            let passed = Duration::from_millis(u64::try_from(now.saturating_sub(then)).unwrap_or_default());
+            (left + passed.as_secs_f64() * self.inner.rate).min(most)
+        });
+        if left < 1.0 {
             return Err(Refusal {
                 status: StatusCode::TOO_MANY_REQUESTS,
                 code: "TooManyRequestsException",
                 message: "Maximum sending rate exceeded.".to_owned(),
             });
         }
-        counted.1 += 1.0;
+        *allowance = Some((now, left - 1.0));
         Ok(())
     }
 
@@ -603,11 +610,31 @@ mod tests {
     fn a_second_has_no_more_than_the_rate() {
         let setup = Setup { rate: 2.0, ..Setup::default() };
         let ses = Ses::new("unused".into(), setup, "ap-east-2", Traffic::default());
-        let taken = |second| ses.keep_to_the_rate(second).is_ok();
+        let taken = |second: i64| ses.keep_to_the_rate(second * 1000).is_ok();
         assert_eq!(
             [taken(1), taken(1), taken(1), taken(2), taken(2), taken(2)],
             [true, true, false, true, true, false]
         );
+    }
+
+    #[test]
+    fn a_burst_is_taken_and_no_faster_rate_is() {
+        let taken = |rate: f64, every: i64, pause: i64| {
+            let setup = Setup { rate, ..Setup::default() };
+            let ses = Ses::new("unused".into(), setup, "ap-east-2", Traffic::default());
+            // A minute of mails, of which those within the pause come together at its end.
+            let times = (0..60_000 / every).map(|mail| mail * every);
+            times.filter(|at| ses.keep_to_the_rate((*at).max(pause)).is_err()).count()
+        };
+        let rows = [
+            ("just the rate", 20.0, 50, 0, 0),
+            ("held up for most of a second", 20.0, 55, 900, 0),
+            ("twice the rate: half of them, but for the first second's", 20.0, 25, 0, 1_181),
+            ("less than one a second", 0.5, 1_000, 0, 30),
+        ];
+        for (what, rate, every, pause, refused) in rows {
+            assert_eq!(taken(rate, every, pause), refused, "{what}");
+        }
     }
 
     #[test]
