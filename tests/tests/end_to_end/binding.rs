@@ -254,15 +254,15 @@ async fn the_helpdesk_unbinds_a_lost_card() {
 
     helpdesk.unbind_of(&WANG, &bound, "  ").await.problem_of(Code::RequestInvalid, "reason");
     helpdesk.unbind_of(&WANG, &bound, &"x".repeat(501)).await.problem_of(Code::RequestInvalid, "reason");
-    helpdesk.unbind_of(&ZHANG, &bound, "lost").await.problem(Code::CardNotFound);
-    helpdesk.unbind_of(&WANG, "x", "lost").await.problem(Code::CardNotFound);
+    helpdesk.unbind_of(&ZHANG, &bound, "the card is lost").await.problem(Code::CardNotFound);
+    helpdesk.unbind_of(&WANG, "x", "the card is lost").await.problem(Code::CardNotFound);
     wang.get("/v1/session").await.ok();
 
     helpdesk.unbind_of(&WANG, &bound, "lost, called from the office").await.status(204);
     for ended in [&wang, &second] {
         ended.get("/v1/session").await.problem(Code::SessionRequired);
     }
-    helpdesk.unbind_of(&WANG, &bound, "lost").await.problem(Code::CardNotFound);
+    helpdesk.unbind_of(&WANG, &bound, "the card is lost").await.problem(Code::CardNotFound);
     assert_eq!(helpdesk.cards_of(&WANG).await.ok().body, json!({"cards": []}));
     let _ = wang.sign_in_by_card().await.ticket("identity_required");
     assert_eq!(
@@ -304,7 +304,7 @@ async fn nobody_but_the_helpdesk_sees_or_unbinds_cards_of_others() {
         refused.unbind_of(&WANG, &bound, "because").await.problem(Code::NotAuthorized);
     }
     let own = id(&helpdesk.cards().await[0]);
-    helpdesk.unbind_of(&HELPDESK, &own, "mine").await.problem(Code::NotAuthorized);
+    helpdesk.unbind_of(&HELPDESK, &own, "it is mine").await.problem(Code::NotAuthorized);
     let nobody = Civilian { national_id: NOBODY, ..WANG };
     helpdesk.cards_of(&nobody).await.problem(Code::EmployeeNotFound);
     helpdesk.unbind_of(&nobody, &bound, "because").await.problem(Code::EmployeeNotFound);
@@ -363,7 +363,8 @@ async fn of_two_unbindings_at_once_one_succeeds() {
     world.signed_in(&WANG).await;
     let (wang, helpdesk) = (by_password(&world, &WANG).await, world.helpdesk().await);
     let bound = id(&wang.cards().await[0]);
-    let (own, desk) = tokio::join!(wang.unbind(&bound), helpdesk.unbind_of(&WANG, &bound, "lost"));
+    let (own, desk) =
+        tokio::join!(wang.unbind(&bound), helpdesk.unbind_of(&WANG, &bound, "the card is lost"));
     let codes = [own.status, desk.status];
     assert_eq!(codes.iter().filter(|status| **status == 204).count(), 1, "{own}\n{desk}");
     assert!(codes.iter().all(|status| [204, 401, 404, 409].contains(status)), "{own}\n{desk}");

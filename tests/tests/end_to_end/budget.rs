@@ -220,7 +220,7 @@ async fn cards() {
     assert_asks!(
         world,
         "unbinding an employee's",
-        helpdesk.unbind_of(&WANG, &card, "lost").await.status(204),
+        helpdesk.unbind_of(&WANG, &card, "the card is lost").await.status(204),
         "BatchGetItem GetItem GetItem TransactWriteItems |"
     );
 }

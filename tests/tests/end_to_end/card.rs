@@ -333,7 +333,7 @@ async fn a_bound_card_goes_on_signing_in_after_a_reset() {
     let world = World::start().await;
     let helpdesk = world.helpdesk().await;
     let mut wang = world.signed_in(&WANG).await;
-    helpdesk.reset(&WANG, Some("lost")).await.status(202);
+    helpdesk.reset(&WANG, Some("the card is lost")).await.status(202);
     wang.get("/v1/session").await.problem(Code::SessionRequired);
     wang.sign_in_by_card().await.signed_in();
     wang.get("/v1/session").await.ok();

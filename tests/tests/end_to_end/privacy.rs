@@ -53,7 +53,7 @@ async fn walk(world: &World) -> Vec<String> {
         }
     }
     let lost = helpdesk.cards_of(&WANG).await.ok().body["cards"][0]["card_id"].as_str().unwrap().to_owned();
-    helpdesk.unbind_of(&WANG, &lost, "lost").await.status(204);
+    helpdesk.unbind_of(&WANG, &lost, "the card is lost").await.status(204);
     let _ = world.browser_with(&world.issue(&numbered(&LI))).sign_in_by_card().await;
     world.browser_with(&world.issue(&numbered(&LI))).code().await;
 

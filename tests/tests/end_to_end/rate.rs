@@ -151,13 +151,13 @@ async fn the_helpdesks_look_at_cards_counts_as_a_search_and_an_unbinding_as_a_re
     too_many(helpdesk.cards_of(&WANG).await, 3600);
     helpdesk.reset(&ZHOU, Some("forgot")).await.status(202);
     fill(&world, "resets-by", 120);
-    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 3600);
+    too_many(helpdesk.unbind_of(&WANG, &card, "the card is lost").await, 3600);
     fill(&world, "resets-by", 1);
     helpdesk.reset(&WANG, Some("forgot")).await.status(202);
     fill(&world, "resets-of", 5);
-    too_many(helpdesk.unbind_of(&WANG, &card, "lost").await, 3600);
+    too_many(helpdesk.unbind_of(&WANG, &card, "the card is lost").await, 3600);
     assert_eq!(helpdesk.search(WANG.national_id).await.status, 429, "it is one counter");
     fill(&world, "resets-of", 4);
-    helpdesk.unbind_of(&WANG, &card, "lost").await.status(204);
+    helpdesk.unbind_of(&WANG, &card, "the card is lost").await.status(204);
     drop(wang);
 }

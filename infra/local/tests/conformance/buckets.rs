@@ -37,33 +37,33 @@ async fn what_is_put_comes_back_whole_and_by_version() {
     let running = Stack::start(options).await.unwrap();
     let rosters = bucket(&running, "RosterBucket", "operator").await;
 
-    assert_eq!(rosters.head("changes/a.csv", None).await, Err(S3Error::NotFound));
+    // Not where roster-import looks: it would take the files away.
+    assert_eq!(rosters.head("kept/a.csv", None).await, Err(S3Error::NotFound));
     let long: Vec<u8> = (0..=u8::MAX).cycle().take(usize::try_from(PIECE).unwrap() + 70_000).collect();
     let said = HashMap::from([("said".to_owned(), "so".to_owned())]);
     let put = Put { metadata: said.clone(), ..Put::default() };
-    let first = rosters.put("changes/a.csv", long.clone(), &put).await.unwrap().version;
-    let stored = rosters.head("changes/a.csv", None).await.unwrap();
+    let first = rosters.put("kept/a.csv", long.clone(), &put).await.unwrap().version;
+    let stored = rosters.head("kept/a.csv", None).await.unwrap();
     assert_eq!((stored.size, &stored.version, &stored.metadata), (long.len() as u64, &first, &said));
 
     // Another version under the same key, by streaming; the first one stays readable.
     let file = folder.path().join("another");
     std::fs::write(&file, "another").unwrap();
-    let second = rosters.upload("changes/a.csv", &file, &Put::default()).await.unwrap().version;
+    let second = rosters.upload("kept/a.csv", &file, &Put::default()).await.unwrap().version;
     assert_ne!(first, second);
-    assert_eq!(rosters.get("changes/a.csv").await.unwrap(), b"another");
+    assert_eq!(rosters.get("kept/a.csv").await.unwrap(), b"another");
     let (head, tail) =
         (rosters.piece(&stored, 0).await.unwrap(), rosters.piece(&stored, PIECE).await.unwrap());
     assert!(head.len() as u64 == PIECE && [head, tail].concat() == long);
     assert_eq!(rosters.piece(&stored, stored.size).await.unwrap(), b"");
 
     let only_new = Put { only_new: true, ..Put::default() };
-    assert_eq!(rosters.put("changes/a.csv", vec![], &only_new).await, Err(S3Error::NotAsExpected));
-    for name in ["changes/名 單.csv", "changes/b", "agencies/A01/c.csv"] {
+    assert_eq!(rosters.put("kept/a.csv", vec![], &only_new).await, Err(S3Error::NotAsExpected));
+    for name in ["kept/名 單.csv", "kept/b", "elsewhere/c.csv"] {
         rosters.put(name, b"x".to_vec(), &only_new).await.unwrap();
     }
-    let keys: Vec<String> =
-        rosters.list("changes/").await.unwrap().into_iter().map(|entry| entry.key).collect();
-    assert_eq!(keys, ["changes/a.csv", "changes/b", "changes/名 單.csv"]);
+    let keys: Vec<String> = rosters.list("kept/").await.unwrap().into_iter().map(|entry| entry.key).collect();
+    assert_eq!(keys, ["kept/a.csv", "kept/b", "kept/名 單.csv"]);
     running.shutdown().await;
 }
 
