@@ -8,6 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use rand::{CryptoRng, RngExt as _};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::custom_account::CustomAccount;
@@ -18,6 +19,9 @@ const MANUAL_FORBIDDEN: &str = "%&+\"?<>\\/";
 
 /// Longest password that is looked at, in characters. NIST SP 800-63B-4 asks for at least 64.
 const MAX_LENGTH: usize = 128;
+
+/// Fewest characters of a name for it to be looked for in a password: shorter ones occur by chance.
+const SHORTEST_NAME: usize = 4;
 
 /// Most bytes that are hashed, whatever the characters: a bound on what a stranger can make us work on.
 const MAX_BYTES: usize = 1024;
@@ -194,7 +198,8 @@ impl Policy {
         let local = email.and_then(|email| email.split_once('@')).map(|(local, _)| local);
         let names = [account.map(CustomAccount::as_str), local];
         let lower = text.to_lowercase();
-        let named = |name: &&str| name.chars().count() >= 4 && lower.contains(&name.to_lowercase());
+        let named =
+            |name: &&str| name.chars().count() >= SHORTEST_NAME && lower.contains(&name.to_lowercase());
         if names.iter().flatten().any(named) {
             broken.push(BrokenRule::ContainsAccount);
         }
@@ -218,6 +223,28 @@ impl Policy {
         }
         rules.extend([BrokenRule::ContainsAccount, BrokenRule::UsedBefore, BrokenRule::TooCommon]);
         rules
+    }
+}
+
+impl Policy {
+    /// The policy as data, for a page that tells the rules while somebody types: the code of each, and its numbers.
+    pub fn data(&self) -> Value {
+        let all = self.rules().into_iter().chain([BrokenRule::TooLong { max: MAX_LENGTH }]);
+        let rule = |rule: BrokenRule| {
+            let mut data = match rule {
+                BrokenRule::TooShort { min } => json!({ "min": min }),
+                BrokenRule::TooLong { max } => json!({ "max": max, "bytes": MAX_BYTES }),
+                BrokenRule::ForbiddenCharacter { forbidden } => json!({ "forbidden": forbidden }),
+                BrokenRule::TooFewClasses { needed } => json!({ "needed": needed }),
+                BrokenRule::ContainsAccount => json!({ "from": SHORTEST_NAME }),
+                BrokenRule::TooCommon | BrokenRule::UsedBefore => json!({}),
+            };
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("code".to_owned(), json!(rule.code()));
+            }
+            data
+        };
+        all.map(rule).collect()
     }
 }
 

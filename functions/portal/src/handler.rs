@@ -3,19 +3,28 @@
 use std::time::Instant;
 
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::http::{HeaderName, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use shared::http::Call;
 use shared::language::Language;
 
+use crate::encoding::Encoding;
 use crate::site::{OPENAPI, Resource, Site};
 use crate::unrouted::Described;
 
 /// The cookie that keeps the language that a person chose by `?lang=`.
 const LANGUAGE_COOKIE: &str = "__Host-language";
+
+/// What no page does, so that nothing injected into one can either.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), fullscreen=(), \
+    geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+
+/// The policy of what is no page: an image that is opened by itself does nothing and is framed by nobody.
+const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -29,17 +38,23 @@ pub(crate) struct Portal {
 }
 
 impl Portal {
-    /// Serves `site`, whose pages may ask the card host, and nobody else, whether it lets a card in.
-    pub(crate) fn new(site: Site, card_origin: &HeaderValue) -> Self {
-        let directives = [
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' "
-                .as_bytes(),
-            card_origin.as_bytes(),
-            b"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-        ];
+    /// Serves `site`, whose pages may ask the card host under each of `card_origins`, and nobody else, whether it lets
+    /// a card in.
+    pub(crate) fn new(site: Site, card_origins: &[HeaderValue]) -> Self {
+        let mut policy = b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+            connect-src 'self'"
+            .to_vec();
+        for origin in card_origins {
+            policy.push(b' ');
+            policy.extend(origin.as_bytes());
+        }
+        policy.extend(
+            b"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
+                require-trusted-types-for 'script'; trusted-types 'none'",
+        );
         // Neither the literals nor a header's value hold a byte that a header's value may not have.
-        let content_security_policy = HeaderValue::from_bytes(&directives.concat())
-            .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
+        let content_security_policy =
+            HeaderValue::from_bytes(&policy).unwrap_or_else(|_| HeaderValue::from_static(NO_PAGE));
         Self { site, described: Described::read(OPENAPI), content_security_policy }
     }
 
@@ -82,15 +97,14 @@ impl Portal {
         let language = chosen.or_else(earlier).unwrap_or(call.language);
         let mut answer = match self.site.pages.get(path) {
             Some(page) => fresh(call, page.get(language), "no-cache"),
-            None => full(StatusCode::NOT_FOUND, self.site.not_found.get(language), "no-store"),
+            None => full(call, StatusCode::NOT_FOUND, self.site.not_found.get(language), "no-store"),
         };
         let headers = answer.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
         headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-        headers
-            .insert(PERMISSIONS_POLICY, HeaderValue::from_static("camera=(), geolocation=(), microphone=()"));
+        headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
-        headers.insert(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Language, Cookie, Accept-Encoding"));
         if chosen.is_some() {
             let cookie = match language {
                 Language::ZhTw => HeaderValue::from_static(
@@ -112,21 +126,33 @@ fn by_tag(tag: &str) -> Option<Language> {
 
 /// A resource, or word that the caller's copy of it is still good.
 fn fresh(call: &Call, resource: &Resource, cache: &'static str) -> Response<Body> {
-    if call.header(IF_NONE_MATCH).is_some_and(|tags| names(tags, &resource.etag)) {
-        let mut answer = full(StatusCode::NOT_MODIFIED, resource, cache);
+    let mut answer = full(call, StatusCode::OK, resource, cache);
+    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).unwrap_or_default();
+    if call.header(IF_NONE_MATCH).is_some_and(|tags| names(tags, etag)) {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer.headers_mut().remove(CONTENT_TYPE);
+        answer.headers_mut().remove(CONTENT_ENCODING);
         *answer.body_mut() = Body::Empty;
-        return answer;
     }
-    full(StatusCode::OK, resource, cache)
+    answer
 }
 
-fn full(status: StatusCode, resource: &Resource, cache: &'static str) -> Response<Body> {
-    let mut answer = bare(status, Body::Text(resource.body.clone()));
+fn full(call: &Call, status: StatusCode, resource: &Resource, cache: &'static str) -> Response<Body> {
+    let (encoding, content) = resource.body(Encoding::accepted(call.header(ACCEPT_ENCODING)));
+    // API Gateway takes what is not text in base64.
+    let body = match (encoding, std::str::from_utf8(&content)) {
+        (Encoding::Identity, Ok(text)) => Body::Text(text.to_owned()),
+        _ => Body::Binary(content.into_owned()),
+    };
+    let mut answer = bare(status, body);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(resource.content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    if let Ok(etag) = HeaderValue::from_str(&resource.etag) {
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if let Some(name) = encoding.name() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    if let Ok(etag) = HeaderValue::from_str(&resource.etag(encoding)) {
         headers.insert(ETAG, etag);
     }
     answer
@@ -142,6 +168,7 @@ fn bare(status: StatusCode, body: Body) -> Response<Body> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_PAGE));
     answer
 }
 
@@ -162,8 +189,11 @@ mod tests {
     use crate::site::PAGES;
 
     async fn portal() -> Function {
-        let variables =
-            [("CARD_ORIGIN", "https://card.example.gov.tw"), ("HELPDESK_CONTACT", "049-2359108 <4>")];
+        let variables = [
+            ("CARD_ORIGIN", "https://card.example.gov.tw"),
+            ("CARD_ATTEMPTS_ORIGIN", "https://*.card.example.gov.tw"),
+            ("HELPDESK_CONTACT", "049-2359108 <4>"),
+        ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         crate::start(&Environment::from_map(HashMap::from(variables))).await.unwrap()
     }
@@ -210,16 +240,17 @@ mod tests {
                 (
                     "content-security-policy",
                     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                     connect-src 'self' https://card.example.gov.tw; form-action 'self'; frame-ancestors 'none'; \
-                     base-uri 'none'",
+                     connect-src 'self' https://card.example.gov.tw https://*.card.example.gov.tw; \
+                     form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
+                     require-trusted-types-for 'script'; trusted-types 'none'",
                 ),
                 ("content-type", "text/html; charset=utf-8"),
                 ("cross-origin-opener-policy", "same-origin"),
                 ("cross-origin-resource-policy", "same-origin"),
-                ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+                ("permissions-policy", super::PERMISSIONS),
                 ("referrer-policy", "no-referrer"),
                 ("strict-transport-security", "max-age=63072000; includeSubDomains"),
-                ("vary", "Accept-Language, Cookie"),
+                ("vary", "Accept-Language, Cookie, Accept-Encoding"),
                 ("x-content-type-options", "nosniff"),
             ];
             for (name, value) in expected {
@@ -247,6 +278,65 @@ mod tests {
             assert_eq!(answer["headers"]["content-type"], content_type);
             assert_eq!(answer["headers"]["cache-control"], "public, max-age=31536000, immutable");
             assert_eq!(answer["headers"]["x-content-type-options"], "nosniff");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_compressed_travels_in_base64_under_a_tag_of_its_own() {
+        let portal = portal().await;
+        let page = get(&portal, "/").await["body"].as_str().unwrap().to_owned();
+        let style = page.split('"').find(|part| part.ends_with(".css")).unwrap();
+        let mut tags = std::collections::BTreeSet::new();
+        for path in ["/", style] {
+            let whole = get(&portal, path).await["body"].as_str().unwrap().to_owned();
+            for (accept, name) in [("gzip, br", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {
+                let headers = json!({ "accept-encoding": accept });
+                let answer = ask(&portal, event("GET", path, "", headers, &[])).await;
+                assert_eq!(answer["headers"].get("content-encoding").and_then(Value::as_str), name, "{path}");
+                assert_eq!(answer["isBase64Encoded"], json!(name.is_some()), "{path} {accept}");
+                let body = answer["body"].as_str().unwrap();
+                let content = match name {
+                    None => body.to_owned(),
+                    Some(name) => decoded(name, body, whole.len()),
+                };
+                assert_eq!(content, whole, "{path} {accept}");
+                let tag = answer["headers"]["etag"].as_str().unwrap().to_owned();
+                let again = json!({ "accept-encoding": accept, "if-none-match": tag });
+                let again = ask(&portal, event("GET", path, "", again, &[])).await;
+                assert_eq!(again["statusCode"], 304, "{path} {accept}");
+                assert!(again["headers"].get("content-encoding").is_none());
+                assert!(tags.insert(tag), "{path} {accept}");
+            }
+        }
+    }
+
+    /// The text of a body in base64 and an encoding. It must be smaller than half of what it holds.
+    fn decoded(encoding: &str, body: &str, length: usize) -> String {
+        use std::io::Read as _;
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
+        assert!(bytes.len() < length / 2, "{encoding}: {} of {length}", bytes.len());
+        let mut content = String::new();
+        match encoding {
+            "br" => brotli::Decompressor::new(bytes.as_slice(), 4096).read_to_string(&mut content).unwrap(),
+            _ => flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut content).unwrap(),
+        };
+        content
+    }
+
+    #[tokio::test]
+    async fn a_first_view_is_light() {
+        let portal = portal().await;
+        let light = json!({ "accept-encoding": "br" });
+        for path in PAGES.iter().map(|page| page.path) {
+            let page = get(&portal, path).await["body"].as_str().unwrap().to_owned();
+            let assets = page.split('"').filter(|part| part.starts_with("/assets/"));
+            let mut bytes = 0;
+            for address in assets.chain([path]).collect::<std::collections::BTreeSet<_>>() {
+                let answer = ask(&portal, event("GET", address, "", light.clone(), &[])).await;
+                // Three bytes for four characters.
+                bytes += answer["body"].as_str().unwrap().len() * 3 / 4;
+            }
+            assert!(bytes < 60 * 1024, "{path}: {bytes} bytes");
         }
     }
 

@@ -8,8 +8,9 @@
 //! - `web/texts/`, one file a language with the same keys; the texts of error codes come from [`shared::problem`] and
 //!   those of password rules from [`shared::password`], so there is no second copy of either;
 //! - `web/assets/`: one style sheet, and ES modules without a framework, checked by TypeScript through their JSDoc
-//!   types (`web/jsconfig.json`). Assets are served under names that carry their content's hash.
+//!   types (`web/jsconfig.json`). `build.rs` gives each a name that carries its content's hash, and compresses it.
 
+mod encoding;
 mod handler;
 mod site;
 mod template;
@@ -32,15 +33,20 @@ use crate::site::{Facts, Site};
 pub async fn start(environment: &Environment) -> Result<Function, StartError> {
     let mut settings = environment.settings();
     let card_origin = settings.required("CARD_ORIGIN");
+    let attempts_origin = settings.optional("CARD_ATTEMPTS_ORIGIN");
     let helpdesk = settings.optional("HELPDESK_CONTACT");
     let password_policy = Policy::from_settings(&mut settings);
     settings.finish()?;
     let malformed = |reason: String| StartError::Configuration(vec![reason]);
-    let origin = origin(&card_origin)
-        .ok_or_else(|| malformed(format!("CARD_ORIGIN: no https origin: {card_origin:?}")))?;
+    let named = [("CARD_ORIGIN", Some(&card_origin)), ("CARD_ATTEMPTS_ORIGIN", attempts_origin.as_ref())];
+    let origins = named.into_iter().filter_map(|(name, value)| Some((name, value?))).map(|(name, value)| {
+        origin(value).ok_or_else(|| malformed(format!("{name}: no https origin: {value:?}")))
+    });
+    let origins = origins.collect::<Result<Vec<_>, _>>()?;
+    let card_origin = attempts_origin.unwrap_or(card_origin);
     let site = Site::build(&Facts { card_origin, helpdesk, password_policy })
         .map_err(|unrendered| malformed(format!("a page's source: {}", unrendered.0)))?;
-    let portal = Arc::new(Portal::new(site, &origin));
+    let portal = Arc::new(Portal::new(site, &origins));
     Ok(Function::http(move |request| {
         let portal = Arc::clone(&portal);
         async move { portal.handle(request) }

@@ -3,9 +3,12 @@
 //! # Adding a page
 //! 1. Its HTML in `web/pages/`, and a row in [`PAGES`]. The text `<name>.title` is its title and its heading.
 //! 2. Its texts, in both files of `web/texts/`. Those that scripts use begin with `say.`.
-//! 3. When it does something: a module in `web/assets/`, and a row in [`ASSETS`].
+//!    A drawing is a file in `web/pictures/`, and a name in [`PICTURES`].
+//! 3. When it does something: a module in `web/assets/`, which the build finds by itself.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ use shared::language::Language;
 use shared::password::{BrokenRule, Policy};
 use shared::problem::Code;
 
+use crate::encoding::Encoding;
 use crate::template::{Unrendered, data_block, escape, render};
 
 /// A page as it is written.
@@ -41,40 +45,48 @@ pub(crate) const PAGES: &[PageSource] = &[
     page!("/card", "card-return", "card.js"),
     page!("/identity", "identity", "identity.js"),
     page!("/activation", "activation", "activation.js"),
+    page!("/activated", "activated", "activated.js"),
     page!("/home", "home", "home.js"),
+    page!("/account", "account", "account.js"),
+    page!("/account/cards", "account-cards", "account-cards.js"),
+    page!("/account/password", "account-password", "account-password.js"),
     page!("/hr", "hr", "hr.js"),
     page!("/authorizations", "authorizations", "authorizations.js"),
-    page!("/help/card", "card-help", "plain.js"),
+    page!("/help/card", "card-help", "card-help.js"),
+    page!("/help/guides", "guides", "plain.js"),
+    page!("/help/way-1", "way-1", "guide.js"),
+    page!("/help/way-2", "way-2", "guide.js"),
+    page!("/help/way-3", "way-3", "guide.js"),
     page!("/problems", "problems", "plain.js"),
 ];
 
 const NOT_FOUND: PageSource = page!("", "not-found", "plain.js");
 
-macro_rules! assets {
+/// An asset as the build made it.
+struct Asset {
+    /// Its file's name in `web/assets/`.
+    name: &'static str,
+    /// The path that names its content.
+    address: &'static str,
+    /// The names of those that it imports itself.
+    imports: &'static [&'static str],
+    identity: &'static str,
+    brotli: &'static [u8],
+    gzip: &'static [u8],
+}
+
+/// Every file of `web/assets/`, by name.
+const ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+macro_rules! pictures {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../web/assets/", $name)))),*]
+        &[$(($name, include_str!(concat!("../web/pictures/", $name, ".svg")))),*]
     };
 }
 
-/// Every asset, each module after those that it imports: its address names its content, their addresses included.
-const ASSETS: &[(&str, &str)] = assets![
-    "icon.svg",
-    "style.css",
-    "api.js",
-    "challenge.js",
-    "page.js",
-    "bound-cards.js",
-    "form.js",
-    "session.js",
-    "steps.js",
-    "activation.js",
-    "authorizations.js",
-    "card.js",
-    "home.js",
-    "hr.js",
-    "identity.js",
-    "plain.js",
-    "sign-in.js",
+/// The drawings of the help pages. They stand in the page itself: so they follow its colours, and their words its language.
+const PICTURES: &[(&str, &str)] = pictures![
+    "account", "card", "choose", "done", "identity", "mail", "phone", "pin", "press", "reader", "setup",
 ];
 
 const LAYOUT: &str = include_str!("../web/layout.html");
@@ -84,7 +96,8 @@ pub(crate) const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
 /// What the pages say that is not in their sources.
 pub(crate) struct Facts {
-    /// The card host's origin.
+    /// The card host's origin. A `*` in its name stands for a label that each attempt makes up, so that the browser
+    /// asks for a certificate again: it remembers the one that was chosen for a name.
     pub(crate) card_origin: String,
     /// How to reach the helpdesk, if the operator says so.
     pub(crate) helpdesk: Option<String>,
@@ -96,16 +109,60 @@ pub(crate) struct Facts {
 pub(crate) struct Resource {
     /// Its media type.
     pub(crate) content_type: &'static str,
-    /// Its content.
-    pub(crate) body: String,
-    /// Its entity tag, quotes included.
-    pub(crate) etag: String,
+    content: Cow<'static, str>,
+    fingerprint: String,
+    brotli: Compressed,
+    gzip: Compressed,
+}
+
+/// A resource's compressed form: made by the build, or when it is first asked for.
+enum Compressed {
+    Built(&'static [u8]),
+    Kept(OnceLock<Vec<u8>>),
 }
 
 impl Resource {
-    fn new(content_type: &'static str, body: String) -> Self {
-        let etag = format!("\"{}\"", fingerprint(&body));
-        Self { content_type, body, etag }
+    fn new(content_type: &'static str, content: impl Into<Cow<'static, str>>) -> Self {
+        let content = content.into();
+        let fingerprint = fingerprint(&content);
+        let [brotli, gzip] = [(); 2].map(|()| Compressed::Kept(OnceLock::new()));
+        Self { content_type, content, fingerprint, brotli, gzip }
+    }
+
+    fn asset(asset: &Asset) -> Self {
+        let content_type = match asset.name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        let resource = Self::new(content_type, asset.identity);
+        Self { brotli: Compressed::Built(asset.brotli), gzip: Compressed::Built(asset.gzip), ..resource }
+    }
+
+    /// Its content in an encoding; as it is, should that fail.
+    pub(crate) fn body(&self, encoding: Encoding) -> (Encoding, Cow<'_, [u8]>) {
+        let kept = match encoding {
+            Encoding::Identity => return (Encoding::Identity, Cow::Borrowed(self.content.as_bytes())),
+            Encoding::Brotli => &self.brotli,
+            Encoding::Gzip => &self.gzip,
+        };
+        match kept {
+            Compressed::Built(bytes) => (encoding, Cow::Borrowed(*bytes)),
+            Compressed::Kept(cell) => {
+                let bytes =
+                    cell.get_or_init(|| encoding.compress(self.content.as_bytes()).unwrap_or_default());
+                if bytes.is_empty() {
+                    self.body(Encoding::Identity)
+                } else {
+                    (encoding, Cow::Borrowed(bytes))
+                }
+            }
+        }
+    }
+
+    /// The entity tag of its content in an encoding.
+    pub(crate) fn etag(&self, encoding: Encoding) -> String {
+        format!("\"{}{}\"", self.fingerprint, encoding.suffix())
     }
 }
 
@@ -136,7 +193,7 @@ pub(crate) struct Site {
     /// The page for addresses that do not exist.
     pub(crate) not_found: Bilingual<Resource>,
     /// Assets by path; the path names the content.
-    pub(crate) assets: HashMap<String, Resource>,
+    pub(crate) assets: HashMap<&'static str, Resource>,
     /// The API's description.
     pub(crate) openapi: Resource,
 }
@@ -147,12 +204,11 @@ impl Site {
     /// # Errors
     /// [`Unrendered`]: a source names something that does not exist.
     pub(crate) fn build(facts: &Facts) -> Result<Self, Unrendered> {
-        let (assets, addresses) = publish();
+        let assets = ASSETS.iter().map(|asset| (asset.address, Resource::asset(asset))).collect();
         let texts = Bilingual::make(texts)?;
         let page = |source: &PageSource| {
             Bilingual::make(|language| {
-                let page =
-                    Page { source, facts, language, texts: texts.get(language), addresses: &addresses };
+                let page = Page { source, facts, language, texts: texts.get(language) };
                 page.render().map(|html| Resource::new("text/html; charset=utf-8", html))
             })
         };
@@ -160,31 +216,9 @@ impl Site {
             pages: PAGES.iter().map(|source| Ok((source.path, page(source)?))).collect::<Result<_, _>>()?,
             not_found: page(&NOT_FOUND)?,
             assets,
-            openapi: Resource::new("application/yaml", OPENAPI.to_owned()),
+            openapi: Resource::new("application/yaml", OPENAPI),
         })
     }
-}
-
-/// The assets by path, and their paths by name.
-fn publish() -> (HashMap<String, Resource>, HashMap<&'static str, String>) {
-    let mut assets = HashMap::new();
-    let mut addresses = HashMap::new();
-    for (name, source) in ASSETS {
-        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        let content_type = match extension {
-            "js" => "text/javascript; charset=utf-8",
-            "css" => "text/css; charset=utf-8",
-            _ => "image/svg+xml",
-        };
-        let body =
-            addresses.iter().fold((*source).to_owned(), |body, (imported, address): (&&str, &String)| {
-                body.replace(&format!("\"./{imported}\""), &format!("\"{address}\""))
-            });
-        let address = format!("/assets/{stem}.{}.{extension}", fingerprint(&body));
-        assets.insert(address.clone(), Resource::new(content_type, body));
-        addresses.insert(*name, address);
-    }
-    (assets, addresses)
 }
 
 /// The first 80 bits of SHA-256: enough that no two versions of a file meet.
@@ -209,7 +243,6 @@ struct Page<'a> {
     facts: &'a Facts,
     language: Language,
     texts: &'a Texts,
-    addresses: &'a HashMap<&'static str, String>,
 }
 
 impl Page<'_> {
@@ -221,7 +254,7 @@ impl Page<'_> {
         let Some(special) = name.strip_prefix('@') else { return self.text(name).map(escape) };
         Ok(match special.split_once(' ').unwrap_or((special, "")) {
             ("account-rules", _) => escape(Code::AccountInvalid.detail(self.language)),
-            ("asset", asset) => self.address(asset)?,
+            ("asset", asset) => self.asset(asset)?.address.to_owned(),
             ("card-origin", _) => escape(&self.facts.card_origin),
             ("content", _) => render(self.source.html, |name| self.fill(name))?,
             ("current", tag) if tag == self.language.tag() => " aria-current=\"true\"".to_owned(),
@@ -231,10 +264,17 @@ impl Page<'_> {
                 None => escape(self.text("site.helpdesk-default")?),
             },
             ("language", _) => self.language.tag().to_owned(),
+            ("password-policy", _) => data_block(&self.facts.password_policy.data()),
             ("password-rules", _) => self.password_rules(),
+            ("picture", picture) => {
+                let known = PICTURES.iter().find(|(name, _)| *name == picture);
+                let (_, source) = known.ok_or_else(|| self.unknown(name))?;
+                render(source, |name| self.fill(name))?
+            }
             ("problem-list", _) => self.problem_list(),
             ("problems", _) => data_block(&self.problems()),
-            ("script", _) => self.address(self.source.script)?,
+            ("preloads", _) => self.preloads()?,
+            ("script", _) => self.asset(self.source.script)?.address.to_owned(),
             ("texts", _) => data_block(&self.texts_for_scripts()),
             ("title", _) => escape(self.text(&format!("{}.title", self.source.name))?),
             _ => return Err(self.unknown(name)),
@@ -245,8 +285,25 @@ impl Page<'_> {
         self.texts.get(key).map(String::as_str).ok_or_else(|| self.unknown(key))
     }
 
-    fn address(&self, asset: &str) -> Result<String, Unrendered> {
-        self.addresses.get(asset).cloned().ok_or_else(|| self.unknown(asset))
+    fn asset(&self, name: &str) -> Result<&'static Asset, Unrendered> {
+        ASSETS.iter().find(|asset| asset.name == name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// Links by which the browser fetches all modules at once, and not each when the one above it has arrived.
+    fn preloads(&self) -> Result<String, Unrendered> {
+        let mut found: Vec<&Asset> = vec![self.asset(self.source.script)?];
+        let mut next = 0;
+        while let Some(asset) = found.get(next).copied() {
+            for name in asset.imports {
+                let imported = self.asset(name)?;
+                if !found.iter().any(|asset| asset.name == *name) {
+                    found.push(imported);
+                }
+            }
+            next += 1;
+        }
+        let link = |asset: &&Asset| format!("<link rel=\"modulepreload\" href=\"{}\">\n", asset.address);
+        Ok(found.iter().skip(1).map(link).collect())
     }
 
     fn unknown(&self, name: &str) -> Unrendered {
@@ -281,14 +338,26 @@ impl Page<'_> {
     }
 
     fn password_rules(&self) -> String {
-        let item = |rule: BrokenRule| format!("<li>{}</li>", escape(&rule.text(self.language)));
-        format!("<ul>{}</ul>", self.facts.password_policy.rules().into_iter().map(item).collect::<String>())
+        let item = |rule: BrokenRule| {
+            format!(
+                "<li data-rule=\"{}\">{} <span class=\"visually-hidden\"></span></li>",
+                rule.code(),
+                escape(&rule.text(self.language))
+            )
+        };
+        format!(
+            "<ul class=\"rules\" role=\"list\">{}</ul>",
+            self.facts.password_policy.rules().into_iter().map(item).collect::<String>()
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use shared::custom_account::CustomAccount;
+    use shared::password::Password;
 
     use super::*;
 
@@ -326,7 +395,8 @@ mod tests {
         for source in sources.clone() {
             used.insert(format!("{}.title", source.name));
         }
-        for html in sources.map(|source| source.html).chain([LAYOUT]) {
+        let pictures = PICTURES.iter().map(|(_, source)| *source);
+        for html in sources.map(|source| source.html).chain([LAYOUT]).chain(pictures) {
             used.extend(
                 between(html, "{{", "}}")
                     .into_iter()
@@ -334,7 +404,8 @@ mod tests {
                     .map(str::to_owned),
             );
         }
-        for (name, script) in ASSETS.iter().filter(|(name, _)| name.ends_with(".js")) {
+        for Asset { name, identity: script, .. } in ASSETS.iter().filter(|asset| asset.name.ends_with(".js"))
+        {
             let said: Vec<_> = between(script, "say(\"", "\"").into_iter().map(str::to_owned).collect();
             assert_eq!(
                 said.len(),
@@ -355,13 +426,12 @@ mod tests {
         let mut found = BTreeSet::new();
         for resource in pages.iter().copied().chain(site.assets.values()) {
             found.extend(
-                between(&resource.body, "\"/assets/", "\"").into_iter().map(|rest| format!("/assets/{rest}")),
+                between(&resource.content, "\"/assets/", "\"")
+                    .into_iter()
+                    .map(|rest| format!("/assets/{rest}")),
             );
-            assert!(
-                !resource.body.contains("\"./"),
-                "an import of something that is no asset, or comes later"
-            );
-            for link in between(&resource.body, "href=\"/", "\"")
+            assert!(!resource.content.contains("\"./"), "an import of something that is no asset");
+            for link in between(&resource.content, "href=\"/", "\"")
                 .into_iter()
                 .filter(|link| !link.starts_with("assets/"))
             {
@@ -370,7 +440,7 @@ mod tests {
         }
         assert_eq!(
             found,
-            site.assets.keys().cloned().collect(),
+            site.assets.keys().map(|path| (*path).to_owned()).collect(),
             "every asset is used, and every used one exists"
         );
     }
@@ -379,7 +449,7 @@ mod tests {
     fn every_page_is_whole() {
         let site = site();
         for (path, page) in site.pages.iter().chain([(&"not found", &site.not_found)]) {
-            for (tag, html) in [("zh-TW", &page.zh_tw.body), ("en", &page.en.body)] {
+            for (tag, html) in [("zh-TW", &page.zh_tw.content), ("en", &page.en.content)] {
                 assert!(html.contains(&format!("<html lang=\"{tag}\">")), "{path}");
                 assert!(!html.contains("{{"), "{path}");
                 assert_eq!(html.matches("<h1>").count(), 1, "{path}");
@@ -402,7 +472,7 @@ mod tests {
 
     #[test]
     fn the_rules_of_a_password_are_shown_in_the_words_of_its_refusal() {
-        let html = &site().pages["/activation"].zh_tw.body.clone();
+        let html = &site().pages["/activation"].zh_tw.content.clone();
         let shown =
             BrokenRule::ForbiddenCharacter { forbidden: Policy::manual().forbidden }.text(Language::ZhTw);
         assert!(html.contains(&escape(&shown)), "{html}");
@@ -411,9 +481,29 @@ mod tests {
 
     #[test]
     fn problems_can_be_looked_up() {
-        let html = &site().pages["/problems"].en.body.clone();
+        let html = &site().pages["/problems"].en.content.clone();
         for code in Code::ALL {
             assert!(html.contains(&format!("id=\"{}\"", code.name())), "{}", code.name());
+        }
+    }
+
+    /// The page's own evaluation is held against the same rows by `web/policy.test.js`.
+    #[test]
+    fn the_page_and_the_server_judge_passwords_alike() {
+        let rows: Value = serde_json::from_str(include_str!("../web/policy.json")).unwrap();
+        let policy = |name: &str| name.parse::<Policy>().unwrap();
+        for (name, data) in rows["policies"].as_object().unwrap() {
+            assert_eq!(*data, policy(name).data(), "{name}");
+        }
+        for row in rows["passwords"].as_array().unwrap() {
+            let text = |name: &str| row[name].as_str();
+            let account = text("account").map(|account| CustomAccount::parse(account).unwrap());
+            let password = Password::new(text("password").unwrap().to_owned());
+            let judged = policy(text("policy").unwrap()).accept(password, account.as_ref(), text("email"));
+            let broken = judged.err().unwrap_or_default();
+            // What needs a dictionary, the page does not tell.
+            let told = broken.iter().map(BrokenRule::code).filter(|code| *code != "too_common");
+            assert_eq!(json!(told.collect::<Vec<_>>()), row["broken"], "{}", row["what"]);
         }
     }
 }

@@ -99,6 +99,8 @@ pub struct Deployment {
     pub functions: Vec<FunctionDeclaration>,
     /// The routes of both APIs.
     pub routes: Vec<RouteDeclaration>,
+    /// The names under which the APIs are reached: an API's logical id, and the custom domain with its port if any.
+    pub domains: Vec<(String, String)>,
     /// The streams that start functions.
     pub mappings: Vec<Mapping>,
     /// The schedules that start functions.
@@ -305,6 +307,7 @@ impl Deployment {
                 deployment.read_function(logical_id, body, resolver)?;
             }
         }
+        deployment.domains = domains(template, resolver)?;
         for (logical_id, alias) in resolved(resolver, template, "AWS::KMS::Alias")? {
             let parts = text(&alias, "AliasName").zip(text(&alias, "TargetKeyId"));
             let (name, key) = parts.ok_or_else(|| malformed(logical_id, "no name or no key"))?;
@@ -410,6 +413,26 @@ impl Deployment {
         });
         Ok(())
     }
+}
+
+/// Which custom domains lead to which API. Both are named by reference in a mapping.
+fn domains(template: &Template, resolver: &Resolver<'_>) -> Result<Vec<(String, String)>, TemplateError> {
+    let names: HashMap<&str, Value> =
+        resolved(resolver, template, "AWS::ApiGatewayV2::DomainName")?.into_iter().collect();
+    let mut domains = Vec::new();
+    for (logical_id, body) in template.resources_of_type("AWS::ApiGatewayV2::ApiMapping") {
+        if !resolver.exists(body)? {
+            continue;
+        }
+        let reference = |name: &str| {
+            let value = body.pointer(&format!("/Properties/{name}/Ref")).and_then(Value::as_str);
+            value.ok_or_else(|| malformed(logical_id, format!("{name} is no !Ref")))
+        };
+        let domain = names.get(reference("DomainName")?).and_then(|domain| text(domain, "DomainName"));
+        let domain = domain.ok_or_else(|| malformed(logical_id, "no such domain"))?;
+        domains.push((reference("ApiId")?.to_owned(), domain.to_owned()));
+    }
+    Ok(domains)
 }
 
 fn read_mapping(place: &str, event: &Value, function: &str) -> Result<Mapping, TemplateError> {

@@ -461,9 +461,13 @@ impl Stack {
         ];
         let times = [now, Clock::system().now()];
         for (name, api, listener, anchors) in apis {
-            let identity = pki.server_identity(name, &times)?;
+            let domains = deployment.domains.iter().filter(|(of, _)| of == api).map(|(_, domain)| domain);
+            let domains = domains.map(|domain| domain.split(':').next().unwrap_or_default().to_owned());
+            let domains: Vec<_> = domains.collect();
+            let identity = pki.server_identity(name, &domains, &times)?;
             let host = Host {
                 name: name.to_owned(),
+                domains,
                 routes: Routes::of(api, &deployment.routes),
                 api: Api { account: ACCOUNT.to_owned(), id: api.to_lowercase() },
                 tls: tls::configuration(identity, anchors.as_deref(), &options.clock)?,
@@ -616,6 +620,7 @@ fn settings(template: &Template, portal_domain: &str, card_domain: &str) -> Sett
         ("CardDomain", card_domain),
         ("PortalCertificateArn", certificate.as_str()),
         ("CardCertificateArn", certificate.as_str()),
+        ("CardAttemptsCertificateArn", certificate.as_str()),
         ("TruststoreVersion", "stand-in"),
         ("HelpdeskContact", "客服專線 049-2359108 按 4"),
     ];

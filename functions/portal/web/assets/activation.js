@@ -1,21 +1,24 @@
 import { call } from "./api.js";
 import { onSubmit } from "./form.js";
-import { element, ready, reveal, say, time, toSignIn } from "./page.js";
+import { element, giveWay, ready, say, time, toSignIn } from "./page.js";
+import { tellRules } from "./policy.js";
+import { accountName, localPart } from "./rules.js";
 import { dropTicket, ticketFor } from "./steps.js";
 
 const form = element("activation", HTMLFormElement);
+const account = element("account", HTMLInputElement);
+const email = element("email", HTMLInputElement);
 
 const kept = ticketFor("activation");
 if (!kept) {
   toSignIn("sign-in-first");
 } else {
   element("until", HTMLElement).textContent = say("say.until", { time: time(kept.expires_at) });
+  tellRules(element("password", HTMLInputElement), () => [accountName(account.value), localPart(email.value)]);
   onSubmit(form, async (values) => {
     await call("POST", "/v1/activation", { ticket: kept.ticket, ...values });
     dropTicket("activation");
-    form.reset();
-    form.hidden = true;
-    reveal(element("done", HTMLElement));
+    await giveWay("/activated");
   });
   ready();
 }

@@ -3,6 +3,14 @@
 /** How long API Gateway itself waits for an answer, and a little more. */
 const PATIENCE_MS = 35_000;
 
+/** How far the server's clock is ahead of this computer's, as its last answer showed. */
+let ahead = 0;
+
+/** The server's time, in milliseconds: what its answers call a time is to be held against this. */
+export function serverNow() {
+  return Date.now() + ahead;
+}
+
 /** A refusal: the API's problem+json, or what stands for it when there is none. */
 export class Problem extends Error {
   /**
@@ -50,6 +58,8 @@ export async function call(method, path, body, more = {}) {
   } catch {
     throw new Problem({ code: "unreachable" });
   }
+  const date = Date.parse(response.headers.get("date") ?? "");
+  if (!Number.isNaN(date)) ahead = date - Date.now();
   if (response.status === 204) return undefined;
   const json = await response.json().catch(() => ({}));
   if (response.ok) return json;

@@ -1,6 +1,7 @@
 // Back from the card host, with a code or a problem in the address's fragment.
 
 import { call } from "./api.js";
+import "./card-host.js";
 import { takeVerifier } from "./challenge.js";
 import { element, problemOf, ready, showProblem, toSignIn } from "./page.js";
 import { goOn } from "./steps.js";

@@ -47,6 +47,14 @@ export function onSubmit(form, send, options = {}) {
     }
   });
 
+  // What is being corrected is not called wrong any more.
+  form.addEventListener("input", ({ target }) => {
+    if (!isField(target) || !target.hasAttribute("aria-invalid")) return;
+    target.removeAttribute("aria-invalid");
+    const place = document.getElementById(`${target.id}-error`);
+    if (place) place.hidden = true;
+  });
+
   for (const box of form.querySelectorAll("[data-reveals]")) {
     if (box instanceof HTMLInputElement) revealBy(form, box);
   }
@@ -76,6 +84,10 @@ export function showIn(form, problem) {
     const title = document.createElement("strong");
     title.textContent = problem.title;
     markInvalid(control, title, ["", problem.detail, ...problem.rules.map((rule) => `· ${rule.text}`)].join("\n"));
+    for (const rule of problem.rules) {
+      const line = form.querySelector(`[data-rule="${CSS.escape(rule.code)}"]`);
+      if (line instanceof HTMLElement) line.dataset.state = "wrong";
+    }
     control.focus();
     return;
   }
@@ -86,20 +98,50 @@ export function showIn(form, problem) {
 }
 
 /**
- * Whether every required field is filled in; the first that is not gets the focus.
+ * Whether every required field is filled in. One that is not gets the focus; of several there is a list, which gets it.
  * @param {HTMLFormElement} form
  */
 function isComplete(form) {
-  /** @type {HTMLElement | undefined} */
-  let first;
+  /** @type {(HTMLInputElement | HTMLTextAreaElement)[]} */
+  const missing = [];
   for (const control of form.elements) {
     if (isField(control) && control.required && control.value.trim() === "") {
       markInvalid(control, say("say.required"));
-      first ??= control;
+      missing.push(control);
     }
   }
-  first?.focus();
-  return first === undefined;
+  if (missing.length > 1) summarize(form, missing);
+  else missing[0]?.focus();
+  return missing.length === 0;
+}
+
+/**
+ * Lists the fields that are to be corrected at the top of a form, each as a link to it.
+ * @param {HTMLFormElement} form
+ * @param {(HTMLInputElement | HTMLTextAreaElement)[]} controls
+ */
+function summarize(form, controls) {
+  const place = form.querySelector(".problem");
+  if (!(place instanceof HTMLElement)) throw new Error("a form without a place for problems");
+  const title = document.createElement("p");
+  title.className = "problem-title";
+  title.textContent = say("say.missing", { count: String(controls.length) });
+  const list = document.createElement("ul");
+  for (const control of controls) {
+    const link = document.createElement("a");
+    link.href = `#${control.id}`;
+    link.textContent = control.labels?.[0]?.textContent ?? control.name;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      control.focus();
+    });
+    const item = document.createElement("li");
+    item.append(link);
+    list.append(item);
+  }
+  place.replaceChildren(title, list);
+  place.hidden = false;
+  place.focus();
 }
 
 /**

@@ -232,7 +232,6 @@ function listReset(name, reset) {
   const detail = part("[data-mail-detail]");
   part("[data-name]").textContent = name;
   part("[data-until]").textContent = say("say.initial-until", { time: time(reset.expires_at) });
-  element("resets", HTMLUListElement).prepend(item);
   const again = part("[data-again]");
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
@@ -244,6 +243,8 @@ function listReset(name, reset) {
     detail.textContent = mail === "bounced" && bounce === "transient" ? FULL : MAIL_DETAIL[mail];
   };
   const problem = part("[data-problem]");
+  // What was found in the fragment stays the same elements; the fragment itself is empty from here on.
+  element("resets", HTMLUListElement).prepend(item);
   again.addEventListener("click", async () => {
     if (again.getAttribute("aria-disabled") === "true") return;
     again.setAttribute("aria-disabled", "true");

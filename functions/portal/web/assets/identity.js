@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { onSubmit } from "./form.js";
-import { element, ready, showProblem, toSignIn } from "./page.js";
+import { element, ready, say, showProblem, time, toSignIn } from "./page.js";
 import { dropTicket, goOn, ticketFor } from "./steps.js";
 
 const form = element("identity", HTMLFormElement);
@@ -18,6 +18,7 @@ const kept = ticketFor("identity");
 if (!kept) {
   toSignIn("sign-in-first");
 } else {
+  element("until", HTMLElement).textContent = say("say.until", { time: time(kept.expires_at) });
   onSubmit(form, async (values) => {
     const answer = await call("POST", "/v1/login/certificate/identity", {
       ticket: kept.ticket,

@@ -11,6 +11,7 @@ const language = document.documentElement.lang;
 /** Where a tab keeps what must outlive a page. Nothing in it outlives the tab. */
 const NOTICE = "notice";
 const SIGNED_IN = "signed-in";
+const ACTIVATED = "activated";
 
 /**
  * A text in the page's language.
@@ -24,11 +25,13 @@ export function say(key, values = {}) {
 /**
  * A moment as a person reads it: the time of day, and the date when it is not today.
  * @param {string | number} moment RFC 3339, or milliseconds
+ * @param {boolean} [seconds] whether they matter
  */
-export function time(moment) {
+export function time(moment, seconds = false) {
   const then = new Date(moment);
   const today = then.toDateString() === new Date().toDateString();
-  return then.toLocaleString(language, today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  const timeStyle = seconds ? "medium" : "short";
+  return then.toLocaleString(language, today ? { timeStyle } : { dateStyle: "medium", timeStyle });
 }
 
 /**
@@ -118,6 +121,18 @@ export function takeNotice() {
 export function toHome() {
   sessionStorage.setItem(SIGNED_IN, "yes");
   return giveWay("/home");
+}
+
+/** Keeps in mind that this tab's person has just activated their account, and is to sign in again. */
+export function noteActivated() {
+  sessionStorage.setItem(ACTIVATED, "yes");
+}
+
+/** Whether that is so, once. */
+export function takeActivated() {
+  const activated = sessionStorage.getItem(ACTIVATED) !== null;
+  sessionStorage.removeItem(ACTIVATED);
+  return activated;
 }
 
 /** Whether this tab was signed in when it last asked. A hint: only the server knows. */

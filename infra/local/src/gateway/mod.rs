@@ -52,6 +52,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Host {
     /// Its name, such as `portal.localhost`.
     pub name: String,
+    /// The custom domains that lead here. One that begins with `*.` stands for every name of one label more.
+    pub domains: Vec<String>,
     /// The routes of its API.
     pub routes: Routes,
     /// The account and id that events name.
@@ -155,6 +157,17 @@ impl Host {
         response
     }
 
+    /// Whether a request for this name belongs here. Loopback's own names stand for the host too.
+    fn is_named(&self, name: &str) -> bool {
+        let domain = |domain: &String| match domain.strip_prefix("*.") {
+            None => domain == name,
+            Some(parent) => {
+                name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+            }
+        };
+        ["localhost", "127.0.0.1"].contains(&name) || self.domains.iter().any(domain)
+    }
+
     async fn pass(
         &self,
         request: Request<Body>,
@@ -171,7 +184,7 @@ impl Host {
         }
         let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let domain_name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        if ![self.name.as_str(), "localhost", "127.0.0.1"].contains(&domain_name.as_str()) {
+        if !self.is_named(&domain_name) {
             return Err(Refusal::Forbidden);
         }
         let path = decoded(parts.uri.path());

@@ -295,19 +295,25 @@ impl Pki {
         Ok(issuers)
     }
 
-    /// A server certificate for one of the [`HOSTS`]; it also names `localhost` and `127.0.0.1`. It is valid at all of
-    /// `times`: the stand-in's clock may be set, and clients go by theirs.
+    /// A server certificate for one of the [`HOSTS`] and the other names that lead to it; it also names `localhost` and
+    /// `127.0.0.1`. It is valid at all of `times`: the stand-in's clock may be set, and clients go by theirs.
     ///
     /// A new one at each start: nobody pins it, and so it never expires.
     ///
     /// # Errors
     /// When the server CA cannot be used.
-    pub fn server_identity(&self, host: &str, times: &[Timestamp]) -> Result<Identity, PkiError> {
+    pub fn server_identity(
+        &self,
+        host: &str,
+        others: &[String],
+        times: &[Timestamp],
+    ) -> Result<Identity, PkiError> {
         let folder = self.data.join("pki/server");
         let ca = authority(&folder, "ca", &SERVERS, &PKCS_ECDSA_P256_SHA256, None)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let names = [host, "localhost", "127.0.0.1"].map(str::to_owned);
-        let mut params = CertificateParams::new(names)?;
+        let names = [host, "localhost", "127.0.0.1"].into_iter().map(str::to_owned);
+        let names = names.chain(others.iter().filter(|name| *name != host).cloned());
+        let mut params = CertificateParams::new(names.collect::<Vec<_>>())?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, host);
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
@@ -419,7 +425,7 @@ mod tests {
         let again = Pki::open(folder.path(), now).unwrap();
         assert_eq!(bundle(&again.truststore_folder()).unwrap(), before);
         for host in HOSTS {
-            assert_eq!(pki.server_identity(host, &[now]).unwrap().chain.len(), 2);
+            assert_eq!(pki.server_identity(host, &[format!("*.{host}")], &[now]).unwrap().chain.len(), 2);
         }
     }
 }

@@ -1,0 +1,4 @@
+import { noteActivated, ready } from "./page.js";
+
+noteActivated();
+ready();

@@ -1,0 +1,8 @@
+// A page that is also good on paper.
+
+import { element, ready } from "./page.js";
+
+const print = element("print", HTMLButtonElement);
+print.addEventListener("click", () => window.print());
+print.hidden = false;
+ready();
