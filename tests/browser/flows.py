@@ -1,0 +1,443 @@
+"""The pages in Chromium: what civil servants, HR and the helpdesk do, and everything that they are shown on the way.
+
+    python tests/browser/flows.py --stand-in target/debug/first-sign-in --output target/run/browser
+
+Pictures of every page and state, in light and dark, of a desktop and a phone, are in the output folder for a person to look
+at. A flow fails when it does not come to its end, and when a page on its way had an error, a warning or a violation of its
+policy on the console, asked another host for anything, broke a rule of axe-core, or was too wide for a narrow screen.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+import unittest
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import expect, sync_playwright
+
+from seat import LANGUAGES, Seat, StandIn
+
+
+class Person(NamedTuple):
+    """Somebody of the sample roster."""
+
+    national_id: str
+    name: str
+    account: str
+    email: str
+    password: str
+    card: str | None = None
+
+
+WANG = Person("A123456789", "王小明", "wang.xiaoming", "wang@example.gov.tw", "Taroko-Gorge#1842", "wang-xiaoming")
+LI = Person("F111357703", "李四", "li.si", "li@example.gov.tw", "Kinmen-Sorghum#58", "li-si")
+ZHANG = Person("E211221932", "張三", "zhang.san", "zhang@example.gov.tw", "Yushan-Summit#3952", "zhang-san")
+ZHOU = Person("N212036550", "周九", "zhou.jiu", "zhou@example.gov.tw", "Sunmoon-Ferry#2604")
+WU = Person("P812172321", "吳外僑", "wu.waiqiao", "wu@example.gov.tw", "Matsu-Lantern#7731")
+HEAD = Person("B210950397", "李人事", "hr.head", "head@example.gov.tw", "Alishan-Sunrise#77", "hr-head")
+STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "Penghu-Harbour#31", "hr-staff")
+HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
+NOBODY = "A287654325"
+
+PUBLIC = ("/", "/activated", "/help/card", "/help/guides", "/help/way-1", "/help/way-2", "/help/way-3", "/problems", "/nothing")
+
+
+def activate(seat: Seat, person: Person):
+    """Brings somebody with a card through their first sign-in, and in."""
+    seat.go("/")
+    seat.page.click("#card button")
+    seat.at("/identity")
+    seat.page.fill("#identifier", person.national_id)
+    seat.page.keyboard.press("Enter")
+    seat.at("/activation")
+    for name in ("account", "email", "password"):
+        seat.page.fill(f"#{name}", getattr(person, name))
+    seat.page.fill("#password_confirmation", person.password)
+    seat.page.keyboard.press("Enter")
+    seat.at("/activated")
+    by_card(seat)
+
+
+def by_card(seat: Seat):
+    """Signs in with a card that is bound."""
+    seat.go("/")
+    seat.page.click("#card button")
+    seat.at("/home")
+    seat.page.wait_for_selector("#session:not([hidden])")
+
+
+def choose_account(seat: Seat, person: Person, language: str):
+    """The activation page, wrongly in every way and then rightly."""
+    page = seat.page
+    seat.look("activation")
+    seat.press("#activation button[type=submit]")
+    expect(page.locator("#activation > .problem")).to_be_focused()
+    seat.look("activation-missing")
+    seat.type("#account", "x")
+    seat.type("#email", person.email)
+    state = lambda rule: page.locator(f"[data-rule={rule}]").get_attribute("data-state")
+    seat.type("#password", "short%")
+    assert (state("too_short"), state("forbidden_character")) == ("broken", "wrong")
+    seat.look("activation-typing")
+    seat.type("#password", person.password)
+    assert {state(rule) for rule in ("too_short", "too_few_classes", "forbidden_character", "contains_account")} == {"kept"}
+    expect(page.locator("#rules-told")).not_to_be_empty()
+    seat.type("#password_confirmation", person.password)
+    page.keyboard.press("Enter")
+    seat.refused_at("#account")
+    seat.look("activation-account-refused")
+    seat.type("#account", person.account)
+    seat.type("#password_confirmation", f"{person.password}!")
+    page.keyboard.press("Enter")
+    seat.refused_at("#password_confirmation")
+    seat.look("activation-mismatch")
+    assert page.input_value("#account") == person.account and page.input_value("#password") == person.password
+    seat.type("#password", "Password-1234")
+    seat.type("#password_confirmation", "Password-1234")
+    page.keyboard.press("Enter")
+    seat.refused_at("#password")
+    seat.look("activation-common")
+    seat.type("#password", person.password)
+    seat.type("#password_confirmation", person.password)
+    submit = seat.tab_to("#activation button[type=submit]")
+    seat.sends_once("/v1/activation", lambda: submit.dblclick())
+    seat.at("/activated")
+    seat.look("activated")
+
+
+def sign_in_by_account(seat: Seat, identifier: str, password: str):
+    """Signs in on the page that is shown."""
+    seat.type("#identifier", identifier)
+    seat.type("#password", password)
+    seat.page.keyboard.press("Enter")
+
+
+class Flow(unittest.TestCase):
+    """A flow in each language. All of them share a stand-in; nobody is in two."""
+
+    world: StandIn
+    output: Path
+    playwright = None
+    seats = 0
+
+    @contextmanager
+    def seat(self, *cards: str, language: str, picks: str | None = None):
+        """A seat, and when its person leaves, nothing was wrong."""
+        Flow.seats += 1
+        folder = self.output / "seats" / str(Flow.seats)
+        seat = Seat(self.playwright, self.world, folder, self.output / "pictures", cards, language, picks)
+        try:
+            yield seat
+        except BaseException:
+            seat.page.screenshot(path=self.output / f"failed-{Flow.seats}.png", full_page=True)
+            print(f"failed-{Flow.seats}.png: {seat.page.url}", *seat.complaints, sep="\n  ")
+            raise
+        finally:
+            complaints = seat.close()
+        self.assertEqual(complaints, [], "\n".join(complaints))
+
+    def in_each_language(self, flow, *people: Person):
+        """Runs a flow with a person for each language."""
+        for language, person in zip(LANGUAGES, people, strict=True):
+            with self.subTest(language):
+                flow(language, person)
+
+    def test_what_everybody_may_read(self):
+        for language in LANGUAGES:
+            with self.subTest(language), self.seat(language=language) as seat:
+                seat.awaited.append("/nothing")
+                for path in PUBLIC:
+                    seat.go(path)
+                    self.assertEqual(seat.page.get_attribute("html", "lang"), language)
+                    seat.look(path.strip("/").replace("/", "-") or "sign-in")
+                for path in ("/card", "/identity", "/activation", "/home", "/account", "/hr", "/authorizations"):
+                    seat.page.goto(f"{self.world.portal}{path}")
+                    seat.at("/")
+                    expect(seat.page.locator("#notice")).to_be_visible()
+                seat.look("sign-in-first")
+                other = "en" if language == "zh-TW" else "zh-TW"
+                seat.press(f"header a[hreflang={other}]")
+                expect(seat.page.locator("html")).to_have_attribute("lang", other)
+
+    def test_first_sign_in_by_card_with_the_keyboard_alone(self):
+        self.in_each_language(self.first_sign_in_by_card, WANG, LI)
+
+    def first_sign_in_by_card(self, language: str, person: Person):
+        with self.seat(person.card, language=language) as seat:
+            page = seat.page
+            seat.go("/")
+            seat.press("#card button")
+            seat.at("/identity")
+            seat.look("identity")
+            seat.type("#identifier", NOBODY)
+            seat.press("#identity button[type=submit]")
+            seat.refused_in("#refused")
+            seat.look("identity-refused")
+            seat.press("#back")
+            expect(page.locator("#identifier")).to_be_focused()
+            self.assertEqual(page.input_value("#identifier"), NOBODY)
+            seat.type("#identifier", person.national_id)
+            seat.press("#identity button[type=submit]")
+            seat.at("/activation")
+            choose_account(seat, person, language)
+            seat.press("main a.button")
+            seat.at("/")
+            seat.press("#card button")
+            seat.at("/home")
+            expect(page.locator("#activated")).to_be_visible()
+            seat.look("home-after-activation")
+            seat.press("#session-bar a[href='/account']")
+            seat.at("/account")
+            expect(page.locator("#name")).to_have_text(person.name)
+            seat.look("account")
+            self.change_password(seat, person)
+            seat.press("#sign-out")
+            seat.at("/")
+            expect(page.locator("#notice")).to_be_visible()
+            seat.look("signed-out")
+            sign_in_by_account(seat, person.account, "wrong")
+            seat.refused_in("#account")
+            seat.look("sign-in-refused")
+            self.assertEqual(page.input_value("#identifier"), person.account)
+            sign_in_by_account(seat, person.account, f"{person.password}2")
+            seat.at("/home")
+            self.unbind(seat)
+
+    def change_password(self, seat: Seat, person: Person):
+        seat.press("main a[href='/account/password']")
+        seat.at("/account/password")
+        expect(seat.page.locator("#session")).to_be_visible()
+        seat.look("password")
+        seat.type("#current_password", "wrong")
+        seat.type("#password", f"{person.password}2")
+        seat.type("#password_confirmation", f"{person.password}2")
+        seat.page.keyboard.press("Enter")
+        seat.refused_at("#current_password")
+        seat.look("password-refused")
+        seat.type("#current_password", person.password)
+        seat.page.keyboard.press("Enter")
+        expect(seat.page.locator("#changed")).to_be_focused()
+        seat.look("password-changed")
+
+    def unbind(self, seat: Seat):
+        seat.go("/account/cards")
+        seat.page.wait_for_selector("#cards li")
+        seat.look("cards")
+        seat.press("#cards li button")
+        expect(seat.page.locator("#unbind")).to_be_visible()
+        seat.look("cards-unbind")
+        seat.page.keyboard.press("Escape")
+        seat.press("#cards li button")
+        seat.press("#unbind button[value=confirmed]")
+        expect(seat.page.locator("#unbound")).to_be_focused()
+        seat.look("cards-unbound")
+
+    def test_first_sign_in_with_a_mailed_password(self):
+        with self.seat(HEAD.card, language="zh-TW") as hr:
+            activate(hr, HEAD)
+            hr.look("home-hr")
+            self.in_each_language(lambda language, person: self.by_mail(hr, language, person), ZHOU, WU)
+            self.follow_authorizations(hr)
+        with self.seat(HEAD.card, language="en") as hr:
+            by_card(hr)
+            hr.look("home-hr")
+            self.search(hr, STAFF.national_id)
+            hr.look("hr-found")
+            hr.go("/authorizations")
+            hr.page.wait_for_selector("#elsewhere li")
+            hr.look("authorizations")
+
+    def search(self, hr: Seat, national_id: str):
+        hr.go("/hr")
+        hr.page.wait_for_selector("#desk:not([hidden])")
+        hr.type("#national_id", national_id)
+        hr.page.keyboard.press("Enter")
+        expect(hr.page.locator("#employee")).to_be_focused()
+
+    def by_mail(self, hr: Seat, language: str, person: Person):
+        page = hr.page
+        hr.go("/hr")
+        page.wait_for_selector("#desk:not([hidden])")
+        hr.look("hr")
+        hr.type("#national_id", "A12345")
+        page.keyboard.press("Enter")
+        hr.refused_at("#national_id")
+        hr.look("hr-id-refused")
+        hr.type("#national_id", NOBODY)
+        page.keyboard.press("Enter")
+        hr.refused_in("#search")
+        hr.look("hr-not-found")
+        self.search(hr, person.national_id)
+        hr.look("hr-found")
+        hr.type("#email", "no address")
+        page.keyboard.press("Enter")
+        hr.press("#confirm button[value=confirmed]")
+        hr.refused_at("#email")
+        hr.type("#email", person.email)
+        page.keyboard.press("Enter")
+        expect(page.locator("#confirm")).to_be_visible()
+        hr.look("hr-confirm")
+        confirm = hr.tab_to("#confirm button[value=confirmed]")
+        hr.sends_once("/v1/hr/employees/password-reset", lambda: confirm.dblclick())
+        expect(page.locator("#done")).to_be_focused()
+        expect(page.locator("#resets li [data-mail]").first).to_have_attribute("data-mail", "delivered")
+        hr.look("hr-delivered")
+        with self.seat(language=language) as seat:
+            seat.go("/")
+            sign_in_by_account(seat, person.national_id, self.world.initial_password(person.email))
+            seat.at("/activation")
+            choose_account(seat, person, language)
+            seat.press("main a.button")
+            seat.at("/")
+            sign_in_by_account(seat, person.account, person.password)
+            seat.at("/home")
+            expect(seat.page.locator("#activated")).to_be_visible()
+
+    def follow_authorizations(self, hr: Seat):
+        page = hr.page
+        hr.go("/authorizations")
+        page.wait_for_selector("#here li")
+        hr.look("authorizations")
+        hr.press("#grant button[type=submit]")
+        hr.refused_at("#national_id")
+        hr.type("#national_id", ZHOU.national_id)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#done:focus, #grant .problem:focus")
+        hr.look("authorizations-asked")
+        hr.press(page.locator("#here li [data-steps] button").first)
+        expect(page.locator("#confirm")).to_be_visible()
+        hr.look("authorizations-confirm")
+        hr.press("#confirm button[value=confirmed]")
+        expect(page.locator("#done")).to_be_focused()
+        hr.press("#show-history")
+        page.wait_for_selector("#history li, #history .none:visible")
+        hr.look("authorizations-history")
+
+    def test_the_helpdesk_says_why(self):
+        with self.seat(ZHANG.card, language="zh-TW") as somebody:
+            activate(somebody, ZHANG)
+        with self.seat(HELPDESK.card, language="zh-TW") as desk:
+            page = desk.page
+            activate(desk, HELPDESK)
+            self.search(desk, ZHANG.national_id)
+            page.wait_for_selector("#cards li")
+            desk.look("helpdesk-found")
+            desk.type("#email", ZHANG.email)
+            page.keyboard.press("Enter")
+            desk.refused_at("#reason")
+            desk.look("helpdesk-no-reason")
+            desk.press("#cards li button")
+            expect(page.locator("#unbind")).to_be_visible()
+            desk.look("helpdesk-unbind")
+            desk.press("#unbind button[type=submit]")
+            desk.refused_at("#unbind-reason")
+            desk.type("#unbind-reason", "本人來電並核對身分，卡片遺失")
+            desk.press("#unbind button[type=submit]")
+            expect(page.locator("#unbound")).to_be_focused()
+            desk.look("helpdesk-unbound")
+
+    def test_an_agency_by_its_certificate(self):
+        with self.seat("agency-a02", language="zh-TW") as agency:
+            by_card(agency)
+            agency.look("home-agency")
+            agency.press("main a[href='/hr']")
+            agency.at("/hr")
+            agency.page.wait_for_selector("#desk:not([hidden])")
+            agency.look("hr-agency")
+
+    def test_refused_cards_are_told_apart(self):
+        for language, card in zip(LANGUAGES, ("encryption", "expired"), strict=True):
+            with self.subTest(card), self.seat(card, language=language) as seat:
+                seat.go("/")
+                seat.press("#card button")
+                seat.page.wait_for_selector("#problem:focus, #card-failed:focus")
+                seat.look(f"card-{card}")
+                # What the function refuses, it tells in the address that it sends the browser back to.
+                seat.go("/card#problem=certificate_revoked")
+                expect(seat.page.locator("#problem")).to_be_focused()
+                seat.look("card-revoked")
+        for language, card, national_id in (("zh-TW", "departed", "M111900781"), ("en", "unknown", NOBODY)):
+            with self.subTest(card), self.seat(card, language=language) as seat:
+                seat.go("/")
+                seat.press("#card button")
+                seat.at("/identity")
+                seat.type("#identifier", national_id)
+                seat.page.keyboard.press("Enter")
+                seat.refused_in("#refused")
+                seat.look(f"card-{card}")
+
+    def test_no_card_and_no_network(self):
+        for language in LANGUAGES:
+            with self.subTest(language), self.seat(language=language) as seat:
+                page = seat.page
+                seat.go("/")
+                seat.press("#card button")
+                expect(page.locator("#card-failed")).to_be_focused()
+                self.assertTrue(page.locator("[data-case=no-card]").evaluate("node => node.open"))
+                seat.look("card-none")
+                page.route("**/v1/login/password", lambda route: route.abort())
+                sign_in_by_account(seat, "wang.xiaoming", "whatever it was")
+                seat.refused_in("#account")
+                seat.look("no-network")
+                self.assertEqual(page.input_value("#password"), "whatever it was")
+
+    def test_another_card_without_closing_the_browser(self):
+        with self.seat("unknown", STAFF.card, picks="無此人", language="zh-TW") as seat:
+            seat.go("/")
+            seat.press("#card button")
+            seat.at("/identity")
+            seat.type("#identifier", STAFF.national_id)
+            seat.page.keyboard.press("Enter")
+            seat.refused_in("#refused")
+            seat.pick(STAFF.name)
+            # The browser takes some seconds to notice its policy, which is this person's hand.
+            time.sleep(15)
+            seat.press("#back")
+            seat.press("#identity a[href='/']")
+            seat.at("/")
+            seat.press("#card button")
+            seat.at("/identity")
+            seat.type("#identifier", STAFF.national_id)
+            seat.page.keyboard.press("Enter")
+            seat.at("/activation")
+
+    def test_a_session_about_to_end(self):
+        with self.seat("agency-a04", language="en") as seat:
+            page = seat.page
+            page.clock.install()
+            by_card(seat)
+            page.clock.fast_forward("13:30")
+            expect(page.locator("dialog[role=alertdialog]")).to_be_visible()
+            seat.look("session-ends")
+            page.keyboard.press("Enter")
+            expect(page.locator("dialog[role=alertdialog]")).to_be_hidden()
+
+
+def main() -> int:
+    """Runs the flows, and ends as cargo-nextest does, with a line that counts."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--stand-in", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--only", default="", help="flows whose name has this")
+    given = arguments.parse_args()
+    Flow.output = given.output.resolve()
+    shutil.rmtree(Flow.output, ignore_errors=True)
+    Flow.output.mkdir(parents=True)
+    tests = unittest.TestSuite(test for test in unittest.defaultTestLoader.loadTestsFromTestCase(Flow) if given.only in test.id())
+    began = time.monotonic()
+    Flow.world = StandIn(given.stand_in.resolve(), Flow.output / "stand-in")
+    try:
+        with sync_playwright() as Flow.playwright:
+            result = unittest.TextTestRunner(verbosity=2).run(tests)
+    finally:
+        Flow.world.stop()
+    bad = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
+    print(f"     Summary [{time.monotonic() - began:8.3f}s] {result.testsRun} flows run: {result.testsRun - bad} passed, {bad} failed")
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
