@@ -521,12 +521,6 @@ impl From<bulk::OutOfPlace> for Problem {
     }
 }
 
-impl From<cursor::NotACursor> for Problem {
-    fn from(error: cursor::NotACursor) -> Self {
-        Self::field("cursor").because(error)
-    }
-}
-
 impl From<idempotency::NotAKey> for Problem {
     fn from(error: idempotency::NotAKey) -> Self {
         Self::field("idempotency-key").because(error)
@@ -611,6 +605,12 @@ impl From<authority::Refusal> for Problem {
             Refusal::NotEligible | Refusal::HolderChanged(_) => (Code::HolderNotEligible, None),
         };
         Self { advice, ..Self::new(code) }.because(refusal)
+    }
+}
+
+impl From<cursor::NotACursor> for Problem {
+    fn from(error: cursor::NotACursor) -> Self {
+        Self::field("cursor").because(error)
     }
 }
 

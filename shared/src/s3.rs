@@ -92,6 +92,17 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
+/// A version of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The key.
+    pub key: String,
+    /// Whether it is the newest: what a read without a version gets.
+    pub newest: bool,
+    /// Whether it deletes the object, whose versions are there still.
+    pub deletes: bool,
+}
+
 /// What is said of an object that is put.
 #[derive(Clone, Debug, Default)]
 pub struct Put {
@@ -261,6 +272,38 @@ impl Bucket {
     /// [`S3Error`].
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, S3Error> {
         self.list_after(prefix, "").await
+    }
+
+    /// Every version of the objects whose keys begin with `prefix`, by key, the newest first, with what deletes them.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub async fn versions(&self, prefix: &str) -> Result<Vec<Version>, S3Error> {
+        let mut versions = Vec::new();
+        let (mut key, mut version) = (None, None);
+        loop {
+            let request = self.client.list_object_versions().bucket(&self.name).prefix(prefix);
+            let page = request.set_key_marker(key).set_version_id_marker(version).send().await;
+            let page = page.map_err(|error| S3Error::of(&error))?;
+            versions.extend(page.versions.unwrap_or_default().into_iter().filter_map(|version| {
+                Some(Version {
+                    key: version.key?,
+                    newest: version.is_latest.unwrap_or_default(),
+                    deletes: false,
+                })
+            }));
+            versions.extend(page.delete_markers.unwrap_or_default().into_iter().filter_map(|marker| {
+                Some(Version {
+                    key: marker.key?,
+                    newest: marker.is_latest.unwrap_or_default(),
+                    deletes: true,
+                })
+            }));
+            (key, version) = (page.next_key_marker, page.next_version_id_marker);
+            if key.is_none() {
+                return Ok(versions);
+            }
+        }
     }
 
     /// Of the objects whose keys begin with `prefix`, those whose keys sort behind `after`.

@@ -55,6 +55,8 @@ where
 const METRICS: &str = "metrics";
 /// The namespace of the metrics of mails.
 const NAMESPACE: &str = "FirstSignIn/Mail";
+/// The namespace of the metrics of the audit trail.
+const AUDIT_NAMESPACE: &str = "FirstSignIn/Audit";
 
 /// Writes metrics as they are: lines of CloudWatch's embedded metric format.
 struct MetricLines<W>(W);
@@ -85,6 +87,7 @@ where
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    namespace: &'static str,
     dimensions: BTreeMap<&'static str, String>,
     figures: BTreeMap<&'static str, (Vec<u64>, &'static str)>,
 }
@@ -95,7 +98,13 @@ const VALUES_A_LINE: usize = 100;
 impl Metrics {
     /// No figures yet, of a stage such as `prod`.
     pub fn new(stage: &str) -> Self {
-        Self { dimensions: BTreeMap::from([("Stage", stage.to_owned())]), figures: BTreeMap::new() }
+        let dimensions = BTreeMap::from([("Stage", stage.to_owned())]);
+        Self { namespace: NAMESPACE, dimensions, figures: BTreeMap::new() }
+    }
+
+    /// The same of the audit trail, in a namespace of their own.
+    pub fn of_audit(stage: &str) -> Self {
+        Self { namespace: AUDIT_NAMESPACE, ..Self::new(stage) }
     }
 
     /// Tells figures apart by one more property.
@@ -147,7 +156,7 @@ impl Metrics {
             }
             self.figures.retain(|_, (values, _)| !values.is_empty());
             let names: Vec<_> = self.dimensions.keys().collect();
-            let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics });
+            let directive = json!({ "Namespace": self.namespace, "Dimensions": [names], "Metrics": metrics });
             let metadata = json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive] });
             line.insert("_aws".to_owned(), metadata);
             // Lambda drops lines of JSON that have no level.

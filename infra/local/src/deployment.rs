@@ -499,7 +499,7 @@ mod tests {
             let attributes = BTreeMap::from([("StreamArn".to_owned(), stream)]);
             (table.to_owned(), Physical { reference: format!("stack-{table}"), attributes })
         };
-        settings.physical = ["MailTable", "BulkTable"].map(with_stream).into();
+        settings.physical = ["MailTable", "BulkTable", "AuditTable"].map(with_stream).into();
         let resolver = Resolver::new(&template, &settings).unwrap();
         read(&template, &resolver)
     }
@@ -525,7 +525,7 @@ mod tests {
         assert_eq!(card.len(), 1);
         assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
         let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
-        assert_eq!(tables.len(), 8);
+        assert_eq!(tables.len(), 9);
         assert!(tables.iter().any(|table| table.name == "stack-MailTable"
             && table.request["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
             && table.ttl_attribute.as_deref() == Some("ttl")));

@@ -37,4 +37,5 @@ pub mod stream;
 pub mod template;
 pub mod traffic;
 pub mod truststore;
+pub mod verification;
 pub mod walkthrough;

@@ -63,6 +63,8 @@ pub enum Action {
     AuthorizationWithdrawal,
     /// An authorization taken away.
     AuthorizationRevocation,
+    /// A look into the audit trail. The note says what was asked for.
+    AuditRead,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

@@ -13,14 +13,16 @@
 //! `<agency>#<shard>`); whoever reads asks all of them and merges by `sk`. Entries of nobody's agency are not in `ByAgency`.
 //! What somebody did to themselves, which is most of it, is not in `ByActor`: it is under their key already.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Item, StoreError, to_item};
-use crate::audit::Entry;
+use super::{Item, StoreError, from_item, text, to_item};
 use crate::audit::canonical::{Attribute, Attributes, Digest, canonical};
+use crate::audit::{Action, Entry, EntryKey};
 
 /// How many shards each key of an index has.
 pub const SHARDS: u64 = 8;
@@ -113,6 +115,281 @@ impl AuditTrail {
     }
 }
 
+/// What somebody asks the trail for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// What happened to a subject.
+    Subject(String),
+    /// What an actor did, to themselves and to others.
+    Actor(String),
+    /// What happened in an agency.
+    Agency(String),
+}
+
+/// A page of what somebody asks for.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// What.
+    pub selection: &'a Selection,
+    /// Only entries of this agency.
+    pub agency: Option<&'a str>,
+    /// Only entries of this action, by its name.
+    pub action: Option<&'a str>,
+    /// From this time on.
+    pub from: Timestamp,
+    /// Before this time.
+    pub to: Timestamp,
+    /// Behind this sort key, going back in time.
+    pub before: Option<&'a str>,
+    /// Most entries.
+    pub limit: usize,
+}
+
+/// An entry as it was found, with its sort key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The sort key, which is where the next page begins.
+    pub sk: String,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// How much one part of a page may read: of a filter that hardly anything passes, a page reads so much and no more.
+const READS: usize = 16;
+
+/// What a part of a page has read.
+struct Part {
+    found: Vec<Found>,
+    /// How far back it has read, when there may be more behind.
+    open: Option<String>,
+}
+
+impl AuditTrail {
+    /// A page of entries, the newest first, and the sort key behind which the next one begins, if there may be one. A page may
+    /// be shorter than its limit and still not the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn page(&self, ask: &Ask<'_>) -> Result<(Vec<Found>, Option<String>), StoreError> {
+        let sharded = |index, name, key: &str| -> Vec<_> {
+            (0..SHARDS).map(|shard| (Some(index), name, format!("{key}#{shard}"), None)).collect()
+        };
+        let parts = match ask.selection {
+            Selection::Subject(subject) => vec![(None, "pk", subject.clone(), None)],
+            Selection::Agency(agency) => sharded("ByAgency", "by_agency", agency),
+            Selection::Actor(actor) => {
+                let mut parts = sharded("ByActor", "by_actor", actor);
+                parts.push((None, "pk", actor.clone(), Some(actor.as_str())));
+                parts
+            }
+        };
+        let parts =
+            parts.into_iter().map(|(index, name, key, actor)| self.part(ask, index, name, key, actor));
+        let parts = futures_util::future::try_join_all(parts).await?;
+        // What one part has not read yet may be newer than what another has: no further than all have read.
+        let open = parts.iter().filter_map(|part| part.open.clone()).max();
+        let mut found: Vec<Found> = parts.into_iter().flat_map(|part| part.found).collect();
+        found.sort_by(|one, other| other.sk.cmp(&one.sk));
+        if let Some(open) = &open {
+            found.retain(|found| found.sk >= *open);
+        }
+        let more = found.len() > ask.limit;
+        found.truncate(ask.limit);
+        let next = match more {
+            true => found.last().map(|found| found.sk.clone()),
+            false => open,
+        };
+        Ok((found, next))
+    }
+
+    /// A part of a page: one key of the table or of an index.
+    async fn part(
+        &self,
+        ask: &Ask<'_>,
+        index: Option<&str>,
+        name: &str,
+        key: String,
+        actor: Option<&str>,
+    ) -> Result<Part, StoreError> {
+        let from = time_prefix(ask.from);
+        let to = ask.before.map_or_else(|| time_prefix(ask.to), str::to_owned);
+        let mut part = Part { found: Vec::new(), open: None };
+        if from >= to {
+            return Ok(part);
+        }
+        let filters =
+            [("agency", "agency", ask.agency), ("action", "#action", ask.action), ("actor", "actor", actor)];
+        let filters = filters.into_iter().filter_map(|(value, path, wanted)| Some((value, path, wanted?)));
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .set_index_name(index.map(str::to_owned))
+            .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
+            .expression_attribute_values(":key", text(key))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(&to))
+            .scan_index_forward(false)
+            .limit(i32::try_from(ask.limit.saturating_add(2)).unwrap_or(i32::MAX));
+        let mut expression = Vec::new();
+        for (value, path, wanted) in filters {
+            expression.push(format!("{path} = :{value}"));
+            query = query.expression_attribute_values(format!(":{value}"), text(wanted));
+            if path == "#action" {
+                // A word that DynamoDB keeps for itself.
+                query = query.expression_attribute_names("#action", "action");
+            }
+        }
+        if !expression.is_empty() {
+            query = query.filter_expression(expression.join(" AND ")).limit(FILTERED);
+        }
+        let mut from_key = None;
+        for _ in 0..READS {
+            let page = query.clone().set_exclusive_start_key(from_key).send().await?;
+            for item in page.items.unwrap_or_default() {
+                let found = found_from(item)?;
+                // BETWEEN has its end in it.
+                if found.sk < to {
+                    part.found.push(found);
+                }
+            }
+            from_key = page.last_evaluated_key;
+            let Some(last) = &from_key else { return Ok(part) };
+            part.open = last.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+            if part.found.len() > ask.limit {
+                break;
+            }
+        }
+        Ok(part)
+    }
+
+    /// Somebody's latest sign-ins and attempts at one, the newest first: for the person themselves.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recent_sign_ins(
+        &self,
+        subject: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let selection = Selection::Subject(subject.to_owned());
+        let mut entries = Vec::new();
+        let mut before = None;
+        for _ in 0..READS {
+            let (from, to) =
+                (Timestamp::UNIX_EPOCH, now.checked_add(jiff::SignedDuration::from_secs(1)).unwrap_or(now));
+            let ask = Ask {
+                selection: &selection,
+                agency: None,
+                action: None,
+                from,
+                to,
+                before: before.as_deref(),
+                limit: 100,
+            };
+            let (found, next) = self.page(&ask).await?;
+            let signs_in =
+                |entry: &Entry| matches!(entry.action, Action::PasswordSignIn | Action::CertificateSignIn);
+            entries.extend(found.into_iter().map(|found| found.entry).filter(signs_in));
+            before = next;
+            if entries.len() >= limit || before.is_none() {
+                break;
+            }
+        }
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    /// The keys of the entries of an hour's shard with times in `from..to`, in their order, behind `after`: one page, empty at
+    /// the end.
+    async fn keys_of_hour(
+        &self,
+        by_hour: &str,
+        from: &str,
+        to: &str,
+        after: Option<Item>,
+    ) -> Result<(Vec<EntryKey>, Option<Item>), StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("ByHour")
+            .key_condition_expression("by_hour = :key AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":key", text(by_hour))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
+            .set_exclusive_start_key(after)
+            .limit(1000);
+        let page = query.send().await?;
+        let keys = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>()?;
+        Ok((keys, page.last_evaluated_key))
+    }
+
+    /// The keys of all entries of one hour, from `from` until before `to`, which is in the same hour or its end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keys_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<EntryKey>, StoreError> {
+        let (first, last) = (time_prefix(from), time_prefix(to));
+        let mut keys = Vec::new();
+        for shard in 0..SHARDS {
+            let by_hour = format!("{}#{shard}", hour(from));
+            let mut after = None;
+            loop {
+                let (page, next) = self.keys_of_hour(&by_hour, &first, &last, after).await?;
+                keys.extend(page);
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What these entries are now, for their digests; as many as there are, [`super::chains::KEYS_AT_ONCE`] at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn items(&self, keys: &[EntryKey]) -> Result<HashMap<EntryKey, Attributes>, StoreError> {
+        let keys = keys.iter().map(|key| (key.pk.clone(), key.sk.clone()));
+        let items = super::chains::batch(&self.client, &self.table, keys).await?;
+        items.into_iter().map(|item| Ok((key_of(&item), attributes(item)?))).collect()
+    }
+
+    /// The keys of all entries: one page of the whole table, and where the next one begins.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn all_keys(&self, after: Option<Item>) -> Result<(Vec<EntryKey>, Option<Item>), StoreError> {
+        let scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .projection_expression("pk, sk")
+            .set_exclusive_start_key(after)
+            .limit(1000)
+            .consistent_read(true);
+        let page = scan.send().await?;
+        let keys = page.items.unwrap_or_default().iter().map(key_of).collect();
+        Ok((keys, page.last_evaluated_key))
+    }
+}
+
+/// How many items one read of a filtered part looks at.
+const FILTERED: i32 = 500;
+
+fn key_of(item: &Item) -> EntryKey {
+    let part = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    EntryKey { pk: part("pk"), sk: part("sk") }
+}
+
+fn found_from(item: Item) -> Result<Found, StoreError> {
+    let sk = key_of(&item).sk;
+    Ok(Found { sk, entry: from_item(item)? })
+}
+
 /// The condition of every write.
 const NEW: &str = "attribute_not_exists(pk)";
 
@@ -147,7 +424,7 @@ fn attribute(value: AttributeValue) -> Result<Attribute, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Action, Origin, SUCCESS};
+    use crate::audit::{Origin, SUCCESS};
 
     fn origin() -> Origin {
         Origin {

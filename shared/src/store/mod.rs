@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod audit;
 pub mod authorizations;
 pub mod bulk;
+pub mod chains;
 pub mod outbox;
 pub mod personnel;
 pub mod revocations;

@@ -200,6 +200,11 @@ impl Rate {
         Self::new("searches", &actor.to_string(), limit, now)
     }
 
+    /// Pages of the audit trail by actor.
+    pub fn audit_reads(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("audit-reads", &actor.to_string(), limit, now)
+    }
+
     /// Resets by actor.
     pub fn resets_by(actor: &Subject, limit: RateLimit, now: Timestamp) -> Self {
         Self::new("resets-by", &actor.to_string(), limit, now)

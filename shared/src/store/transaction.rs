@@ -40,6 +40,8 @@ pub enum Guard {
     Key,
     /// The bulk reset is where it was when it was read, and in the worker's hands.
     Bulk,
+    /// The chain ends where it did when it was read.
+    Link,
     /// Refused only if random ids collide.
     New,
 }

@@ -13,6 +13,7 @@ const TABLES: &[&str] = &[
     "ACCOUNTS_TABLE",
     "AUDIT_TABLE",
     "AUTHORIZATIONS_TABLE",
+    "CHAINS_TABLE",
     "MAIL_TABLE",
     "REVOCATIONS_TABLE",
     "SESSIONS_TABLE",

@@ -75,6 +75,7 @@ const ROUTES: &[Expected] = &[
         For::SignedIn { refused: &[Kind::Agency] },
         None,
     ),
+    expected("PortalApi GET /v1/hr/audit", For::SignedIn { refused: &[Kind::Employee, Kind::Program] }, None),
     expected(
         "PortalApi POST /v1/hr/employees/search",
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },

@@ -1,5 +1,6 @@
 //! The command line, a module a command. A new one gets a module here, a variant of [`Command`] and a line in [`run`].
 
+mod audit;
 mod card;
 mod certificate;
 mod mail;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use local::walkthrough;
 
+use self::audit::Audit;
 use self::card::Card;
 use self::certificate::Certificate;
 use self::mail::Mail;
@@ -47,6 +49,9 @@ enum Command {
     /// Looks after mails that were given up.
     #[command(subcommand)]
     Mail(Mail),
+    /// Proves that the audit trail is what was written.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Decides about certificates as the functions do.
     #[command(subcommand)]
     Certificate(Certificate),
@@ -65,6 +70,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Card(command)) => card::run(command),
         Some(Command::Roster(command)) => wait(roster::run(command)),
         Some(Command::Mail(command)) => wait(mail::run(command)),
+        Some(Command::Audit(command)) => wait(audit::run(command)),
         Some(Command::Certificate(command)) => certificate::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
         Some(Command::Walkthrough) => wait(walkthrough()),

@@ -14,6 +14,7 @@ use shared::s3::{Bucket, Put, S3Error};
 const ACCOUNTS: &str = "ACCOUNTS_TABLE";
 const AUDIT: &str = "AUDIT_TABLE";
 const AUTHORIZATIONS: &str = "AUTHORIZATIONS_TABLE";
+const CHAINS: &str = "CHAINS_TABLE";
 const MAIL: &str = "MAIL_TABLE";
 const REVOCATIONS: &str = "REVOCATIONS_TABLE";
 const TICKETS: &str = "TICKETS_TABLE";
@@ -181,6 +182,14 @@ async fn a_function_may_do_what_its_step_needs_and_nothing_else() {
         ("email-dispatch", Call::Scan(ACCOUNTS), false),
         ("email-dispatch", Call::Put(ACCOUNTS), false),
         ("email-dispatch", Call::Put(AUDIT), false),
+        ("audit", Call::Put(AUDIT), true),
+        ("audit", Call::Scan(AUDIT), false),
+        ("audit", Call::Put(CHAINS), false),
+        ("audit-chain", Call::Put(CHAINS), true),
+        ("audit-chain", Call::Put(AUDIT), false),
+        ("audit-verify", Call::Scan(AUDIT), true),
+        ("audit-verify", Call::Put(AUDIT), false),
+        ("audit-verify", Call::Put(CHAINS), false),
         ("email-dispatch", Call::Decrypt(letter), true),
         ("email-dispatch", Call::Decrypt(email), true),
         ("email-dispatch", Call::DataKey(email), false),

@@ -1,5 +1,6 @@
 //! What looks into the functions' own process, or starts one: left out when the functions run under `cargo lambda watch`.
 
+mod audit;
 mod bulk;
 mod crash;
 mod faults;

@@ -10,7 +10,7 @@ use local::walkthrough;
 use tests::table;
 use tests::world::initial_passwords;
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "ACCOUNTS_TABLE",
     "SESSIONS_TABLE",
     "TICKETS_TABLE",
@@ -18,6 +18,7 @@ const TABLES: [&str; 7] = [
     "AUDIT_TABLE",
     "REVOCATIONS_TABLE",
     "AUTHORIZATIONS_TABLE",
+    "CHAINS_TABLE",
 ];
 
 /// How a text could stand in a table: as it is, in one case, and the middle of it in base64 and hex, wherever it begins.
