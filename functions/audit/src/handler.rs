@@ -22,7 +22,7 @@ const LONGEST_CODE: usize = 32;
 
 impl Query {
     fn parse(call: &Call) -> Result<Self, Problem> {
-        let given = |name| call.query(name).filter(|text| !text.is_empty());
+        let given = |name| call.query(name);
         let wanted = match (given("person"), given("actor"), given("agency")) {
             (Some(person), None, None) => {
                 Wanted::Person(PersonId::parse(&person).ok_or_else(|| Problem::field("person"))?)

@@ -196,7 +196,8 @@ impl AuditReading {
             agency: own,
             action: query.action.as_deref(),
             from: query.from.unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH),
-            to: query.to.unwrap_or(now),
+            // Whose clock is ahead of ours has written as well.
+            to: query.to.unwrap_or(Timestamp::MAX),
             before: before.as_deref(),
             limit: query.limit,
         };

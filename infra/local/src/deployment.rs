@@ -541,7 +541,11 @@ mod tests {
         assert_eq!(dispatch.environment["MAIL_TABLE"], "stack-MailTable");
         for mapping in &deployment.mappings {
             let of = (mapping.table.as_str(), mapping.function.as_str());
-            let known = [("stack-MailTable", "email-dispatch"), ("stack-BulkTable", "bulk-reset")];
+            let known = [
+                ("stack-MailTable", "email-dispatch"),
+                ("stack-BulkTable", "bulk-reset"),
+                ("stack-AuditTable", "audit-chain"),
+            ];
             assert!(known.contains(&of), "{of:?}");
             assert!(mapping.bisects && mapping.reports_item_failures);
             assert!(mapping.record_age_seconds.is_some());

@@ -47,9 +47,12 @@ struct EntryItem {
     entry: Entry,
 }
 
+/// The last millisecond that sort keys have digits for, in the year 2286.
+const LAST_MILLISECOND: i64 = 9_999_999_999_999;
+
 /// What a sort key begins with for a time.
 fn time_prefix(at: Timestamp) -> String {
-    format!("{:013}", at.as_millisecond())
+    format!("{:013}", at.as_millisecond().clamp(0, LAST_MILLISECOND))
 }
 
 /// The hour of a time, as the index has it.

@@ -97,6 +97,7 @@ async fn pages_follow_each_other_for_who_asked_and_what_was_asked() {
         ("agency=%20", "agency"),
         ("from=yesterday", "from"),
         ("to=2026", "to"),
+        ("to=", "to"),
         ("action=nothing", "action"),
         ("limit=0", "limit"),
         ("limit=101", "limit"),
