@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use shared::authority::Act;
 use shared::authority::authorization::{AuthorizationId, By, Event, Side};
 use shared::authority::life::State;
+use shared::chance;
 use shared::http::{Answer, Call, Fields, time, unknown_route};
 use shared::national_id::NationalId;
 use shared::problem::Problem;
 use shared::pseudonym::PersonId;
 use shared::session::Subject;
-use shared::store::authorizations::{Cursor, Filter};
+use shared::store::authorizations::Filter;
 
 use crate::dates::{Term, day_of, last_day};
 use crate::grant::{GrantRequest, Granted, Named};
@@ -72,10 +73,11 @@ impl ListRequest {
         if agency.as_ref().is_some_and(|agency| agency.is_empty() || agency.chars().count() > MAX_AGENCY) {
             return Err(Problem::field("agency").because("empty or too long"));
         }
-        let side = match call.query("side").as_deref() {
-            None | Some("target") => Side::Target,
-            Some("home") => Side::Home,
-            Some(_) => return Err(Problem::field("side").because("neither target nor home")),
+        let side = match call.query("side") {
+            None => Side::Target,
+            Some(side) => {
+                Side::parse(&side).ok_or_else(|| Problem::field("side").because("neither target nor home"))?
+            }
         };
         let filter = match call.query("state") {
             None => Filter::Open,
@@ -87,12 +89,7 @@ impl ListRequest {
             Some(Ok(limit)) if (1..=MOST).contains(&limit) => limit,
             Some(_) => return Err(Problem::field("limit").because("not a number from 1 to 100")),
         };
-        let cursor = match call.query("cursor").map(|cursor| Cursor::parse(&cursor, filter)) {
-            None => None,
-            Some(Some(cursor)) => Some(cursor),
-            Some(None) => return Err(Problem::field("cursor").because("not one of this list")),
-        };
-        Ok(Self { agency, side, filter, limit, cursor })
+        Ok(Self { agency, side, filter, limit, cursor: call.query("cursor") })
     }
 }
 
@@ -110,7 +107,8 @@ pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, P
     };
     match (call.method(), call.path(), id) {
         (&Method::GET, "/v1/hr/authorizations", _) => {
-            Ok(Answer::ok(page(&step.list(&call, presented, ListRequest::parse(&call)?).await?)))
+            let request = ListRequest::parse(&call)?;
+            Ok(Answer::ok(page(&step.list(&call, presented, request, &mut chance::system()).await?)))
         }
         (&Method::GET, _, Some(id)) => Ok(Answer::ok(one(&step.one(&call, presented, &id).await?))),
         (&Method::PUT, _, Some(id)) => {
@@ -142,7 +140,7 @@ fn page(page: &Page) -> Value {
     let list: Vec<Value> = page.authorizations.iter().map(|seen| authorization(seen, &page.names)).collect();
     let mut body = json!({ "agency": page.agency, "authorizations": list });
     if let (Some(next), Some(body)) = (&page.next, body.as_object_mut()) {
-        body.insert("next_cursor".to_owned(), json!(next.to_string()));
+        body.insert("next_cursor".to_owned(), json!(next));
     }
     body
 }

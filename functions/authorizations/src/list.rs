@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::future::try_join;
+use rand::CryptoRng;
 use shared::authority::authorization::{Authorization, By, Side};
 use shared::authority::{Act, Target, decide};
 use shared::caller::{Admitted, Caller, Presented};
@@ -11,7 +12,7 @@ use shared::person::Person;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
 use shared::session::Subject;
-use shared::store::authorizations::{Cursor, Filter};
+use shared::store::authorizations::Filter;
 
 use crate::step::{Authorizing, Seen, hidden};
 
@@ -27,7 +28,7 @@ pub struct ListRequest {
     /// How many at most.
     pub limit: i32,
     /// From where on.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<String>,
 }
 
 /// A page of authorizations.
@@ -38,7 +39,7 @@ pub struct Page {
     /// What is on it.
     pub authorizations: Vec<Seen>,
     /// Where the next one begins, if there may be one.
-    pub next: Option<Cursor>,
+    pub next: Option<String>,
     /// The names of those who did something to them.
     pub names: HashMap<PersonId, String>,
 }
@@ -56,12 +57,14 @@ impl Authorizing {
     /// Lists an agency's authorizations, the newest first.
     ///
     /// # Errors
-    /// `session_required`, `not_authorized`, `authorization_not_found` for another agency's, `unavailable`.
+    /// `session_required`, `not_authorized`, `authorization_not_found` for another agency's, `request_invalid` for a cursor of
+    /// another list or caller, `unavailable`.
     pub async fn list(
         &self,
         call: &Call,
         presented: Presented,
         request: ListRequest,
+        rng: &mut (impl CryptoRng + Send),
     ) -> Result<Page, Problem> {
         let now = call.now();
         let admitted = self.door().admit(presented, &[], now).await?;
@@ -69,10 +72,15 @@ impl Authorizing {
         decide(actor, Act::ListAuthorizations, Target::Anybody, now)?;
         let agency = request.agency.unwrap_or_else(|| own_agency(&admitted));
         decide(actor, Act::ListAuthorizations, Target::Agency(&agency), now).map_err(hidden)?;
+        let caller = admitted.session.subject.to_string();
+        let list =
+            ["authorizations", caller.as_str(), agency.as_str(), request.side.name(), request.filter.name()];
+        let after = request.cursor.as_deref().map(|cursor| self.cursors.open(&list, cursor)).transpose()?;
         let (found, next) = self
             .authorizations
-            .list(&agency, request.side, request.filter, request.limit, request.cursor.as_ref(), now)
+            .list(&agency, request.side, request.filter, request.limit, after, now)
             .await?;
+        let next = next.map(|place| self.cursors.seal(&list, &place, rng)).transpose()?;
         let people = self.people_of(&found).await?;
         let authorizations = found
             .into_iter()

@@ -7,6 +7,7 @@ use shared::authority::life::State;
 use shared::authority::{Act, Permit, Refusal, Target, decide};
 use shared::aws;
 use shared::caller::{Admitted, Caller, Door, DoorSettings};
+use shared::cursor::Cursors;
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
 use shared::kms::Kms;
@@ -32,6 +33,7 @@ pub struct Authorizing {
     pub(crate) authorizations: Authorizations,
     audit: AuditTrail,
     pub(crate) pseudonyms: Pseudonymizer,
+    pub(crate) cursors: Cursors,
     by_actor: RateLimit,
 }
 
@@ -54,9 +56,11 @@ impl Authorizing {
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
         let kms = Kms::new(environment, &config);
+        let pseudonyms = kms.pseudonymizer(&pseudonym_key).await?;
         Ok(Self {
             door: Door::open(environment, &config, &client, door).await?,
-            pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
+            cursors: Cursors::new(&pseudonyms),
+            pseudonyms,
             tickets: Tickets::new(client.clone(), tickets),
             authorizations: Authorizations::new(client.clone(), authorizations),
             audit: AuditTrail::new(client.clone(), audit),

@@ -583,6 +583,17 @@ impl Running {
         }
     }
 
+    /// Stops the event source mappings of one function once it has answered.
+    pub async fn stop_stream_to(&self, function: &str) {
+        let mut pumps = self.pumps.lock().await;
+        let (stopping, going_on) =
+            std::mem::take(&mut *pumps).into_iter().partition::<Vec<_>, _>(|pump| pump.function == function);
+        *pumps = going_on;
+        for pump in stopping {
+            pump.stop().await;
+        }
+    }
+
     /// Stops the event source mappings at once, and their functions wherever they are: a crash.
     pub async fn kill_stream(&self) {
         for pump in std::mem::take(&mut *self.pumps.lock().await) {

@@ -192,6 +192,8 @@ struct Batch {
 /// The running mapping.
 #[derive(Debug)]
 pub struct Pump {
+    /// The function that the records go to.
+    pub(crate) function: String,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
     caught_up: watch::Receiver<bool>,
@@ -213,9 +215,10 @@ impl Pump {
         let (stop, stopped) = watch::channel(false);
         let (idle, caught_up) = watch::channel(false);
         let started = Clock::system().now().as_second();
+        let function = mapping.function.clone();
         let worker =
             Worker { mapping, database, functions, keeping, started, reordered: false, stopped, idle };
-        Self { task: tokio::spawn(worker.run()), stop, caught_up }
+        Self { function, task: tokio::spawn(worker.run()), stop, caught_up }
     }
 
     /// Waits until every record that is in the stream has been dealt with, or the mapping has ended.

@@ -210,6 +210,21 @@ pub enum Side {
     Target,
 }
 
+impl Side {
+    /// By its name in requests.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Home, Self::Target].into_iter().find(|side| side.name() == text)
+    }
+
+    /// Its name in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Target => "target",
+        }
+    }
+}
+
 /// An authorization with its life: the record that lists and histories are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorization {

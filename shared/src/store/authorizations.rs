@@ -8,12 +8,8 @@
 //! and moved on in the transaction that changes the holder's, and never deleted. `listed` is the indexes' sort key:
 //! `open#<made>` or `closed#<ended>`, each with the id, so that a list of who may reset costs nothing for what is over.
 
-use std::fmt;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -154,8 +150,8 @@ impl Authorizations {
         read.send().await?.item.map(authorization_from).transpose()
     }
 
-    /// A page of an agency's authorizations, the newest first: those of which it is that side. The indexes are a moment
-    /// behind the table.
+    /// A page of an agency's authorizations, the newest first: those of which it is that side; and where the next one
+    /// begins, for `after`, if there may be one. The indexes are a moment behind the table.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -165,23 +161,24 @@ impl Authorizations {
         side: Side,
         filter: Filter,
         limit: i32,
-        cursor: Option<&Cursor>,
+        after: Option<String>,
         now: Timestamp,
-    ) -> Result<(Vec<Authorization>, Option<Cursor>), StoreError> {
+    ) -> Result<(Vec<Authorization>, Option<String>), StoreError> {
         let (index, hash) = match side {
             Side::Target => (BY_AGENCY, "agency"),
             Side::Home => (BY_HOME, "home"),
         };
         let mut found = Vec::new();
-        let mut at = cursor.cloned();
+        let mut at = after;
         // What a filter leaves out is read on from, some pages far: a short page is better than a long wait.
         for _ in 0..PAGES {
             let wanted = limit.saturating_sub(i32::try_from(found.len()).unwrap_or(i32::MAX));
-            let start = at.as_ref().map(|cursor| {
+            let start = at.as_ref().map(|listed| {
+                let id = listed.rsplit('#').next().unwrap_or_default();
                 Item::from([
-                    ("pk".to_owned(), text(key(&cursor.id()))),
+                    ("pk".to_owned(), text(key(&AuthorizationId::from_stored(id)))),
                     (hash.to_owned(), text(agency)),
-                    ("listed".to_owned(), text(&cursor.0)),
+                    ("listed".to_owned(), text(listed)),
                 ])
             });
             let query = self
@@ -203,10 +200,7 @@ impl Authorizations {
                     found.push(authorization);
                 }
             }
-            at = answer.last_evaluated_key.and_then(|last| {
-                let listed = last.get("listed")?.as_s().ok()?;
-                Some(Cursor(listed.clone()))
-            });
+            at = answer.last_evaluated_key.and_then(|last| last.get("listed")?.as_s().ok().cloned());
             if at.is_none() || i32::try_from(found.len()).unwrap_or(i32::MAX) >= limit {
                 break;
             }
@@ -363,15 +357,21 @@ pub enum Filter {
 }
 
 impl Filter {
+    const ALL: [Self; 5] = [Self::Open, Self::Requested, Self::Active, Self::Expired, Self::Closed];
+
     /// By its name in requests.
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "open" => Some(Self::Open),
-            "requested" => Some(Self::Requested),
-            "active" => Some(Self::Active),
-            "expired" => Some(Self::Expired),
-            "closed" => Some(Self::Closed),
-            _ => None,
+        Self::ALL.into_iter().find(|filter| filter.name() == text)
+    }
+
+    /// Its name in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Requested => "requested",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
         }
     }
 
@@ -390,31 +390,6 @@ impl Filter {
             Self::Expired => state == State::Expired,
             Self::Closed => true,
         }
-    }
-}
-
-/// Where a page of a list ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(String);
-
-impl Cursor {
-    /// Takes back what `Display` gave, for a list by that filter.
-    pub fn parse(text: &str, filter: Filter) -> Option<Self> {
-        let listed = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (time, id) = listed.strip_prefix(filter.place())?.split_once('#')?;
-        let digits = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
-        AuthorizationId::parse(id).filter(|_| digits)?;
-        Some(Self(listed))
-    }
-
-    fn id(&self) -> AuthorizationId {
-        AuthorizationId::from_stored(self.0.rsplit('#').next().unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(&self.0))
     }
 }
 

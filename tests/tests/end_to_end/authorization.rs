@@ -521,6 +521,13 @@ async fn lists_come_in_pages() {
     let mut cursor = String::new();
     for _ in 0..4 {
         let answer = head.get(&format!("{AT}?state=closed&limit=3{cursor}")).await.ok();
+        // It goes on with this list alone.
+        if !cursor.is_empty() {
+            for other in ["", "&state=closed&side=home"] {
+                let query = format!("limit=3{other}{cursor}");
+                head.get(&format!("{AT}?{query}")).await.problem_of(Code::RequestInvalid, "cursor");
+            }
+        }
         found.extend(answer.body["authorizations"].as_array().unwrap().clone());
         match answer.body["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

@@ -311,6 +311,7 @@ async fn a_responder_that_is_asked_decides_beside_the_lists_and_is_asked_once() 
 #[tokio::test]
 async fn what_is_kept_costs_no_call_of_aws_more() {
     let scene = Scene::start("").await;
+    scene.world.stack.stop_stream_to("audit-chain").await;
     let card = scene.card('V').await;
     let asked = async || {
         scene.world.stack.traffic.reset();

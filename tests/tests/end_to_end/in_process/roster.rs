@@ -209,6 +209,8 @@ fn strangers(count: u32) -> Vec<String> {
 #[tokio::test]
 async fn a_run_that_is_killed_is_gone_on_with() {
     let world = World::start().await;
+    // Its calls are not those that are to fail.
+    world.stack.stop_stream_to("audit-chain").await;
     let inbox = Inbox::of(&world).await;
     let before = table::items_of(&world.stack, "ACCOUNTS_TABLE", "person#").len();
     let fault = |times| Fault {
@@ -241,6 +243,8 @@ async fn a_run_that_is_killed_is_gone_on_with() {
 #[tokio::test]
 async fn a_table_without_capacity_is_waited_for() {
     let world = World::start().await;
+    // Its calls are not those that are to fail.
+    world.stack.stop_stream_to("audit-chain").await;
     let inbox = Inbox::of(&world).await;
     for operation in ["BatchGetItem", "TransactWriteItems"] {
         world.stack.traffic.inject(Fault {
