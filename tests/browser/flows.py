@@ -153,7 +153,7 @@ class Flow(unittest.TestCase):
                     seat.go(path)
                     self.assertEqual(seat.page.get_attribute("html", "lang"), language)
                     seat.look(path.strip("/").replace("/", "-") or "sign-in")
-                for path in ("/card", "/identity", "/activation", "/home", "/account", "/hr", "/authorizations"):
+                for path in ("/card", "/identity", "/activation", "/home", "/account", "/hr", "/authorizations", "/audit"):
                     seat.page.goto(f"{self.world.portal}{path}")
                     seat.at("/")
                     expect(seat.page.locator("#notice")).to_be_visible()
@@ -241,6 +241,7 @@ class Flow(unittest.TestCase):
             hr.look("home-hr")
             self.in_each_language(lambda language, person: self.by_mail(hr, language, person), ZHOU, WU)
             self.follow_authorizations(hr)
+            self.read_the_trail(hr)
         with self.seat(HEAD.card, language="en") as hr:
             by_card(hr)
             hr.look("home-hr")
@@ -249,6 +250,7 @@ class Flow(unittest.TestCase):
             hr.go("/authorizations")
             hr.page.wait_for_selector("#elsewhere li")
             hr.look("authorizations")
+            self.read_the_trail(hr)
 
     def search(self, hr: Seat, national_id: str):
         hr.go("/hr")
@@ -315,6 +317,29 @@ class Flow(unittest.TestCase):
         hr.press("#show-history")
         page.wait_for_selector("#history li, #history .none:visible")
         hr.look("authorizations-history")
+
+    def read_the_trail(self, hr: Seat):
+        page = hr.page
+        hr.go("/audit")
+        page.wait_for_selector("#desk:not([hidden])")
+        hr.look("audit")
+        hr.press("#query button[type=submit]")
+        expect(page.locator("#trail")).to_be_focused()
+        expect(page.locator("#trail li").first).to_be_visible()
+        hr.look("audit-agency")
+        hr.type("#national_id", NOBODY)
+        page.keyboard.press("Enter")
+        hr.refused_in("#query")
+        hr.type("#national_id", ZHOU.national_id)
+        page.select_option("#action", "password_reset")
+        hr.press("#query button[type=submit]")
+        expect(page.locator("#trail-title")).to_contain_text("周")
+        hr.look("audit-person")
+        page.fill("#from", "2001-01-01")
+        page.fill("#to", "2001-01-02")
+        hr.press("#query button[type=submit]")
+        expect(page.locator("#trail .none")).to_be_visible()
+        hr.look("audit-nothing")
 
     def test_the_helpdesk_says_why(self):
         with self.seat(ZHANG.card, language="zh-TW") as somebody:

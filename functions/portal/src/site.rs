@@ -52,6 +52,7 @@ pub(crate) const PAGES: &[PageSource] = &[
     page!("/account/password", "account-password", "account-password.js"),
     page!("/hr", "hr", "hr.js"),
     page!("/authorizations", "authorizations", "authorizations.js"),
+    page!("/audit", "audit", "audit.js"),
     page!("/help/card", "card-help", "card-help.js"),
     page!("/help/guides", "guides", "plain.js"),
     page!("/help/way-1", "way-1", "guide.js"),

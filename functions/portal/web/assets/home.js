@@ -1,5 +1,5 @@
 import { element, fill, say, takeActivated, time } from "./page.js";
-import { mayAuthorize, mayReset, withSession } from "./session.js";
+import { mayAuthorize, mayReadAudit, mayReset, withSession } from "./session.js";
 
 const ROLES = /** @type {Record<string, string>} */ ({
   hr_head: say("say.role.hr_head"),
@@ -20,6 +20,7 @@ withSession(element("session", HTMLElement), (session) => {
   const may = /** @type {Record<string, boolean>} */ ({
     reset: mayReset(session),
     authorize: mayAuthorize(session),
+    audit: mayReadAudit(session),
     person: !byAgency,
   });
   for (const task of document.querySelectorAll("[data-task]")) {

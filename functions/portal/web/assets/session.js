@@ -220,3 +220,11 @@ export function mayReset(session) {
 export function mayAuthorize(session) {
   return session.subject === "agency" || session.roles.includes("hr_head");
 }
+
+/**
+ * Whether this session may read the audit trail. Only the server decides; this decides whether to show the way.
+ * @param {Session} session
+ */
+export function mayReadAudit(session) {
+  return mayAuthorize(session) || session.roles.includes("helpdesk");
+}

@@ -1,0 +1,203 @@
+// The audit trail: who did what to whom, in the agency or to one person, newest first.
+
+import { onSubmit } from "./form.js";
+import { asProblem, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { callSignedIn, mayReadAudit, withSession } from "./session.js";
+
+/** @typedef {"person" | "agency" | "agency_code" | "card" | "certificate" | "identifier" | "system"} Kind */
+/** @typedef {{ kind: Kind, id: string, name?: string }} Party */
+/**
+ * @typedef {object} Entry
+ * @property {string} at
+ * @property {string} action
+ * @property {string} outcome `success`, or the code of the problem
+ * @property {Party} actor
+ * @property {Party} subject
+ * @property {string} address
+ * @property {string} request_id
+ * @property {string} [agency]
+ * @property {string} [note]
+ */
+
+/** @type {Record<string, string>} */
+const ACTION = {
+  certificate_sign_in: say("say.action.certificate_sign_in"),
+  password_sign_in: say("say.action.password_sign_in"),
+  sign_out: say("say.action.sign_out"),
+  card_binding: say("say.action.card_binding"),
+  card_renewal: say("say.action.card_renewal"),
+  card_unbinding: say("say.action.card_unbinding"),
+  certificate_revocation: say("say.action.certificate_revocation"),
+  activation: say("say.action.activation"),
+  password_change: say("say.action.password_change"),
+  password_reset: say("say.action.password_reset"),
+  mail_resend: say("say.action.mail_resend"),
+  mail_bounce: say("say.action.mail_bounce"),
+  bulk_upload: say("say.action.bulk_upload"),
+  bulk_confirmation: say("say.action.bulk_confirmation"),
+  bulk_cancellation: say("say.action.bulk_cancellation"),
+  authorization_grant: say("say.action.authorization_grant"),
+  authorization_request: say("say.action.authorization_request"),
+  authorization_accept: say("say.action.authorization_accept"),
+  authorization_refusal: say("say.action.authorization_refusal"),
+  authorization_withdrawal: say("say.action.authorization_withdrawal"),
+  authorization_revocation: say("say.action.authorization_revocation"),
+  authorization_end: say("say.action.authorization_end"),
+  departure: say("say.action.departure"),
+  return: say("say.action.return"),
+  move: say("say.action.move"),
+  role_change: say("say.action.role_change"),
+  audit_read: say("say.action.audit_read"),
+};
+/** @type {Record<Kind, string>} */
+const KIND = {
+  person: say("say.party.person"),
+  agency: say("say.party.agency"),
+  agency_code: say("say.party.agency_code"),
+  card: say("say.party.card"),
+  certificate: say("say.party.certificate"),
+  identifier: say("say.party.identifier"),
+  system: say("say.party.system"),
+};
+const DONE = say("say.outcome.success");
+
+/** A day in Taiwan is what a date means here. */
+const MIDNIGHT = "T00:00:00+08:00";
+const DAY_MS = 86_400_000;
+
+const form = element("query", HTMLFormElement);
+const nationalId = element("national_id", HTMLInputElement);
+const trail = element("trail", HTMLElement);
+const more = element("more", HTMLButtonElement);
+const none = within(trail, ".none");
+const problem = within(trail, ".problem");
+const list = within(trail, "ol");
+
+/** What the page shows. Counts, so that an answer that comes late is of nothing that is shown. */
+let shown = 0;
+let loaded = false;
+
+withSession(element("desk", HTMLElement), (session) => {
+  if (!mayReadAudit(session)) {
+    toHome();
+    return;
+  }
+  fill("who", session.subject === "agency" ? session.agency_name : `${session.agency_name} ${session.name}`);
+  const agency = form.querySelector("[data-of-helpdesk]");
+  if (agency instanceof HTMLElement) agency.hidden = !session.roles.includes("helpdesk");
+  if (!loaded) {
+    const options = Object.entries(ACTION).map(([action, text]) => new Option(text, action));
+    element("action", HTMLSelectElement).append(...options);
+  }
+  loaded = true;
+});
+
+nationalId.addEventListener("input", () => {
+  const side = form.querySelector("[data-of-person]");
+  if (side instanceof HTMLElement) side.hidden = nationalId.value.trim() === "";
+});
+
+onSubmit(form, async ({ national_id = "", side = "person", agency = "", action = "", from = "", to = "" }) => {
+  const query = new URLSearchParams();
+  let title = say("say.audit.agency");
+  if (national_id.trim() !== "") {
+    // No national ID stands in an address: the search tells what names the person there.
+    const person = await callSignedIn("POST", "/v1/hr/employees/search", { national_id });
+    query.set(side === "actor" ? "actor" : "person", person.person_id);
+    title = say(side === "actor" ? "say.audit.by" : "say.audit.of", { name: person.name });
+  } else if (agency.trim() !== "") {
+    query.set("agency", agency.trim());
+    title = say("say.audit.agency-of", { agency: agency.trim() });
+  }
+  if (action) query.set("action", action);
+  if (from) query.set("from", from + MIDNIGHT);
+  if (to) query.set("to", new Date(Date.parse(to + MIDNIGHT) + DAY_MS).toISOString());
+  const page = await callSignedIn("GET", `/v1/hr/audit?${query}`);
+  shown += 1;
+  fill("trail-title", title);
+  problem.hidden = true;
+  list.replaceChildren(...page.entries.map(item));
+  none.hidden = page.entries.length > 0;
+  follow(query, page.next_cursor, shown);
+  reveal(trail);
+});
+
+/**
+ * Lets the button add the next page.
+ * @param {URLSearchParams} query
+ * @param {string | undefined} cursor
+ * @param {number} of what the page showed then
+ */
+function follow(query, cursor, of) {
+  more.hidden = cursor === undefined;
+  more.onclick = cursor === undefined ? null : async () => {
+    more.onclick = null;
+    more.setAttribute("aria-disabled", "true");
+    problem.hidden = true;
+    try {
+      const page = await callSignedIn("GET", `/v1/hr/audit?${query}&cursor=${encodeURIComponent(cursor)}`);
+      if (of !== shown) return;
+      const added = page.entries.map(item);
+      list.append(...added);
+      follow(query, page.next_cursor, of);
+      added[0]?.focus();
+    } catch (error) {
+      if (of !== shown) return;
+      follow(query, cursor, of);
+      describe(problem, asProblem(error));
+      problem.focus();
+    } finally {
+      more.setAttribute("aria-disabled", "false");
+    }
+  };
+}
+
+/**
+ * An entry.
+ * @param {Entry} entry
+ * @returns {HTMLElement}
+ */
+function item(entry) {
+  const template = element("entry", HTMLTemplateElement);
+  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
+  if (!(made instanceof HTMLElement)) throw new Error("no item");
+  const good = entry.outcome === "success";
+  const at = within(made, "[data-at]");
+  at.textContent = time(entry.at, true);
+  at.setAttribute("datetime", entry.at);
+  within(made, "[data-action]").textContent = ACTION[entry.action] ?? entry.action;
+  const outcome = within(made, "[data-outcome]");
+  outcome.textContent = good ? DONE : problemOf(entry.outcome).title;
+  outcome.classList.add(good ? "good" : "bad");
+  const [actor, subject] = [party(entry.actor), party(entry.subject)];
+  within(made, "[data-who]").textContent =
+    entry.subject.id === entry.actor.id ? say("say.audit.self", { actor }) : say("say.audit.who", { actor, subject });
+  within(made, "[data-address]").textContent = entry.address;
+  within(made, "[data-note]").textContent = entry.note ?? "";
+  within(made, "[data-noted]").hidden = entry.note === undefined;
+  within(made, "[data-request]").textContent = entry.request_id;
+  return made;
+}
+
+/**
+ * Who or what it is: by name where the reader may see it.
+ * @param {Party} party
+ */
+function party({ kind, id, name }) {
+  if (name) return name;
+  if (kind === "system" || kind === "agency_code" || kind === "agency") return `${KIND[kind]} ${id}`;
+  // Long and opaque: its beginning tells one from another.
+  return `${KIND[kind]} ${id.slice(0, 8)}…`;
+}
+
+/**
+ * A part of a part of the page.
+ * @param {HTMLElement} place
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+function within(place, selector) {
+  const found = place.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
+  return found;
+}
