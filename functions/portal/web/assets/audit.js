@@ -10,7 +10,7 @@ import { callSignedIn, mayReadAudit, withSession } from "./session.js";
  * @typedef {object} Entry
  * @property {string} at
  * @property {string} action
- * @property {string} outcome `success`, or the code of the problem
+ * @property {string} outcome `success`, `activation_required`, or the code of the problem
  * @property {Party} actor
  * @property {Party} subject
  * @property {string} address
@@ -59,7 +59,11 @@ const KIND = {
   identifier: say("say.party.identifier"),
   system: say("say.party.system"),
 };
-const DONE = say("say.outcome.success");
+/** Outcomes that are no refusals. @type {Record<string, string>} */
+const OUTCOME = {
+  success: say("say.outcome.success"),
+  activation_required: say("say.outcome.activation_required"),
+};
 
 /** A day in Taiwan is what a date means here. */
 const MIDNIGHT = "T00:00:00+08:00";
@@ -104,7 +108,8 @@ onSubmit(form, async ({ national_id = "", side = "person", agency = "", action =
     // No national ID stands in an address: the search tells what names the person there.
     const person = await callSignedIn("POST", "/v1/hr/employees/search", { national_id });
     query.set(side === "actor" ? "actor" : "person", person.person_id);
-    title = say(side === "actor" ? "say.audit.by" : "say.audit.of", { name: person.name });
+    const { name } = person;
+    title = side === "actor" ? say("say.audit.by", { name }) : say("say.audit.of", { name });
   } else if (agency.trim() !== "") {
     query.set("agency", agency.trim());
     title = say("say.audit.agency-of", { agency: agency.trim() });
@@ -161,14 +166,14 @@ function item(entry) {
   const template = element("entry", HTMLTemplateElement);
   const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
   if (!(made instanceof HTMLElement)) throw new Error("no item");
-  const good = entry.outcome === "success";
+  const done = OUTCOME[entry.outcome];
   const at = within(made, "[data-at]");
   at.textContent = time(entry.at, true);
   at.setAttribute("datetime", entry.at);
   within(made, "[data-action]").textContent = ACTION[entry.action] ?? entry.action;
   const outcome = within(made, "[data-outcome]");
-  outcome.textContent = good ? DONE : problemOf(entry.outcome).title;
-  outcome.classList.add(good ? "good" : "bad");
+  outcome.textContent = done ?? problemOf(entry.outcome).title;
+  outcome.classList.add(done ? "good" : "bad");
   const [actor, subject] = [party(entry.actor), party(entry.subject)];
   within(made, "[data-who]").textContent =
     entry.subject.id === entry.actor.id ? say("say.audit.self", { actor }) : say("say.audit.who", { actor, subject });
