@@ -12,6 +12,7 @@ use crate::authority::{Actor, Permit, Refusal};
 use crate::environment::{Environment, Settings, StartError};
 use crate::http::{Call, SESSION_COOKIE};
 use crate::kms::Kms;
+use crate::oauth::{Challenge, Scope};
 use crate::person::{InService, Person};
 use crate::problem::{Code, Problem};
 use crate::pseudonym::PersonId;
@@ -33,6 +34,8 @@ pub struct Presented {
     pub id: Secret,
     /// How it came.
     pub carrier: Carrier,
+    /// What a client needs for the route that it came by; nothing for a route that is closed to clients.
+    pub scope: Option<Scope>,
 }
 
 /// The cookie's value. The subject is in it so that session and person are read side by side.
@@ -130,6 +133,17 @@ impl Admitted {
             },
         })
     }
+}
+
+/// A live session and who is behind it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The session.
+    pub session: Session,
+    /// Who.
+    pub caller: Caller,
+    /// Other people that were asked for in the same read.
+    pub people: HashMap<PersonId, Person>,
 }
 
 /// Lets in who has a live session.
@@ -233,16 +247,18 @@ impl Door {
     /// `session_required`; `origin_refused` for a write with a cookie that does not come from our own pages.
     pub fn presented(&self, call: &Call) -> Result<Presented, Problem> {
         let required = || Problem::new(Code::SessionRequired);
+        let scope = Scope::of_route(call.route());
         if let Some(authorization) = call.header(header::AUTHORIZATION) {
             let (scheme, token) = authorization.split_once(' ').ok_or_else(required)?;
             if !scheme.eq_ignore_ascii_case("bearer") {
                 return Err(required().because("another scheme than Bearer"));
             }
+            let invalid = || required().challenging(Challenge::InvalidToken);
             let claims =
-                self.verifier.verify(token.trim(), call.now()).map_err(|error| required().because(error))?;
-            let subject = Subject::parse(&claims.sub).ok_or_else(required)?;
-            let id = Secret::parse(&claims.sid).ok_or_else(required)?;
-            return Ok(Presented { subject, id, carrier: Carrier::Token });
+                self.verifier.verify(token.trim(), call.now()).map_err(|error| invalid().because(error))?;
+            let subject = Subject::parse(&claims.sub).ok_or_else(invalid)?;
+            let id = Secret::parse(&claims.sid).ok_or_else(invalid)?;
+            return Ok(Presented { subject, id, carrier: Carrier::Token, scope });
         }
         let cookie = call.cookie(SESSION_COOKIE).ok_or_else(required)?;
         let reads_only = matches!(*call.method(), Method::GET | Method::HEAD);
@@ -250,7 +266,7 @@ impl Door {
             return Err(Problem::new(Code::OriginRefused));
         }
         let (subject, id) = parse_cookie(cookie).ok_or_else(required)?;
-        Ok(Presented { subject, id, carrier: Carrier::Cookie })
+        Ok(Presented { subject, id, carrier: Carrier::Cookie, scope })
     }
 
     /// Lets a call in whose step needs nobody else: [`Door::presented`], then [`Door::admit`].
@@ -264,7 +280,8 @@ impl Door {
     /// Lets in who presents a live session: session and person are read side by side, with `others` in the same read.
     ///
     /// # Errors
-    /// `session_required` when the session is not there, has ended, its certificate was revoked, or its person departed.
+    /// `session_required` when the session is not there, has ended, its certificate was revoked, or its person departed;
+    /// `insufficient_scope` for a client's session that was lent for something else.
     pub async fn admit(
         &self,
         presented: Presented,
@@ -272,8 +289,41 @@ impl Door {
         now: Timestamp,
     ) -> Result<Admitted, Problem> {
         telemetry::note_actor(&presented.subject);
+        let Presented { subject, id, carrier, scope } = presented;
+        let standing = self.standing(&subject, &id.digest(), carrier, others, now).await;
+        let Standing { mut session, caller, people } =
+            standing.map_err(|problem| match (problem.code, carrier) {
+                (Code::SessionRequired, Carrier::Token) => problem.challenging(Challenge::InvalidToken),
+                _ => problem,
+            })?;
+        if let Some(lent) = &session.delegation
+            && !scope.is_some_and(|scope| lent.scopes.contain(scope))
+        {
+            return Err(Problem::new(Code::InsufficientScope)
+                .challenging(Challenge::InsufficientScope(scope))
+                .because(format_args!("lent to {} for other things", lent.client)));
+        }
+        if session.needs_touch(now) {
+            self.sessions.touch(&subject, &id, now).await?;
+            session.last_used_at = now;
+        }
+        Ok(Admitted { caller, session, id, people })
+    }
+
+    /// A session that is live, by its id's digest, and who is behind it, with `others` in the same read.
+    ///
+    /// # Errors
+    /// `session_required`, as for [`Door::admit`].
+    pub async fn standing(
+        &self,
+        subject: &Subject,
+        digest: &str,
+        carrier: Carrier,
+        others: &[&PersonId],
+        now: Timestamp,
+    ) -> Result<Standing, Problem> {
         let required = |reason: &str| Problem::new(Code::SessionRequired).because(reason);
-        let (session, caller, generation, ended, people) = match &presented.subject {
+        let (session, caller, generation, ended, people) = match subject {
             Subject::Person(id) => {
                 let people = async {
                     if others.is_empty() {
@@ -283,11 +333,9 @@ impl Door {
                     let ids: Vec<&PersonId> = std::iter::once(id).chain(others.iter().copied()).collect();
                     self.accounts.people(&ids).await
                 };
-                let (session, people): (_, HashMap<PersonId, Person>) = futures_util::future::try_join(
-                    self.sessions.get(&presented.subject, &presented.id),
-                    people,
-                )
-                .await?;
+                let session = self.sessions.get_by_digest(subject, digest);
+                let (session, people): (_, HashMap<PersonId, Person>) =
+                    futures_util::future::try_join(session, people).await?;
                 let person = people.get(id).cloned().ok_or_else(|| required("nobody"))?;
                 let (generation, ended) = (person.generation, person.account.ended_certificates.clone());
                 let caller = person.in_service().ok().map(|p| Caller::Person(Box::new(p)));
@@ -298,7 +346,7 @@ impl Door {
                     if others.is_empty() { Ok(HashMap::new()) } else { self.accounts.people(others).await }
                 };
                 let (session, agency, people) = futures_util::future::try_join3(
-                    self.sessions.get(&presented.subject, &presented.id),
+                    self.sessions.get_by_digest(subject, digest),
                     self.accounts.agency(oid),
                     people,
                 )
@@ -309,17 +357,12 @@ impl Door {
             }
         };
         let session = session.ok_or_else(|| required("no such session"))?;
-        if session.carrier != presented.carrier {
+        if session.carrier != carrier {
             return Err(required("presented in another way than it was given"));
         }
         session.check(generation, &ended, now, &self.policy)?;
         let caller = caller.ok_or_else(|| required("departed"))?;
-        let mut session = session;
-        if session.needs_touch(now) {
-            self.sessions.touch(&presented.subject, &presented.id, now).await?;
-            session.last_used_at = now;
-        }
-        Ok(Admitted { caller, session, id: presented.id, people })
+        Ok(Standing { session, caller, people })
     }
 }
 

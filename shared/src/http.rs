@@ -3,6 +3,7 @@
 //! # Adding an endpoint
 //! 1. A route in `infra/template.yaml`, which is all that the stand-in needs to know of it, and in `infra/openapi.yaml`.
 //! 2. A branch in the function's handler: parse the [`Fields`], one call into the step, an [`Answer`].
+//! 3. A row in [`crate::oauth::ROUTES`], if clients may call it for whoever signs in there.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -86,6 +87,11 @@ impl Call {
         self.request.uri().path()
     }
 
+    /// The key of the route that it came by, such as `GET /v1/session`.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
     /// The client certificate of the connection, PEM.
     pub fn certificate_pem(&self) -> Option<&str> {
         self.certificate.as_deref()
@@ -99,6 +105,29 @@ impl Call {
     /// A query parameter.
     pub fn query(&self, name: &'static str) -> Option<String> {
         self.request.query_string_parameters_ref().and_then(|query| query.first(name)).map(str::to_owned)
+    }
+
+    /// The query as it was sent; empty without one.
+    pub fn raw_query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
+    /// The body of a form (`application/x-www-form-urlencoded`), as it was sent.
+    ///
+    /// # Errors
+    /// `request_invalid`: not called a form, too long, or no text.
+    pub fn form(&self) -> Result<&str, Problem> {
+        if !self
+            .header(header::CONTENT_TYPE)
+            .is_some_and(|kind| is_kind(kind, "application/x-www-form-urlencoded"))
+        {
+            return Err(Problem::field("content-type").because("not a form"));
+        }
+        let bytes: &[u8] = self.request.body();
+        if bytes.len() > MAX_BODY {
+            return Err(Problem::field("body").because("too long"));
+        }
+        std::str::from_utf8(bytes).map_err(|_| Problem::field("body").because("not text"))
     }
 
     /// A part of the path that the route names.
@@ -182,10 +211,7 @@ impl Call {
     /// # Errors
     /// `request_invalid`: not a JSON object, too long, or not called JSON.
     pub fn fields(&self) -> Result<Fields, Problem> {
-        let json = |kind: &str| {
-            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-        };
-        if !self.header(header::CONTENT_TYPE).is_some_and(json) {
+        if !self.header(header::CONTENT_TYPE).is_some_and(|kind| is_kind(kind, "application/json")) {
             return Err(Problem::field("content-type").because("not application/json"));
         }
         let bytes: &[u8] = self.request.body();
@@ -213,6 +239,11 @@ impl Call {
     pub fn is_same_origin(&self, own: &str) -> bool {
         self.header(header::ORIGIN) == Some(own)
     }
+}
+
+/// Whether a `Content-Type` is a media type, whatever its parameters.
+fn is_kind(content_type: &str, kind: &str) -> bool {
+    content_type.split(';').next().is_some_and(|named| named.trim().eq_ignore_ascii_case(kind))
 }
 
 /// The fields of a body. Taken one by one, so that nothing is parsed twice and secrets do not stay behind.
@@ -250,6 +281,15 @@ impl Fields {
             Some(Value::Bool(yes)) => Ok(yes),
             Some(_) => Err(Problem::field(name).because("not a boolean")),
         }
+    }
+
+    /// A field that must be there, as a whole number.
+    ///
+    /// # Errors
+    /// `request_invalid`, naming the field.
+    pub fn whole(&mut self, name: &'static str) -> Result<i64, Problem> {
+        let value = self.0.remove(name).as_ref().and_then(Value::as_i64);
+        value.ok_or_else(|| Problem::field(name).because("no whole number"))
     }
 
     /// How a client that signs in wants its session: `"session": "token"`, or a cookie.
@@ -406,8 +446,10 @@ pub fn problem_answer(problem: &Problem, language: Language, request_id: &str) -
     if let Some(retry_after) = problem.retry_after {
         answer = answer.with_header(header::RETRY_AFTER, &retry_after.as_secs().to_string());
     }
-    if status == StatusCode::UNAUTHORIZED {
-        answer = answer.with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"first-sign-in\"");
+    if status == StatusCode::UNAUTHORIZED || problem.challenge.is_some() {
+        let challenge = problem.challenge.map(|challenge| format!(", {challenge}")).unwrap_or_default();
+        let value = format!("Bearer realm=\"first-sign-in\"{challenge}");
+        answer = answer.with_header(header::WWW_AUTHENTICATE, &value);
     }
     answer
 }

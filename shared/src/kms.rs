@@ -14,7 +14,7 @@ use crate::environment::{Environment, StartError};
 use crate::password::Password;
 use crate::pseudonym::Pseudonymizer;
 use crate::seal::DataKey;
-use crate::token::{Claims, PublicKey, Unsigned};
+use crate::token::{Claims, IdClaims, PublicKey, Unsigned};
 
 /// What the pseudonyms' key is derived from. Another text would make another person of everybody.
 const PSEUDONYM_LABEL: &[u8] = b"first-sign-in/pseudonym/v1";
@@ -107,12 +107,20 @@ impl Kms {
         PublicKey::from_spki(&spki).map_err(|error| KmsError::new(error.to_string()))
     }
 
-    /// Signs a token.
+    /// Signs an access token.
     ///
     /// # Errors
     /// [`KmsError`].
     pub async fn sign(&self, key: &str, kid: &str, claims: &Claims) -> Result<String, KmsError> {
         self.signed(key, Unsigned::new(claims, kid)).await
+    }
+
+    /// Signs an ID token.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn sign_identity(&self, key: &str, kid: &str, claims: &IdClaims) -> Result<String, KmsError> {
+        self.signed(key, Unsigned::identity(claims, kid)).await
     }
 
     /// Signs a JWS.

@@ -5,7 +5,7 @@
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
 //! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
 //! [`authority`], [`bulk`], [`ticket`],
-//! [`session`], [`token`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
+//! [`session`], [`token`], [`oauth`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
@@ -50,6 +50,7 @@ pub mod lockout;
 pub mod mail;
 pub mod national_id;
 pub mod notice;
+pub mod oauth;
 pub mod ocsp;
 pub mod password;
 pub mod person;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::bulk::file::NotABulkFile;
 use crate::language::Language;
+use crate::oauth::{Challenge, StepUpRequired};
 use crate::password::{self, BrokenRule};
 use crate::{
     authority, bulk, certificate, cursor, custom_account, email_address, idempotency, identity, lockout,
@@ -128,6 +129,14 @@ codes! {
     AuthorizationSettled = "authorization_settled", 409;
     /// Not somebody to whom an authorization may be given.
     HolderNotEligible = "holder_not_eligible", 422;
+    /// The act needs a recent sign-in by card.
+    StepUpRequired = "step_up_required", 401;
+    /// The client's token is not for this.
+    InsufficientScope = "insufficient_scope", 403;
+    /// An application that is not registered asks for a sign-in.
+    ClientUnknown = "client_unknown", 400;
+    /// A registered application names an address to return to that is not registered.
+    RedirectRefused = "redirect_refused", 400;
 }
 
 impl Code {
@@ -194,6 +203,10 @@ impl Code {
             Self::AuthorizationExists => ("已有授權或申請", "此人在該機關已有生效中、尚未生效或待同意的授權。請先查看授權清單；要變更期間時，請先撤銷再重新授權。"),
             Self::AuthorizationSettled => ("這筆授權的狀態已變更", "這筆授權已同意、拒絕、撤回、撤銷或到期，不能再執行這個動作。請重新查看授權清單。"),
             Self::HolderNotEligible => ("此人不能接受這項授權", "只能授權給現職的人事人員；人事主管在本機關不需授權。如其職務剛有異動，請待公務人力資料庫更新後再試。"),
+            Self::StepUpRequired => ("請再以憑證登入一次", "為了保護他人的帳號，這項作業須在以自然人憑證或機關憑證登入後的短時間內進行。請以憑證重新登入後再試一次。"),
+            Self::InsufficientScope => ("這個應用系統沒有取得這項權限", "應用系統登入時未要求或未獲准這項作業。請洽該應用系統的管理人員。"),
+            Self::ClientUnknown => ("這個應用系統尚未登錄", "為了保護您的帳號，未登錄的應用系統不能使用本系統登入。請洽該應用系統的管理人員。"),
+            Self::RedirectRefused => ("應用系統的返回位址未登錄", "為了保護您的帳號，登入後只會返回已登錄的位址。請洽該應用系統的管理人員。"),
         }
     }
 
@@ -243,6 +256,10 @@ impl Code {
             Self::AuthorizationExists => ("There is an authorization or a request already", "The person has one for that agency that counts, will count, or waits for consent. Look at the list of authorizations; to change its dates, revoke it and authorize anew."),
             Self::AuthorizationSettled => ("The authorization has moved on", "It was accepted, refused, withdrawn or revoked, or is over, so this cannot be done any more. Look at the list of authorizations again."),
             Self::HolderNotEligible => ("This person cannot hold that authorization", "Only HR staff in service can; an HR head needs none in their own agency. If their role has just changed, try again once the personnel directory knows."),
+            Self::StepUpRequired => ("Sign in with your card once more", "To protect other people's accounts, this has to be done shortly after a sign-in with a citizen or organization card. Sign in with the card again, and try again."),
+            Self::InsufficientScope => ("The application has no permission for this", "It did not ask for this at the sign-in, or may not. Tell whoever runs the application."),
+            Self::ClientUnknown => ("The application is not registered", "To protect your account, only registered applications can have you sign in here. Tell whoever runs the application."),
+            Self::RedirectRefused => ("The application's return address is not registered", "To protect your account, a sign-in returns to registered addresses only. Tell whoever runs the application."),
         }
     }
 }
@@ -405,6 +422,8 @@ pub struct Problem {
     pub retry_after: Option<SignedDuration>,
     /// Nearer advice than the code's.
     pub advice: Option<Advice>,
+    /// What a program is told to do, in the header `WWW-Authenticate`.
+    pub challenge: Option<Challenge>,
     /// For the log: what happened, without personal data. Never in the answer.
     pub reason: String,
 }
@@ -412,7 +431,15 @@ pub struct Problem {
 impl Problem {
     /// A problem without further evidence.
     pub fn new(code: Code) -> Self {
-        Self { code, field: None, rules: Vec::new(), retry_after: None, advice: None, reason: String::new() }
+        Self {
+            code,
+            field: None,
+            rules: Vec::new(),
+            retry_after: None,
+            advice: None,
+            challenge: None,
+            reason: String::new(),
+        }
     }
 
     /// A field that is missing or malformed.
@@ -447,6 +474,12 @@ impl Problem {
     #[must_use]
     pub fn advising(self, advice: Advice) -> Self {
         Self { advice: Some(advice), ..self }
+    }
+
+    /// What a program is told to do.
+    #[must_use]
+    pub fn challenging(self, challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// What the person can do next: the code's text, or nearer advice.
@@ -617,6 +650,12 @@ impl From<cursor::NotACursor> for Problem {
 impl From<session::Ended> for Problem {
     fn from(ended: session::Ended) -> Self {
         Self::new(Code::SessionRequired).because(ended)
+    }
+}
+
+impl From<StepUpRequired> for Problem {
+    fn from(required: StepUpRequired) -> Self {
+        Self::new(Code::StepUpRequired).challenging(Challenge::StepUp(required)).because(required)
     }
 }
 

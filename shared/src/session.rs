@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::card::{EndedCertificates, Seen};
+use crate::oauth::Delegation;
 use crate::pseudonym::PersonId;
 
 /// Who is signed in.
@@ -128,12 +129,16 @@ pub struct Session {
     pub carrier: Carrier,
     /// What the sign-in was made with.
     pub proof: Proof,
-    /// When the sign-in was.
+    /// When the person or agency signed in.
+    pub authenticated_at: Timestamp,
+    /// When it was opened: at the sign-in, but for one that was lent to a client.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_used_at: Timestamp,
     /// The person's generation at the sign-in.
     pub generation: u64,
+    /// The client that it was lent to, and what for.
+    pub delegation: Option<Delegation>,
 }
 
 /// The session has ended: by time, by a reset, by a departure, by a revocation.
@@ -153,7 +158,28 @@ pub enum Ended {
 impl Session {
     /// A new session.
     pub fn open(subject: Subject, carrier: Carrier, proof: Proof, generation: u64, now: Timestamp) -> Self {
-        Self { subject, carrier, proof, created_at: now, last_used_at: now, generation }
+        Self {
+            subject,
+            carrier,
+            proof,
+            authenticated_at: now,
+            created_at: now,
+            last_used_at: now,
+            generation,
+            delegation: None,
+        }
+    }
+
+    /// A session for a client, lent from this one: of the same sign-in, and no longer.
+    #[must_use]
+    pub fn delegate(&self, delegation: Delegation, now: Timestamp) -> Self {
+        Self {
+            carrier: Carrier::Token,
+            created_at: now,
+            last_used_at: now,
+            delegation: Some(delegation),
+            ..self.clone()
+        }
     }
 
     /// When it ends unless it is used.
@@ -164,7 +190,7 @@ impl Session {
 
     /// When it ends even if it is used.
     pub fn ends_at(&self, policy: &SessionPolicy) -> Timestamp {
-        self.created_at.checked_add(policy.absolute).unwrap_or(Timestamp::MAX)
+        self.authenticated_at.checked_add(policy.absolute).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether it is live, the subject being of `generation` now, and their certificates having `ended`.
@@ -194,7 +220,7 @@ impl Session {
 
     /// Whether it was opened by a card within the last `window`: fresh enough to set a forgotten password.
     pub fn is_fresh_card(&self, now: Timestamp, window: SignedDuration) -> bool {
-        self.proof.method() == Method::Card && now.duration_since(self.created_at) < window
+        self.proof.method() == Method::Card && now.duration_since(self.authenticated_at) < window
     }
 }
 

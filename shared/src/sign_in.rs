@@ -9,6 +9,7 @@ use crate::caller::{cookie_value, session_policy};
 use crate::chance;
 use crate::environment::{Environment, Settings, StartError};
 use crate::kms::Kms;
+use crate::oauth::{Acr, ClientId};
 use crate::problem::Problem;
 use crate::pseudonym::PersonId;
 use crate::secret::Secret;
@@ -18,7 +19,7 @@ use crate::store::sessions::Sessions;
 use crate::store::tickets::Tickets;
 use crate::store::{CommitError, Guard, Transaction};
 use crate::ticket::ActivationTicket;
-use crate::token::Claims;
+use crate::token::{Claims, IdClaims, half_hash};
 
 /// How a proof ends.
 #[derive(Debug)]
@@ -130,11 +131,57 @@ impl Tokens {
             sid: id.reveal().to_owned(),
             jti: Secret::random(&mut chance::system()).reveal().to_owned(),
             amr: vec![session.proof.method().amr().to_owned()],
+            acr: Acr::of(session.proof.method()).name().to_owned(),
+            auth_time: session.authenticated_at.as_second(),
+            client_id: session.delegation.as_ref().map(|lent| lent.client.to_string()),
+            scope: session.delegation.as_ref().map(|lent| lent.scopes.to_string()),
             iat: now.as_second(),
             exp: end.as_second(),
         };
         Ok((self.kms.sign(&self.key, &self.kid, &claims).await?, end))
     }
+
+    /// An access token and the ID token beside it, for a session that was lent to `client`.
+    ///
+    /// # Errors
+    /// `unavailable` when KMS does not sign.
+    pub async fn sign_for_client(
+        &self,
+        session: &Session,
+        id: &Secret,
+        (client, nonce): (&ClientId, Option<String>),
+        policy: &SessionPolicy,
+        now: Timestamp,
+    ) -> Result<Issued, Problem> {
+        let (access, expires_at) = self.sign(session, id, policy, now).await?;
+        let claims = IdClaims {
+            iss: self.issuer.clone(),
+            sub: session.subject.to_string(),
+            aud: client.to_string(),
+            azp: client.to_string(),
+            nonce,
+            auth_time: session.authenticated_at.as_second(),
+            acr: Acr::of(session.proof.method()).name().to_owned(),
+            amr: vec![session.proof.method().amr().to_owned()],
+            at_hash: half_hash(&access),
+            sid: id.digest(),
+            iat: now.as_second(),
+            exp: expires_at.as_second(),
+        };
+        let identity = self.kms.sign_identity(&self.key, &self.kid, &claims).await?;
+        Ok(Issued { access, identity, expires_at })
+    }
+}
+
+/// The tokens that a client gets for a code.
+#[derive(Clone)]
+pub struct Issued {
+    /// The access token.
+    pub access: String,
+    /// The ID token.
+    pub identity: String,
+    /// When both end.
+    pub expires_at: Timestamp,
 }
 
 /// A session that is about to be opened.

@@ -1,5 +1,5 @@
-//! What carries a person from one step to the next: the one-time code of the card host, and the tickets for identity
-//! and activation. Each is random, bound to its purpose, short-lived, and good once.
+//! What carries a person from one step to the next: the one-time code of the card host, the tickets for identity and
+//! activation, and the code that takes a sign-in to a client. Each is random, bound to its purpose, short-lived, and good once.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::card::{Card, EndedCertificates, Seen};
 use crate::identity::Named;
+use crate::oauth::{ClientId, Scopes};
 use crate::pseudonym::PersonId;
 use crate::revocation::Scope;
-use crate::session::Proof;
+use crate::session::{Proof, Subject};
 
 /// Tries that an identity ticket allows in all.
 pub const IDENTITY_TRIES: u32 = 5;
@@ -121,6 +122,84 @@ pub struct ActivationTicket {
     pub expires_at: Timestamp,
 }
 
+/// A code that takes a sign-in to a client (RFC 6749 section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCode {
+    /// The client that it is for.
+    pub client: ClientId,
+    /// The address that it was sent to.
+    pub redirect_uri: String,
+    /// What the verifier must hash to (RFC 7636).
+    pub challenge: Challenge,
+    /// What the client sent to recognize its own request by.
+    pub nonce: Option<String>,
+    /// What the client may do.
+    pub scopes: Scopes,
+    /// Who signed in.
+    pub subject: Subject,
+    /// The digest of the browser's session.
+    pub session: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The digest of the session that was opened for it; nothing before its exchange.
+    pub opened: Option<String>,
+}
+
+/// Why a client's code is not honored. The client hears one answer for all of them: `invalid_grant`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientCodeRefusal {
+    /// There is none, or not any more.
+    #[error("no such code")]
+    Unknown,
+    /// It is another client's.
+    #[error("a code of another client")]
+    AnotherClient,
+    /// It was exchanged before: whoever comes second, one of the two is not who it was for.
+    #[error("a code that was exchanged before")]
+    Replayed {
+        /// The digest of the session that was opened for it.
+        opened: String,
+    },
+    /// It was sent to another address.
+    #[error("another redirect URI than the code was sent to")]
+    AnotherRedirect,
+    /// The verifier is not the challenge's.
+    #[error("another verifier")]
+    WrongVerifier,
+    /// Its time is over.
+    #[error("its time is over")]
+    Expired,
+}
+
+impl ClientCode {
+    /// Whether a client may have tokens for the code, who says to have had it sent to `redirect_uri` and knows the verifier of
+    /// `challenge`. A replay is found before the rest of it: it is one whatever else is wrong.
+    ///
+    /// # Errors
+    /// [`ClientCodeRefusal`]. A refused code stays as it was.
+    pub fn check(
+        &self,
+        client: &ClientId,
+        redirect_uri: &str,
+        challenge: &Challenge,
+        now: Timestamp,
+    ) -> Result<(), ClientCodeRefusal> {
+        if self.client != *client {
+            return Err(ClientCodeRefusal::AnotherClient);
+        }
+        if let Some(opened) = &self.opened {
+            return Err(ClientCodeRefusal::Replayed { opened: opened.clone() });
+        }
+        if self.redirect_uri != redirect_uri {
+            return Err(ClientCodeRefusal::AnotherRedirect);
+        }
+        if self.challenge != *challenge {
+            return Err(ClientCodeRefusal::WrongVerifier);
+        }
+        if now >= self.expires_at { Err(ClientCodeRefusal::Expired) } else { Ok(()) }
+    }
+}
+
 /// Why a ticket or code is not honored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -221,6 +300,42 @@ mod tests {
         ];
         for (what, challenge, at, expected) in rows {
             assert_eq!(code.check(&challenge, at), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn codes_of_clients() {
+        let client = |id| ClientId::parse(id).unwrap();
+        let challenge = |letter: &str| Challenge::of_verifier(&letter.repeat(43)).unwrap();
+        let fresh = ClientCode {
+            client: client("hr"),
+            redirect_uri: "https://hr.example/cb".to_owned(),
+            challenge: challenge("a"),
+            nonce: None,
+            scopes: Scopes::default(),
+            subject: Subject::Agency("2.16.886.101".to_owned()),
+            session: "s".to_owned(),
+            expires_at: now() + SignedDuration::from_secs(60),
+            opened: None,
+        };
+        let used = ClientCode { opened: Some("o".to_owned()), ..fresh.clone() };
+        let replayed = || Err(ClientCodeRefusal::Replayed { opened: "o".to_owned() });
+        let (here, elsewhere) = ("https://hr.example/cb", "https://hr.example/other");
+        let late = fresh.expires_at;
+        use ClientCodeRefusal::{AnotherClient, AnotherRedirect, Expired, WrongVerifier};
+        let rows = [
+            ("in time", &fresh, "hr", here, "a", now(), Ok(())),
+            ("too late", &fresh, "hr", here, "a", late, Err(Expired)),
+            ("another client", &fresh, "other", here, "a", now(), Err(AnotherClient)),
+            ("another address", &fresh, "hr", elsewhere, "a", now(), Err(AnotherRedirect)),
+            ("another verifier", &fresh, "hr", here, "b", now(), Err(WrongVerifier)),
+            ("again", &used, "hr", here, "a", now(), replayed()),
+            ("again, and late", &used, "hr", here, "a", late, replayed()),
+            ("again, without the verifier", &used, "hr", here, "b", now(), replayed()),
+            ("again, by another client", &used, "other", here, "a", now(), Err(AnotherClient)),
+        ];
+        for (what, code, by, to, verifier, at, expected) in rows {
+            assert_eq!(code.check(&client(by), to, &challenge(verifier), at), expected, "{what}");
         }
     }
 

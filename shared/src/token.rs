@@ -13,7 +13,10 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 /// The type in a token's header: an access token by RFC 9068, so that no other kind of token passes for one.
 const TYPE: &str = "at+jwt";
 
-/// What a token says.
+/// The type of an ID token: whoever takes it for an access token is wrong, and told so.
+const ID_TYPE: &str = "JWT";
+
+/// What an access token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Issuer: the portal host's origin.
@@ -28,10 +31,56 @@ pub struct Claims {
     pub jti: String,
     /// What the sign-in was made with (RFC 8176).
     pub amr: Vec<String>,
+    /// How strong that is: [`crate::oauth::Acr`].
+    pub acr: String,
+    /// When the sign-in was, seconds since 1970.
+    pub auth_time: i64,
+    /// The client that the token was issued to, when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// What the client may do with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Issued at, seconds since 1970.
     pub iat: i64,
     /// Ends at, seconds since 1970.
     pub exp: i64,
+}
+
+/// What an ID token says (OpenID Connect Core 1.0, section 2): who signed in, when and how, for one client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdClaims {
+    /// Issuer: the portal host's origin.
+    pub iss: String,
+    /// Subject, opaque.
+    pub sub: String,
+    /// Audience: the client.
+    pub aud: String,
+    /// The party that it was issued to: the client as well.
+    pub azp: String,
+    /// What the client sent to recognize its own request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// When the sign-in was, seconds since 1970.
+    pub auth_time: i64,
+    /// How strong it is: [`crate::oauth::Acr`].
+    pub acr: String,
+    /// What it was made with (RFC 8176).
+    pub amr: Vec<String>,
+    /// [`half_hash`] of the access token beside it.
+    pub at_hash: String,
+    /// The session, by a name that opens nothing.
+    pub sid: String,
+    /// Issued at, seconds since 1970.
+    pub iat: i64,
+    /// Ends at, seconds since 1970.
+    pub exp: i64,
+}
+
+/// The left half of a token's SHA-256, base64url: `at_hash` (OpenID Connect Core 1.0, section 3.1.3.6).
+pub fn half_hash(token: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
 }
 
 /// A public key as the JWKS has it (RFC 7517).
@@ -87,9 +136,14 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// A token under the key `kid`.
+    /// An access token under the key `kid`.
     pub fn new(claims: &Claims, kid: &str) -> Self {
         Self::jws(TYPE, claims, kid)
+    }
+
+    /// An ID token under the key `kid`.
+    pub fn identity(claims: &IdClaims, kid: &str) -> Self {
+        Self::jws(ID_TYPE, claims, kid)
     }
 
     /// Something else than a token (RFC 7515), of this type, under the key `kid`.
@@ -212,7 +266,31 @@ mod tests {
         }
 
         fn sign(&self, claims: &Claims, kid: &str) -> String {
-            let unsigned = Unsigned::new(claims, kid);
+            self.signed(Unsigned::new(claims, kid))
+        }
+
+        fn sign_id(&self, kid: &str) -> String {
+            let claims = claims();
+            self.signed(Unsigned::identity(
+                &IdClaims {
+                    iss: claims.iss.clone(),
+                    sub: claims.sub,
+                    aud: claims.aud,
+                    azp: claims.iss,
+                    nonce: None,
+                    auth_time: claims.auth_time,
+                    acr: claims.acr,
+                    amr: claims.amr,
+                    at_hash: half_hash("x"),
+                    sid: claims.sid,
+                    iat: claims.iat,
+                    exp: claims.exp,
+                },
+                kid,
+            ))
+        }
+
+        fn signed(&self, unsigned: Unsigned) -> String {
             let signature = self.key.sign(&SystemRandom::new(), unsigned.input.as_bytes()).unwrap();
             unsigned.signed(signature.as_ref()).unwrap()
         }
@@ -226,9 +304,19 @@ mod tests {
             sid: "s".to_owned(),
             jti: "j".to_owned(),
             amr: vec!["sc".to_owned()],
+            acr: "urn:first-sign-in:card".to_owned(),
+            auth_time: 1000,
+            client_id: None,
+            scope: None,
             iat: 1000,
             exp: 1900,
         }
+    }
+
+    /// OpenID Connect Core 1.0, appendix A.3.
+    #[test]
+    fn half_a_hash() {
+        assert_eq!(half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"), "77QmUPtjPfzWtF2AnpK9RQ");
     }
 
     #[test]
@@ -264,6 +352,7 @@ mod tests {
                     token.split('.').nth(1).unwrap()
                 ),
             ),
+            ("an ID token", ours.sign_id(&kid)),
             ("rubbish", "a.b.c".to_owned()),
             ("empty", String::new()),
         ];

@@ -3,6 +3,7 @@
 //!
 //! - [`world`] starts a stand-in with a clock that can be moved; [`prepared`] makes that cheap;
 //! - [`browser`] is who calls it: over HTTPS, with or without a card, with a cookie or a token;
+//! - [`client`] is an application on another origin, which has people sign in here;
 //! - [`contract`] holds every answer that a browser gets against `infra/openapi.yaml`, in every test;
 //! - [`people`] are the people of the sample roster whom the tests know by name;
 //! - [`inbox`] puts rosters into the bucket, and reads their reports;
@@ -30,6 +31,7 @@
 )]
 
 pub mod browser;
+pub mod client;
 pub mod contract;
 pub mod inbox;
 pub mod list_host;

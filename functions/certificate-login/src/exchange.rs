@@ -118,12 +118,10 @@ impl CertificateLogin {
             if let Some(problem) = too_many(&written, &rate) {
                 return Err(problem);
             }
-            match correct(written, &arrival, assumed) {
-                Ok(corrected) => assumed = corrected,
-                Err((problem, agency)) => {
-                    self.note_refusal(&subject, agency, &problem, arrival.origin).await?;
-                    return Err(problem);
-                }
+            if let Err(problem) = correct(written, &arrival, &mut assumed) {
+                let agency = Some(assumed.agency).filter(|agency| !agency.is_empty());
+                self.note_refusal(&subject, agency, &problem, arrival.origin).await?;
+                return Err(problem);
             }
         }
         Err(Problem::new(Code::Conflict).because("changed beside every try"))
@@ -238,20 +236,9 @@ impl CertificateLogin {
 /// The outcome, in the audit trail, of a proof that leads to the activation.
 pub(crate) const ACTIVATION_REQUIRED: &str = "activation_required";
 
-/// What is to be assumed after conditions were refused, by what they brought along; or why nothing is, with the agency of the
-/// person as it is known now.
-fn correct(
-    error: CommitError,
-    arrival: &Arrival<'_>,
-    mut assumed: Assumed,
-) -> Result<Assumed, (Problem, Option<String>)> {
-    match correct_each(error, arrival, &mut assumed) {
-        Ok(()) => Ok(assumed),
-        Err(problem) => Err((problem, Some(assumed.agency).filter(|agency| !agency.is_empty()))),
-    }
-}
-
-fn correct_each(error: CommitError, arrival: &Arrival<'_>, assumed: &mut Assumed) -> Result<(), Problem> {
+/// Corrects what is assumed after conditions were refused, by what they brought along; or says why nothing is. Either way the
+/// agency is the person's as it is known now.
+fn correct(error: CommitError, arrival: &Arrival<'_>, assumed: &mut Assumed) -> Result<(), Problem> {
     let CommitError::Refused(refused) = error else { return Err(error.into()) };
     for refused in refused {
         match refused.guard {

@@ -396,6 +396,7 @@ impl HrReset {
             if now >= job.expires_at {
                 return Err(Problem::new(Code::BulkClosed).advising(Advice::PreviewOver));
             }
+            self.step_up.check(&admitted.session, now)?;
             let confirmation = Confirmation {
                 address: call.origin.address.clone(),
                 request_id: call.origin.request_id.clone(),

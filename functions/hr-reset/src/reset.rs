@@ -57,8 +57,8 @@ impl HrReset {
     /// refused changed nothing, and is not remembered.
     ///
     /// # Errors
-    /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `request_invalid` without the
-    /// helpdesk's reason, `email_undeliverable`, `idempotency_key_reused`, `too_many_requests`, `conflict`, `unavailable`.
+    /// `session_required`, `not_authorized`, `step_up_required`, `employee_not_found`, `person_departed`, `request_invalid`
+    /// without the helpdesk's reason, `email_undeliverable`, `idempotency_key_reused`, `too_many_requests`, `conflict`, `unavailable`.
     pub async fn reset(
         &self,
         call: &Call,
@@ -100,6 +100,7 @@ impl HrReset {
         let decided = decide(admitted.caller.actor(), Act::Reset, Target::found(person.as_ref()), now);
         let agency = person.as_ref().map(|person| person.agency.as_str());
         let decided = self.audited(decided, Action::PasswordReset, &by, &whom, agency, &call.origin).await?;
+        self.step_up.check(&admitted.session, now)?;
         let person = person.ok_or(Refusal::OutOfScope)?;
         if decided.needs_reason && request.reason.is_none() {
             return Err(Problem::field("reason").because("the helpdesk says why"));

@@ -11,6 +11,7 @@ use shared::http::Call;
 use shared::identifier::Identifier;
 use shared::kms::Kms;
 use shared::national_id::NationalId;
+use shared::oauth::StepUp;
 use shared::person::{AccountState, Service};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{PersonId, Pseudonymizer};
@@ -40,6 +41,7 @@ pub struct HrReset {
     pub(crate) pseudonyms: Pseudonymizer,
     pub(crate) cursors: Cursors,
     pub(crate) limits: Limits,
+    pub(crate) step_up: StepUp,
 }
 
 /// How often HR may do what.
@@ -95,6 +97,7 @@ impl HrReset {
             bulks_by_actor: RateLimit::per_day(settings.parsed("BULK_RESETS_PER_ACTOR_PER_DAY", 20)),
         };
         let initial_password_life = SignedDuration::from_hours(settings.parsed("INITIAL_PASSWORD_HOURS", 72));
+        let step_up = StepUp::read(&mut settings, "RESET_STEP_UP_SECONDS");
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
@@ -124,6 +127,7 @@ impl HrReset {
             audit,
             client,
             limits,
+            step_up,
         })
     }
 

@@ -403,6 +403,14 @@ mod tests {
             assert_eq!(answer["headers"]["allow"], "GET, HEAD");
             assert!(answer["body"].as_str().unwrap().contains("method_not_allowed"), "{method}");
         }
+        let preflight = json!({"origin": "https://hr.example", "access-control-request-method": "POST"});
+        let answer = ask(&portal, event("OPTIONS", "/v1/hr/employees/search", "", preflight, &[])).await;
+        assert_eq!(answer["statusCode"], 204);
+        let names = answer["headers"].as_object().unwrap().keys();
+        assert!(
+            names.clone().all(|name| !name.starts_with("access-control-")),
+            "the gateway's own: {answer}"
+        );
         let head = ask(&portal, event("HEAD", "/", "", json!({}), &[])).await;
         let get = get(&portal, "/").await;
         assert_eq!(head["statusCode"], 200);

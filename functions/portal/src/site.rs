@@ -43,6 +43,7 @@ macro_rules! page {
 pub(crate) const PAGES: &[PageSource] = &[
     page!("/", "sign-in", "sign-in.js"),
     page!("/card", "card-return", "card.js"),
+    page!("/continue", "continue", "continue.js"),
     page!("/identity", "identity", "identity.js"),
     page!("/activation", "activation", "activation.js"),
     page!("/activated", "activated", "activated.js"),

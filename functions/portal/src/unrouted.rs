@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use lambda_http::Response;
-use lambda_http::http::header::ALLOW;
+use lambda_http::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ORIGIN};
 use lambda_http::{Body, http::Method};
-use shared::http::{Call, problem_answer};
+use shared::http::{Answer, Call, problem_answer};
 use shared::problem::{Code, Problem};
 
 /// The methods by which an OpenAPI document may name operations.
@@ -57,6 +57,9 @@ impl Described {
     /// Answers a request that no route takes, or nothing when it is one for a page.
     pub(crate) fn refuse(&self, call: &Call) -> Option<Response<Body>> {
         let method = call.method();
+        if is_preflight(call) {
+            return Some(Answer::no_content().render());
+        }
         let reads = *method == Method::GET || *method == Method::HEAD;
         if reads && is_page(call.path()) {
             return None;
@@ -72,6 +75,13 @@ impl Described {
             .render(),
         )
     }
+}
+
+/// Whether a page of another origin asks what it may do. API Gateway answers that by itself; should its `$default` route be
+/// asked all the same, as its documentation may be read, it puts the headers that are configured on this.
+fn is_preflight(call: &Call) -> bool {
+    let asks = |name| call.header(name).is_some();
+    call.method() == Method::OPTIONS && asks(ORIGIN) && asks(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Whether a path is a person's to look at: a program's begin with its version or are well known.

@@ -61,7 +61,11 @@ async fn who(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
 
 async fn sign_out(step: &SessionStep, call: &Call) -> Result<Answer, Problem> {
     let Admitted { caller, session, id, .. } = step.door.enter(call).await?;
-    step.door.sessions().end(&session.subject, &id).await?;
+    let sessions = step.door.sessions();
+    sessions.end(&session.subject, &id).await?;
+    if session.carrier == Carrier::Cookie {
+        sessions.end_lent_from(&session.subject, &id).await?;
+    }
     let entry = call.origin.entry(Action::SignOut, &session.subject, &session.subject, SUCCESS);
     let entry = entry.of_agency(Some(caller.agency()));
     step.audit.note(entry).await?;

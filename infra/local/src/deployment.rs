@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::gateway::cors::Cors;
 use crate::kms::{KeyDeclaration, KeySpec};
 use crate::stream::{Filter, Mapping};
 use crate::template::{Physical, Resolver, Template, TemplateError, scalar};
@@ -101,6 +102,8 @@ pub struct Deployment {
     pub routes: Vec<RouteDeclaration>,
     /// The names under which the APIs are reached: an API's logical id, and the custom domain with its port if any.
     pub domains: Vec<(String, String)>,
+    /// What the APIs allow pages of other origins, by the API's logical id, where they are configured to.
+    pub cors: BTreeMap<String, Cors>,
     /// The streams that start functions.
     pub mappings: Vec<Mapping>,
     /// The schedules that start functions.
@@ -308,6 +311,11 @@ impl Deployment {
             }
         }
         deployment.domains = domains(template, resolver)?;
+        for (logical_id, api) in resolved(resolver, template, "AWS::Serverless::HttpApi")? {
+            if let Some(configuration) = api.get("CorsConfiguration") {
+                deployment.cors.insert(logical_id.to_owned(), Cors::read(configuration));
+            }
+        }
         for (logical_id, alias) in resolved(resolver, template, "AWS::KMS::Alias")? {
             let parts = text(&alias, "AliasName").zip(text(&alias, "TargetKeyId"));
             let (name, key) = parts.ok_or_else(|| malformed(logical_id, "no name or no key"))?;
@@ -516,6 +524,7 @@ mod tests {
             "account",
             "hr-reset",
             "authorizations",
+            "oidc",
             "portal",
         ] {
             assert!(names.contains(&name), "{name}");
@@ -524,6 +533,12 @@ mod tests {
         let card: Vec<_> = deployment.routes.iter().filter(|route| route.api == CARD_API).collect();
         assert_eq!(card.len(), 1);
         assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
+        let cors: Vec<_> = deployment.cors.iter().map(|(api, cors)| (api.as_str(), &cors.origins)).collect();
+        assert_eq!(
+            cors,
+            [(PORTAL_API, &vec!["https://portal.localhost:1".to_owned()])],
+            "nobody else by default"
+        );
         let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
         assert_eq!(tables.len(), 9);
         assert!(tables.iter().any(|table| table.name == "stack-MailTable"

@@ -46,6 +46,9 @@ pub const ACCOUNT: &str = "123456789012";
 /// The stack's name.
 const STACK_NAME: &str = "first-sign-in";
 
+/// The clients that a stand-in begins with.
+const SAMPLE_CLIENTS: &str = include_str!("../sample-clients.toml");
+
 /// How to start a stand-in.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -67,6 +70,8 @@ pub struct Options {
     pub clock: Clock,
     /// Variables that every function gets in place of the template's.
     pub variables: BTreeMap<String, String>,
+    /// Values of the template's parameters in place of the stand-in's.
+    pub parameters: BTreeMap<String, String>,
     /// The CAs that cards may chain to, in place of the test PKI's.
     pub truststore: Option<ForeignTruststore>,
     /// Whether to make the sample cards. There are none of other CAs.
@@ -92,6 +97,7 @@ impl Options {
             functions: None,
             clock: Clock::system(),
             variables: BTreeMap::new(),
+            parameters: BTreeMap::new(),
             truststore: None,
             sample_cards: true,
             ses_rate: 0.0,
@@ -345,6 +351,7 @@ impl Stack {
         // Resources refer to each other: keys and tables get their ids first.
         let template = Template::embedded()?;
         let mut settings = settings(&template, &portal_domain, &card_domain);
+        settings.parameters.extend(options.parameters.clone());
         let keys = deployment::keys(&template, &Resolver::new(&template, &settings)?)?;
         let kms = Kms::open(&data.join("kms.json"), &keys, place, now, traffic.clone())?;
         settings.physical = kms.physical();
@@ -398,10 +405,18 @@ impl Stack {
                 folder
             }
         };
+        let clients = data.join("clients");
+        files::make_folder(&clients)?;
+        let clients_file = clients.join("clients.toml");
+        if files::read_if_present(&clients_file)?.is_none() {
+            files::write(&clients_file, SAMPLE_CLIENTS.as_bytes())?;
+        }
         for function in &mut deployment.functions {
-            // On Lambda this is the folder of a layer.
-            if let Some(folder) = function.environment.get_mut("TRUSTSTORE_DIR") {
-                *folder = truststore.to_string_lossy().into_owned();
+            // On Lambda these are the folder of a layer.
+            for (variable, folder) in [("TRUSTSTORE_DIR", &truststore), ("CLIENTS_DIR", &clients)] {
+                if let Some(value) = function.environment.get_mut(variable) {
+                    *value = folder.to_string_lossy().into_owned();
+                }
             }
             function.environment.extend(options.variables.clone());
         }
@@ -469,6 +484,7 @@ impl Stack {
                 name: name.to_owned(),
                 domains,
                 routes: Routes::of(api, &deployment.routes),
+                cors: deployment.cors.get(api).cloned(),
                 api: Api { account: ACCOUNT.to_owned(), id: api.to_lowercase() },
                 tls: tls::configuration(identity, anchors.as_deref(), &options.clock)?,
                 functions: functions.clone(),

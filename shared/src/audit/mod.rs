@@ -65,6 +65,10 @@ pub enum Action {
     AuthorizationRevocation,
     /// A look into the audit trail. The note says what was asked for.
     AuditRead,
+    /// A sign-in taken to a client, for its tokens; the note names the client.
+    ClientSignIn,
+    /// A client's code that came a second time, which ended the session that it had opened.
+    ClientCodeReplay,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

@@ -3,19 +3,21 @@
 //! | item | key `pk`, `sk` | read by | written by |
 //! | --- | --- | --- | --- |
 //! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call | sign-in, use (once a minute), sign-out |
+//! | session lent to a client | the same | the same; by its subject, when the browser's session that it was lent from signs out | exchange of a client's code |
 //!
 //! Reset, departure, password change and unbinding write no session: the person's `generation` moves on, and the sessions of
 //! the earlier one are void. Nor does a revocation: it is noted at whom the certificate belongs to, and a session that a card
 //! opened carries its certificate.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, from_item, number, text, to_item};
 use crate::card::Seen;
 use crate::certificate::Reference;
+use crate::oauth::{ClientId, Delegation, Scopes};
 use crate::secret::Secret;
 use crate::session::{Carrier, Method, Proof, Session, SessionPolicy, Subject};
 
@@ -38,7 +40,40 @@ struct SessionItem {
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     last_used_at: Timestamp,
     generation: u64,
+    #[serde(flatten)]
+    delegation: DelegationAttributes,
     ttl: i64,
+}
+
+/// What only a session has that was lent to a client.
+#[derive(Default, Serialize, Deserialize)]
+struct DelegationAttributes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<ClientId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Scopes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    authenticated_at: Option<Timestamp>,
+}
+
+impl DelegationAttributes {
+    fn of(session: &Session) -> Self {
+        let Some(Delegation { client, scopes, parent }) = session.delegation.clone() else {
+            return Self::default();
+        };
+        Self {
+            client: Some(client),
+            scope: Some(scopes),
+            parent: Some(parent),
+            authenticated_at: Some(session.authenticated_at),
+        }
+    }
 }
 
 /// A proof as sessions and tickets have it.
@@ -86,24 +121,44 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn get(&self, subject: &Subject, id: &Secret) -> Result<Option<Session>, StoreError> {
+        self.get_by_digest(subject, &id.digest()).await
+    }
+
+    /// The session whose id has that digest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get_by_digest(
+        &self,
+        subject: &Subject,
+        digest: &str,
+    ) -> Result<Option<Session>, StoreError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("pk", text(subject.to_string()))
-            .key("sk", text(id.digest()))
+            .key("sk", text(digest))
             .consistent_read(true)
             .send()
             .await?;
         let Some(item) = answer.item else { return Ok(None) };
         let item: SessionItem = from_item(item)?;
+        let DelegationAttributes { client, scope, parent, authenticated_at } = item.delegation;
+        let delegation = match (client, scope, parent) {
+            (Some(client), Some(scopes), Some(parent)) => Some(Delegation { client, scopes, parent }),
+            (None, None, None) => None,
+            _ => return Err(StoreError::Unreadable("half a delegation".to_owned())),
+        };
         Ok(Some(Session {
             subject: subject.clone(),
             carrier: item.carrier,
             proof: item.proof.try_into()?,
+            authenticated_at: authenticated_at.unwrap_or(item.created_at),
             created_at: item.created_at,
             last_used_at: item.last_used_at,
             generation: item.generation,
+            delegation,
         }))
     }
 
@@ -120,6 +175,7 @@ impl Sessions {
             created_at: session.created_at,
             last_used_at: session.last_used_at,
             generation: session.generation,
+            delegation: DelegationAttributes::of(session),
             ttl: session.ends_at(policy).as_second(),
         };
         Ok(Put::builder()
@@ -176,13 +232,66 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn end(&self, subject: &Subject, id: &Secret) -> Result<(), StoreError> {
+        self.end_by_digest(subject, &id.digest()).await
+    }
+
+    /// Ends the session whose id has that digest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_by_digest(&self, subject: &Subject, digest: &str) -> Result<(), StoreError> {
         self.client
             .delete_item()
             .table_name(&self.table)
             .key("pk", text(subject.to_string()))
-            .key("sk", text(id.digest()))
+            .key("sk", text(digest))
             .send()
             .await?;
         Ok(())
+    }
+
+    /// Ends every session that was lent from the one of that id, which has ended: none is lent from it any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_lent_from(&self, subject: &Subject, id: &Secret) -> Result<(), StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :subject")
+            .filter_expression("parent = :parent")
+            .projection_expression("sk")
+            .expression_attribute_values(":subject", text(subject.to_string()))
+            .expression_attribute_values(":parent", text(id.digest()))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            for item in page?.items.unwrap_or_default() {
+                let digest = item.get("sk").and_then(|sk| sk.as_s().ok());
+                self.end_by_digest(subject, digest.map_or("", String::as_str)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Only while the session is there, and of that generation.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn still_there(
+        &self,
+        subject: &Subject,
+        digest: &str,
+        generation: u64,
+    ) -> Result<ConditionCheck, StoreError> {
+        Ok(ConditionCheck::builder()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(digest))
+            .condition_expression("generation = :generation")
+            .expression_attribute_values(":generation", number(generation))
+            .build()?)
     }
 }

@@ -3,6 +3,8 @@
 //! | item | key `pk` | read by | written by |
 //! | --- | --- | --- | --- |
 //! | one-time code | `code#<digest>` | its one exchange, which deletes it | card host |
+//! | client's code | `client-code#<digest>` | key | authorization; its one exchange, which marks it; a replay is told by the mark |
+//! | client's assertion | `assertion#<client>#<digest of its jti>` | not at all: the write is conditional | each exchange by `private_key_jwt` |
 //! | identity ticket | `identity#<digest>` | key | exchange; each wrong identifier; the binding deletes it |
 //! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
 //! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
@@ -26,6 +28,7 @@ use super::{Item, StoreError, from_item, number, pk, text, to_item};
 use crate::card::{Card, Seen};
 use crate::identity::Named;
 use crate::lockout::{Attempts, LockoutPolicy};
+use crate::oauth::{ClientId, Scopes};
 use crate::ocsp::{Answer, Verdict};
 use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId, RequestDigest};
 use crate::rate::{Left, RateLimit, TooMany};
@@ -33,7 +36,7 @@ use crate::revocation::{Link, Reason, Scope};
 use crate::secret::Secret;
 use crate::session::Subject;
 use crate::telemetry;
-use crate::ticket::{ActivationTicket, CardHolder, Challenge, Code, IdentityTicket, Refusal};
+use crate::ticket::{ActivationTicket, CardHolder, Challenge, ClientCode, Code, IdentityTicket, Refusal};
 
 /// How long an item outlives its end.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -67,6 +70,51 @@ impl From<CodeItem> for Code {
             expires_at: item.expires_at,
         }
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClientCodeItem {
+    pk: String,
+    client: ClientId,
+    redirect_uri: String,
+    challenge: Challenge,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+    scope: Scopes,
+    subject: String,
+    session: String,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opened: Option<String>,
+    ttl: i64,
+}
+
+impl TryFrom<ClientCodeItem> for ClientCode {
+    type Error = StoreError;
+
+    fn try_from(item: ClientCodeItem) -> Result<Self, StoreError> {
+        let subject = Subject::parse(&item.subject)
+            .ok_or_else(|| StoreError::Unreadable("a code of nobody".to_owned()))?;
+        Ok(Self {
+            client: item.client,
+            redirect_uri: item.redirect_uri,
+            challenge: item.challenge,
+            nonce: item.nonce,
+            scopes: item.scope,
+            subject,
+            session: item.session,
+            expires_at: item.expires_at,
+            opened: item.opened,
+        })
+    }
+}
+
+/// That a client's assertion was used.
+#[derive(Serialize)]
+struct AssertionItem {
+    pk: String,
+    ttl: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -344,6 +392,87 @@ impl Tickets {
                 }
                 _ => Err(error.into()),
             },
+        }
+    }
+
+    /// Stores a client's code.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn issue_client_code(&self, code: &Secret, content: &ClientCode) -> Result<(), StoreError> {
+        let item = ClientCodeItem {
+            pk: format!("client-code#{}", code.digest()),
+            client: content.client.clone(),
+            redirect_uri: content.redirect_uri.clone(),
+            challenge: content.challenge.clone(),
+            nonce: content.nonce.clone(),
+            scope: content.scopes.clone(),
+            subject: content.subject.to_string(),
+            session: content.session.clone(),
+            expires_at: content.expires_at,
+            opened: None,
+            ttl: ttl(content.expires_at),
+        };
+        self.client.put_item().table_name(&self.table).set_item(Some(to_item(item)?)).send().await?;
+        Ok(())
+    }
+
+    /// A client's code, exchanged or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn client_code(&self, code: &Secret) -> Result<Option<ClientCode>, StoreError> {
+        let item = self.get::<ClientCodeItem>(format!("client-code#{}", code.digest())).await?;
+        item.map(ClientCode::try_from).transpose()
+    }
+
+    /// Marks a client's code as exchanged for the session with that digest: of two exchanges at once, one does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn exchange_client_code(
+        &self,
+        code: &Secret,
+        opened: &str,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(format!("client-code#{}", code.digest())))
+            .update_expression("SET opened = :opened")
+            .condition_expression("attribute_not_exists(opened) AND expires_at > :now")
+            .expression_attribute_values(":opened", text(opened))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .build()?)
+    }
+
+    /// Notes that a client's assertion was used; `false` when it was before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_assertion(
+        &self,
+        client: &ClientId,
+        jti_digest: &str,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let item = AssertionItem { pk: format!("assertion#{client}#{jti_digest}"), ttl: ttl(expires_at) };
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -16,6 +16,8 @@ pub enum Guard {
     Person,
     /// The ticket or code is still there.
     Ticket,
+    /// The session that another one is lent from is still there.
+    Session,
     /// The custom account is free.
     Account,
     /// The card is nobody else's.

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use local::pki::card::CardRequest;
 use local::traffic::Service;
 use tests::browser::ProofKey;
+use tests::client::{HR_PORTAL, OnPage, returned, with_token};
 use tests::people::{HEAD_ELSEWHERE, NOBODY, STAFF, WANG, ZHOU};
 use tests::table;
 use tests::world::{World, eventually};
@@ -363,6 +364,43 @@ async fn an_authorization() {
         "a revocation",
         there.request("DELETE", &at).send().await.status(204),
         "GetItem GetItem GetItem GetItem TransactWriteItems UpdateItem |"
+    );
+}
+
+#[tokio::test]
+async fn a_client() {
+    let world = quiet().await;
+    let head = world.head().await;
+    let asked = HR_PORTAL.asks();
+    let page = assert_asks!(world, "arriving", asked.arrive(&head).await.status(303), "|");
+    let page = OnPage::of(&page);
+    let answer =
+        assert_asks!(world, "nobody signed in", page.answer(&head.signed_out(), None).await.ok(), "|");
+    assert_eq!(answer.body["status"], "sign_in");
+    let answer = assert_asks!(
+        world,
+        "a code",
+        page.answer(&head, Some("allow")).await.ok(),
+        "GetItem GetItem PutItem |"
+    );
+    let code = returned(&answer).code.unwrap();
+    let exchange = HR_PORTAL.exchange(&world.stack.portal_url, &code, &asked.verifier, world.now());
+    // The code, then session and person side by side; both signatures beside the transaction.
+    let tokens = assert_asks!(
+        world,
+        "its exchange",
+        exchange.send(&head).await.ok(),
+        "GetItem GetItem GetItem TransactWriteItems | Sign Sign"
+    );
+    let portal = with_token(&head, &tokens.body);
+    assert_asks!(world, "who it is", portal.get("/userinfo").await.ok(), "GetItem GetItem |");
+    assert_asks!(world, "what there is", head.get("/.well-known/openid-configuration").await.ok(), "|");
+    // What was lent is found by its subject, and ended one by one.
+    assert_asks!(
+        world,
+        "sign out",
+        head.request("DELETE", "/v1/session").send().await.status(204),
+        "DeleteItem DeleteItem GetItem GetItem PutItem Query |"
     );
 }
 

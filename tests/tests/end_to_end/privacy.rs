@@ -5,6 +5,7 @@ use local::pki::card::CardRequest;
 use serde_json::json;
 use shared::notice::Notice;
 use shared::problem::Code;
+use tests::client::{APP, DESK, HR_PORTAL, with_token};
 use tests::people::{Civilian, HEAD, LI, STAFF, SUN, WANG, ZHANG, ZHOU};
 use tests::world::{World, eventually};
 use tests::{log, table};
@@ -74,6 +75,11 @@ async fn walk(world: &World) -> Vec<String> {
     let at = "/v1/hr/authorizations/00000000-0000-4000-8000-000000000001";
     head.request("PUT", at).json(duty).send().await.status(201);
     head.request("POST", &format!("{at}/withdraw")).send().await.ok();
+    // An application on another origin, and a code that waits.
+    let tokens = HR_PORTAL.asks().tokens(&head, &world.stack.portal_url, world.now()).await;
+    with_token(&head, &tokens).get("/userinfo").await.ok();
+    DESK.asks().tokens(&head, &world.stack.portal_url, world.now()).await;
+    APP.asks().code(&head).await;
     let person = world.person_id(&WANG).await;
     let unbound = Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() };
     let told = world.tell(&person, &unbound).await;
@@ -118,6 +124,7 @@ async fn no_log_holds_anything_personal_or_secret() {
         "certificate-login",
         "activation",
         "session",
+        "oidc",
         "hr-reset",
         "bulk-reset",
         "authorizations",

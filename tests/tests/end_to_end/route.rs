@@ -17,6 +17,8 @@ enum For {
     SignedIn { refused: &'static [Kind] },
     /// The holder of a card, on its own host.
     Card,
+    /// A client, or the page for one: they have tests of their own, in `oidc.rs`.
+    Client,
 }
 
 /// A session, by whose it is and how it is presented.
@@ -64,6 +66,13 @@ const ROUTES: &[Expected] = &[
         Some(|| json!({})),
     ),
     expected("PortalApi GET /.well-known/jwks.json", For::Everybody, None),
+    expected("PortalApi GET /.well-known/openid-configuration", For::Everybody, None),
+    expected("PortalApi GET /authorize", For::Client, None),
+    expected("PortalApi POST /authorize", For::Client, None),
+    expected("PortalApi POST /v1/authorization", For::Client, None),
+    expected("PortalApi POST /token", For::Client, None),
+    expected("PortalApi GET /userinfo", For::Client, None),
+    expected("PortalApi POST /userinfo", For::Client, None),
     expected(
         "PortalApi POST /v1/account/password",
         For::SignedIn { refused: &[Kind::Agency] },
@@ -216,8 +225,9 @@ impl Expected {
         }
     }
 
+    /// Whether it changes something, or lets somebody in, for a browser that has the cookie.
     fn writes(&self) -> bool {
-        self.method() != "GET"
+        self.method() != "GET" && self.may != For::Client
     }
 }
 
@@ -262,6 +272,7 @@ async fn without_a_session_what_needs_one_asks_for_it() {
             For::Card => {
                 assert!(route.call(&anybody).try_send().await.is_err(), "no certificate, no handshake")
             }
+            For::Client => {}
         }
     }
 }
@@ -400,6 +411,10 @@ async fn other_methods_and_hosts_lead_nowhere() {
                 assert_eq!(answer.header("allow"), Some(methods.join(", ").as_str()), "{answer}");
             }
         }
+        // API Gateway answers this by itself, and allows nobody anything.
+        let preflight = wang.request("OPTIONS", &route.path()).header("origin", "https://evil.example");
+        let answer = preflight.header("access-control-request-method", "POST").send().await.status(204);
+        assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control-")), "{answer}");
         // The card host has one route.
         let card = world.browser_with(&world.sample_card("wang-xiaoming"));
         let answer = card.on_card_host(route.method(), &route.path()).send().await;

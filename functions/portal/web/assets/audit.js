@@ -48,6 +48,8 @@ const ACTION = {
   move: say("say.action.move"),
   role_change: say("say.action.role_change"),
   audit_read: say("say.action.audit_read"),
+  client_sign_in: say("say.action.client_sign_in"),
+  client_code_replay: say("say.action.client_code_replay"),
 };
 /** @type {Record<Kind, string>} */
 const KIND = {

@@ -12,6 +12,7 @@ const language = document.documentElement.lang;
 const NOTICE = "notice";
 const SIGNED_IN = "signed-in";
 const ACTIVATED = "activated";
+const NEXT = "next";
 
 /**
  * A text in the page's language.
@@ -102,7 +103,7 @@ export function giveWay(address) {
 
 /**
  * Goes to the sign-in page, which then says why.
- * @param {"session-ended" | "signed-out" | "sign-in-first"} notice
+ * @param {"session-ended" | "signed-out" | "sign-in-first" | "card-first"} notice
  */
 export function toSignIn(notice) {
   sessionStorage.removeItem(SIGNED_IN);
@@ -117,10 +118,20 @@ export function takeNotice() {
   return notice;
 }
 
-/** Goes to the signed-in page. */
+/**
+ * Where to go once somebody is signed in, in place of the signed-in page.
+ * @param {string} path a page of this site
+ */
+export function comeBackTo(path) {
+  sessionStorage.setItem(NEXT, path);
+}
+
+/** Goes to the signed-in page, or to where the person came from. */
 export function toHome() {
   sessionStorage.setItem(SIGNED_IN, "yes");
-  return giveWay("/home");
+  const next = sessionStorage.getItem(NEXT) ?? "/home";
+  sessionStorage.removeItem(NEXT);
+  return giveWay(next);
 }
 
 /** Keeps in mind that this tab's person has just activated their account, and is to sign in again. */

@@ -1,7 +1,7 @@
 // Who is signed in, for the pages that only they may see; how long for; and signing out.
 
 import { Problem, call, serverNow } from "./api.js";
-import { element, fill, ready, say, showProblem, time, toSignIn } from "./page.js";
+import { comeBackTo, element, fill, ready, say, showProblem, time, toSignIn } from "./page.js";
 
 /**
  * @typedef {object} Session
@@ -184,7 +184,8 @@ export function hasEnded(error) {
 }
 
 /**
- * Calls the API for a signed-in page; when the session has ended, goes to the sign-in page and never resolves.
+ * Calls the API for a signed-in page; when the session has ended, or a recent sign-in by card is needed, goes to the sign-in
+ * page and never resolves.
  * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {object} [body]
@@ -200,6 +201,10 @@ export async function callSignedIn(method, path, body, headers) {
     return answer;
   } catch (error) {
     if (hasEnded(error)) return toSignIn("session-ended");
+    if (error instanceof Problem && error.code === "step_up_required") {
+      comeBackTo(location.pathname);
+      return toSignIn("card-first");
+    }
     throw error;
   }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod card;
 mod certificate;
+mod client;
 mod mail;
 mod roster;
 mod serve;
@@ -16,6 +17,7 @@ use local::walkthrough;
 use self::audit::Audit;
 use self::card::Card;
 use self::certificate::Certificate;
+use self::client::Client;
 use self::mail::Mail;
 use self::roster::Roster;
 use self::serve::Serve;
@@ -55,6 +57,9 @@ enum Command {
     /// Decides about certificates as the functions do.
     #[command(subcommand)]
     Certificate(Certificate),
+    /// Registers clients that have people sign in here.
+    #[command(subcommand)]
+    Client(Client),
     /// Makes the bundle of CAs that cards may chain to.
     #[command(subcommand)]
     Truststore(Truststore),
@@ -72,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Mail(command)) => wait(mail::run(command)),
         Some(Command::Audit(command)) => wait(audit::run(command)),
         Some(Command::Certificate(command)) => certificate::run(&command),
+        Some(Command::Client(command)) => client::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
         Some(Command::Walkthrough) => wait(walkthrough()),
     };

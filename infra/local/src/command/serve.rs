@@ -12,6 +12,7 @@ use local::log;
 use local::pki::card::PIN;
 use local::pki::foreign::ForeignTruststore;
 use local::stack::{Options, Running, Stack};
+use local::template::Template;
 use serde_json::json;
 use shared::clock::Clock;
 
@@ -62,6 +63,10 @@ pub(crate) struct Serve {
     /// Faults between the functions and AWS, in TOML: which calls fail, and how. infra/README.md says how to write them.
     #[arg(long, value_name = "TOML")]
     faults: Option<PathBuf>,
+    /// Gives a parameter of the template another value, as a deployment would: `CorsOrigins=https://hr.example.gov.tw`,
+    /// `ResetStepUpSeconds=300`. May be there several times.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// Prints one line of JSON when ready: URLs and absolute paths.
     #[arg(long)]
     ready_json: bool,
@@ -97,6 +102,7 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
         functions: options.functions,
         truststore,
         clock,
+        parameters: options.parameters.into_iter().collect(),
         ses_rate: options.ses_rate,
         faults,
         ..Options::new(options.data)
@@ -113,6 +119,17 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
     until_told_to_stop().await?;
     running.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A parameter that the template has, and its value.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("no = in it")?;
+    let template = Template::embedded().map_err(|error| error.to_string())?;
+    if template.has_parameter(name) {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err(format!("the template has no parameter {name}"))
+    }
 }
 
 /// Nothing is started: what the caller gave cannot be used.

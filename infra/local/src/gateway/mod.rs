@@ -1,9 +1,11 @@
 //! API Gateway: TLS hosts that turn requests into events, call the functions, and turn answers into responses.
 //!
-//! [`route`] chooses the route, [`event`] builds what the function gets, [`answer`] what the caller gets, [`tls`]
-//! asks for certificates. The routes come from the template; nothing is routed here that is not deployed there.
+//! [`route`] chooses the route, [`event`] builds what the function gets, [`answer`] what the caller gets, [`cors`] lets
+//! pages of other origins call, [`tls`] asks for certificates. The routes come from the template; nothing is routed here
+//! that is not deployed there.
 
 pub mod answer;
+pub mod cors;
 pub mod event;
 pub mod route;
 pub mod tls;
@@ -30,8 +32,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::answer::{Refusal, respond};
+use self::cors::Cors;
 use self::event::{Api, Received, build};
-use self::route::Routes;
+use self::route::{Matched, Routes};
 use crate::functions::{Functions, InvocationError};
 
 /// API Gateway's limit for a request's body.
@@ -56,6 +59,8 @@ pub struct Host {
     pub domains: Vec<String>,
     /// The routes of its API.
     pub routes: Routes,
+    /// What its API allows pages of other origins, when it is configured to.
+    pub cors: Option<Cors>,
     /// The account and id that events name.
     pub api: Api,
     /// Its TLS.
@@ -188,7 +193,13 @@ impl Host {
             return Err(Refusal::Forbidden);
         }
         let path = decoded(parts.uri.path());
-        let matched = self.routes.find(parts.method.as_str(), &path).ok_or(Refusal::NotFound)?;
+        let matched = self.routes.find(parts.method.as_str(), &path);
+        if let Some(cors) = &self.cors
+            && Cors::answers(&parts.method, &parts.headers, matched.as_ref().is_some_and(Matched::is_routed))
+        {
+            return Ok(cors.preflight(&parts.headers));
+        }
+        let matched = matched.ok_or(Refusal::NotFound)?;
         *route = Some(matched.key.to_owned());
 
         let body = whole(body).await?;
@@ -223,7 +234,11 @@ impl Host {
             }
             Err(_) => return Err(Refusal::TimedOut),
         };
-        respond(&answer)
+        let mut response = respond(&answer)?;
+        if let Some(cors) = &self.cors {
+            cors.apply(&parts.headers, &mut response);
+        }
+        Ok(response)
     }
 }
 

@@ -38,6 +38,14 @@ pub struct Matched<'r> {
     pub parameters: BTreeMap<String, String>,
 }
 
+impl Matched<'_> {
+    /// Whether it is a route of that path, and not `$default`.
+    #[must_use]
+    pub fn is_routed(&self) -> bool {
+        self.key != "$default"
+    }
+}
+
 impl Routes {
     /// The routes that an API has.
     #[must_use]

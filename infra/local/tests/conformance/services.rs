@@ -299,6 +299,10 @@ impl World {
             sid: text("session"),
             jti: text("token"),
             amr: vec![text("pwd")],
+            acr: text("urn:first-sign-in:password"),
+            auth_time: now.as_second(),
+            client_id: None,
+            scope: None,
             iat: now.as_second(),
             exp: now.as_second() + 900,
         };

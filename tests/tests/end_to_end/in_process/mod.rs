@@ -12,4 +12,5 @@ mod program;
 mod revocation;
 mod revoked;
 mod roster;
+mod step_up;
 mod walkthrough;
