@@ -87,7 +87,8 @@ impl Call {
         self.request.uri().path()
     }
 
-    /// The key of the route that it came by, such as `GET /v1/session`.
+    /// The route as the template names it, such as `GET /v1/hr/bulk-resets/{bulk_id}`: what a function chooses by. A path may have
+    /// anything in place of a parameter.
     pub fn route(&self) -> &str {
         &self.route
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::StatusCode;
 use serde_json::{Map, Value, json};
 use shared::authority::Act;
 use shared::authority::authorization::{AuthorizationId, By, Event, Side};
@@ -100,19 +100,21 @@ impl ListRequest {
 pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, Problem> {
     // Who has no session hears of that, not of what is wrong with the body.
     let presented = step.door().presented(&call)?;
-    let id = call.path_parameter("authorization_id");
-    let settle = async |act| {
-        let id = call.path_parameter("authorization_id").unwrap_or_default();
-        step.settle(&call, presented.clone(), &id, act).await
+    let id = || call.path_parameter("authorization_id").unwrap_or_default();
+    let settled = async |act| {
+        let seen = step.settle(&call, presented.clone(), &id(), act).await?;
+        Ok::<_, Problem>(Answer::ok(one(&step.named(seen).await?)))
     };
-    match (call.method(), call.path(), id) {
-        (&Method::GET, "/v1/hr/authorizations", _) => {
+    match call.route() {
+        "GET /v1/hr/authorizations" => {
             let request = ListRequest::parse(&call)?;
             Ok(Answer::ok(page(&step.list(&call, presented, request, &mut chance::system()).await?)))
         }
-        (&Method::GET, _, Some(id)) => Ok(Answer::ok(one(&step.one(&call, presented, &id).await?))),
-        (&Method::PUT, _, Some(id)) => {
-            let id = AuthorizationId::parse(&id)
+        "GET /v1/hr/authorizations/{authorization_id}" => {
+            Ok(Answer::ok(one(&step.one(&call, presented, &id()).await?)))
+        }
+        "PUT /v1/hr/authorizations/{authorization_id}" => {
+            let id = AuthorizationId::parse(&id())
                 .ok_or_else(|| Problem::field("authorization_id").because("not an id to choose"))?;
             let request = GrantRequest::parse(&call)?;
             let (status, seen) = match step.grant(&call, presented, &id, request).await? {
@@ -121,17 +123,13 @@ pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, P
             };
             Ok(Answer::json(status, one(&step.named(seen).await?)))
         }
-        (&Method::DELETE, _, Some(_)) => settle(Act::Revoke).await.map(|_| Answer::no_content()),
-        (&Method::POST, path, Some(_)) => {
-            let act = match path.rsplit('/').next() {
-                Some("accept") => Act::AcceptDuty,
-                Some("refuse") => Act::RefuseDuty,
-                Some("withdraw") => Act::WithdrawDuty,
-                _ => return unknown_route(),
-            };
-            let seen = settle(act).await?;
-            Ok(Answer::ok(one(&step.named(seen).await?)))
+        "DELETE /v1/hr/authorizations/{authorization_id}" => {
+            step.settle(&call, presented, &id(), Act::Revoke).await?;
+            Ok(Answer::no_content())
         }
+        "POST /v1/hr/authorizations/{authorization_id}/accept" => settled(Act::AcceptDuty).await,
+        "POST /v1/hr/authorizations/{authorization_id}/refuse" => settled(Act::RefuseDuty).await,
+        "POST /v1/hr/authorizations/{authorization_id}/withdraw" => settled(Act::WithdrawDuty).await,
         _ => unknown_route(),
     }
 }

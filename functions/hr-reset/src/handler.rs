@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lambda_http::http::{Method, StatusCode, header};
+use lambda_http::http::{StatusCode, header};
 use serde_json::{Value, json};
 use shared::bulk::{RowRefusal, State};
 use shared::chance;
@@ -74,73 +74,66 @@ fn national_id(fields: &mut Fields) -> Result<NationalId, Problem> {
 pub async fn handle(step: Arc<HrReset>, call: Arc<Call>) -> Result<Answer, Problem> {
     // Who has no session hears of that, not of what is wrong with the body.
     let presented = step.door().presented(&call)?;
-    match (call.method(), call.path()) {
-        (&Method::POST, "/v1/hr/employees/search") => {
+    let parameter = |name| call.path_parameter(name).unwrap_or_default();
+    match call.route() {
+        "POST /v1/hr/employees/search" => {
             let national_id = national_id(&mut call.fields()?)?;
             Ok(Answer::ok(employee(&step.search(&call, presented, &national_id).await?)))
         }
-        (&Method::POST, "/v1/hr/employees/password-reset") => {
+        "POST /v1/hr/employees/password-reset" => {
             let key = call.idempotency_key()?;
             let request = ResetRequest::parse(&call)?;
             let reset = step.reset(&call, presented, request, key.as_ref(), &mut chance::system()).await?;
             Ok(Answer::json(StatusCode::ACCEPTED, mail(&reset)))
         }
-        (&Method::POST, "/v1/hr/employees/cards") => {
+        "POST /v1/hr/employees/cards" => {
             let national_id = national_id(&mut call.fields()?)?;
             Ok(Answer::ok(cards(&step.cards(&call, presented, &national_id).await?)))
         }
-        (&Method::POST, "/v1/hr/employees/cards/unbind") => {
+        "POST /v1/hr/employees/cards/unbind" => {
             let request = UnbindRequest::parse(&call)?;
             step.unbind(&call, presented, request, &mut chance::system()).await?;
             Ok(Answer::no_content())
         }
-        (&Method::GET, "/v1/hr/password-resets") => {
+        "GET /v1/hr/password-resets" => {
             let request = ListRequest::parse(&call)?;
             let page = step.list(&call, presented, &request, &mut chance::system()).await?;
             Ok(Answer::ok(list(&page)))
         }
-        (&Method::POST, "/v1/hr/bulk-resets") => {
+        "POST /v1/hr/bulk-resets" => {
             let include_active = call.query_flag("include_active")?;
             let uploaded = step.upload(&call, presented, include_active, &mut chance::system()).await?;
             let location = format!("/v1/hr/bulk-resets/{}", uploaded.job.id);
             let body = self::uploaded(&uploaded, &call);
             Ok(Answer::json(StatusCode::CREATED, body).with_header(header::LOCATION, &location))
         }
-        (method, path) if path.starts_with("/v1/hr/bulk-resets/") => {
-            let id = call.path_parameter("bulk_id").unwrap_or_default();
-            let part = path.rsplit('/').next().filter(|part| *part != id).unwrap_or_default();
-            match (method, part) {
-                (&Method::GET, "") => Ok(Answer::ok(bulk(&step.bulk(&call, presented, &id).await?, &call))),
-                (&Method::DELETE, "") => {
-                    step.cancel(&call, presented, &id).await?;
-                    Ok(Answer::no_content())
-                }
-                (&Method::GET, "rows") => {
-                    let refused = call.query_flag("refused")?;
-                    let page = step.bulk_rows(&call, presented, &id, refused, &mut chance::system()).await?;
-                    Ok(Answer::ok(rows(&page, call.language)))
-                }
-                (&Method::POST, "confirm") => {
-                    let job = step.confirm(&call, presented, &id).await?;
-                    Ok(Answer::json(StatusCode::ACCEPTED, bulk(&job, &call)))
-                }
-                (&Method::GET, "result") => {
-                    let file = step.result(&call, presented, &id).await?;
-                    Ok(Answer::csv_file(&format!("bulk-reset-{id}.csv"), file))
-                }
-                _ => unknown_route(),
-            }
+        "GET /v1/hr/bulk-resets/{bulk_id}" => {
+            Ok(Answer::ok(bulk(&step.bulk(&call, presented, &parameter("bulk_id")).await?, &call)))
         }
-        (method, path) if path.starts_with("/v1/hr/password-resets/") => {
-            let reset_id = call.path_parameter("reset_id").unwrap_or_default();
-            match *method {
-                Method::GET => Ok(Answer::ok(mail(&step.mail(&call, presented, &reset_id).await?))),
-                Method::POST if path.ends_with("/resend") => {
-                    let resent = step.resend(&call, presented, &reset_id).await?;
-                    Ok(Answer::json(StatusCode::ACCEPTED, mail(&resent)))
-                }
-                _ => unknown_route(),
-            }
+        "DELETE /v1/hr/bulk-resets/{bulk_id}" => {
+            step.cancel(&call, presented, &parameter("bulk_id")).await?;
+            Ok(Answer::no_content())
+        }
+        "GET /v1/hr/bulk-resets/{bulk_id}/rows" => {
+            let (id, refused) = (parameter("bulk_id"), call.query_flag("refused")?);
+            let page = step.bulk_rows(&call, presented, &id, refused, &mut chance::system()).await?;
+            Ok(Answer::ok(rows(&page, call.language)))
+        }
+        "POST /v1/hr/bulk-resets/{bulk_id}/confirm" => {
+            let job = step.confirm(&call, presented, &parameter("bulk_id")).await?;
+            Ok(Answer::json(StatusCode::ACCEPTED, bulk(&job, &call)))
+        }
+        "GET /v1/hr/bulk-resets/{bulk_id}/result" => {
+            let id = parameter("bulk_id");
+            let file = step.result(&call, presented, &id).await?;
+            Ok(Answer::csv_file(&format!("bulk-reset-{id}.csv"), file))
+        }
+        "GET /v1/hr/password-resets/{reset_id}" => {
+            Ok(Answer::ok(mail(&step.mail(&call, presented, &parameter("reset_id")).await?)))
+        }
+        "POST /v1/hr/password-resets/{reset_id}/resend" => {
+            let resent = step.resend(&call, presented, &parameter("reset_id")).await?;
+            Ok(Answer::json(StatusCode::ACCEPTED, mail(&resent)))
         }
         _ => unknown_route(),
     }

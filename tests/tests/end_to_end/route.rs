@@ -431,3 +431,27 @@ async fn other_methods_and_hosts_lead_nowhere() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_stands_for_a_parameter_leads_to_no_other_route() {
+    let world = World::start().await;
+    let head = world.head().await;
+    for id in ["%3Frows", "%23", "x%20y", "%C2%9F", "rows", "%E2%80%AE"] {
+        let reset = format!("/v1/hr/password-resets/{id}");
+        head.get(&reset).await.problem(Code::ResetNotFound);
+        head.post(&format!("{reset}/resend"), json!({})).await.problem(Code::ResetNotFound);
+        let bulk = format!("/v1/hr/bulk-resets/{id}");
+        head.get(&bulk).await.problem(Code::BulkNotFound);
+        head.get(&format!("{bulk}/rows")).await.problem(Code::BulkNotFound);
+        head.get(&format!("{bulk}/result")).await.problem(Code::BulkNotFound);
+        head.post(&format!("{bulk}/confirm"), json!({})).await.problem(Code::BulkNotFound);
+        head.request("DELETE", &bulk).send().await.problem(Code::BulkNotFound);
+        let authorization = format!("/v1/hr/authorizations/{id}");
+        head.get(&authorization).await.problem(Code::AuthorizationNotFound);
+        head.request("DELETE", &authorization).send().await.problem(Code::AuthorizationNotFound);
+        for step in ["accept", "refuse", "withdraw"] {
+            let step = format!("{authorization}/{step}");
+            head.post(&step, json!({})).await.problem(Code::AuthorizationNotFound);
+        }
+    }
+}
