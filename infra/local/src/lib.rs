@@ -3,7 +3,7 @@
 //! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
 //! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`], [`s3`] and [`ses`] the services behind the
 //! functions. [`faults`] breaks what is between them. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
-//! scheduled functions fill, and [`mailbox`] shows the mails. [`client`]
+//! scheduled functions fill, [`mailbox`] shows the mails, and [`trial`] is a page that tells how to begin. [`client`]
 //! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed.
 //!
 //! What the functions decide is not here: the stand-in knows no rule of the manual.
@@ -36,6 +36,7 @@ pub mod stack;
 pub mod stream;
 pub mod template;
 pub mod traffic;
+pub mod trial;
 pub mod truststore;
 pub mod verification;
 pub mod walkthrough;

@@ -38,6 +38,7 @@ use crate::sqs::Sqs;
 use crate::stream::{Keeping, Pump};
 use crate::template::{Physical, Resolver, Settings, Template, TemplateError};
 use crate::traffic::Traffic;
+use crate::trial::Trial;
 
 /// The region that the stand-in plays: Taipei.
 pub const REGION: &str = "ap-east-2";
@@ -489,6 +490,8 @@ impl Stack {
                 tls: tls::configuration(identity, anchors.as_deref(), &options.clock)?,
                 functions: functions.clone(),
                 clock: options.clock.clone(),
+                trial: (api == PORTAL_API)
+                    .then(|| Trial::new(pki.cards_folder(), pki.server_ca(), &mailbox_url)),
             };
             hosts.spawn(Arc::new(host).serve(listener, stopped.clone()));
         }

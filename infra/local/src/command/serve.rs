@@ -155,7 +155,7 @@ fn summary(running: &Running, foreign: bool) -> String {
     let (cards, ca, data) = (paths.cards.display(), paths.server_ca.display(), paths.data.display());
     let places = format!(
         "
-  portal    {portal_url}
+  portal    {portal_url}  (begin at {portal_url}/try)
   cards     {card_url}  (asks for a client certificate)
   mailbox   {mailbox_url}
   data      {data}

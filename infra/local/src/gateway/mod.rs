@@ -1,8 +1,8 @@
 //! API Gateway: TLS hosts that turn requests into events, call the functions, and turn answers into responses.
 //!
 //! [`route`] chooses the route, [`event`] builds what the function gets, [`answer`] what the caller gets, [`cors`] lets
-//! pages of other origins call, [`tls`] asks for certificates. The routes come from the template; nothing is routed here
-//! that is not deployed there.
+//! pages of other origins call, [`tls`] asks for certificates. The routes come from the template; but for the stand-in's own
+//! page ([`crate::trial`]), nothing is routed here that is not deployed there.
 
 pub mod answer;
 pub mod cors;
@@ -36,6 +36,7 @@ use self::cors::Cors;
 use self::event::{Api, Received, build};
 use self::route::{Matched, Routes};
 use crate::functions::{Functions, InvocationError};
+use crate::trial::Trial;
 
 /// API Gateway's limit for a request's body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -69,6 +70,8 @@ pub struct Host {
     pub functions: Functions,
     /// The clock that stamps requests.
     pub clock: Clock,
+    /// The stand-in's own page, beside the routes.
+    pub trial: Option<Trial>,
 }
 
 impl Host {
@@ -193,6 +196,10 @@ impl Host {
             return Err(Refusal::Forbidden);
         }
         let path = decoded(parts.uri.path());
+        if let Some(answer) = self.trial.as_ref().and_then(|trial| trial.answer(&parts.method, &path)) {
+            *route = Some("GET /try".to_owned());
+            return Ok(answer);
+        }
         let matched = self.routes.find(parts.method.as_str(), &path);
         if let Some(cors) = &self.cors
             && Cors::answers(&parts.method, &parts.headers, matched.as_ref().is_some_and(Matched::is_routed))

@@ -19,6 +19,29 @@ struct Sample {
     kind: Kind,
     special: Special,
     what: &'static str,
+    what_zh: &'static str,
+}
+
+/// A sample card as a page shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Its folder's name.
+    pub(crate) folder: &'static str,
+    /// Who it is for.
+    pub(crate) holder: &'static str,
+    /// Whose national ID, and what it shows.
+    pub(crate) what: &'static str,
+    /// The same in Chinese.
+    pub(crate) what_zh: &'static str,
+}
+
+/// Every sample card.
+pub(crate) fn shown() -> Vec<Shown> {
+    let shown = |sample: &Sample| {
+        let Sample { folder, holder, what, what_zh, .. } = *sample;
+        Shown { folder, holder, what, what_zh }
+    };
+    SAMPLES.iter().map(shown).collect()
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,8 +57,9 @@ const fn citizen(
     holder: &'static str,
     mark: &'static str,
     what: &'static str,
+    what_zh: &'static str,
 ) -> Sample {
-    Sample { folder, holder, mark, kind: Kind::Citizen, special: Special::None, what }
+    Sample { folder, holder, mark, kind: Kind::Citizen, special: Special::None, what, what_zh }
 }
 
 const fn agency(
@@ -43,26 +67,45 @@ const fn agency(
     holder: &'static str,
     mark: &'static str,
     what: &'static str,
+    what_zh: &'static str,
 ) -> Sample {
-    Sample { folder, holder, mark, kind: Kind::Organization, special: Special::None, what }
+    Sample { folder, holder, mark, kind: Kind::Organization, special: Special::None, what, what_zh }
 }
 
 const SAMPLES: &[Sample] = &[
-    citizen("wang-xiaoming", "王小明", "6789", "A123456789, A02: first sign-in by card"),
-    citizen("zhang-san", "張三", "1932", "E211221932, A02: first sign-in by card"),
-    citizen("other-wang-xiaoming", "王小明", "8872", "Y114208872, A04: another person of the same name"),
+    citizen("wang-xiaoming", "王小明", "6789", "A123456789, A02: first sign-in by card", "首次以憑證登入"),
+    citizen("zhang-san", "張三", "1932", "E211221932, A02: first sign-in by card", "首次以憑證登入"),
+    citizen(
+        "other-wang-xiaoming",
+        "王小明",
+        "8872",
+        "Y114208872, A04: another person of the same name",
+        "同名的另一人",
+    ),
     Sample {
         special: Special::WithoutAttributes,
-        ..citizen("li-si", "李四", "7703", "F111357703, A02: a card without the digits of the national ID")
+        ..citizen(
+            "li-si",
+            "李四",
+            "7703",
+            "F111357703, A02: a card without the digits of the national ID",
+            "憑證上沒有身分證號末四碼",
+        )
     },
-    citizen("departed", "孫八", "0781", "M111900781, A02: departed, may not sign in"),
-    citizen("unknown", "無此人", "0001", "nobody in the personnel directory"),
-    citizen("hr-head", "李人事", "0397", "B210950397, A02: HR head"),
-    citizen("hr-staff", "陳助理", "6163", "D111086163, A02: HR staff, authorized for A02 and A04"),
-    citizen("helpdesk", "客示範", "1541", "A210271541, A01: helpdesk"),
+    citizen("departed", "孫八", "0781", "M111900781, A02: departed, may not sign in", "已卸職，不能登入"),
+    citizen("unknown", "無此人", "0001", "nobody in the personnel directory", "公務人力資料庫查無此人"),
+    citizen("hr-head", "李人事", "0397", "B210950397, A02: HR head", "人事主管"),
+    citizen(
+        "hr-staff",
+        "陳助理",
+        "6163",
+        "D111086163, A02: HR staff, authorized for A02 and A04",
+        "經授權的人事人員，可重設 A02 及 A04",
+    ),
+    citizen("helpdesk", "客示範", "1541", "A210271541, A01: helpdesk", "客服人員"),
     Sample {
         special: Special::Expired,
-        ..citizen("expired", "錢七", "5014", "K211765014, A02: an expired card")
+        ..citizen("expired", "錢七", "5014", "K211765014, A02: an expired card", "憑證已過期")
     },
     Sample {
         special: Special::Encryption,
@@ -71,10 +114,23 @@ const SAMPLES: &[Sample] = &[
             "趙六",
             "9243",
             "J111629243, A02: an encryption certificate, which may not sign in",
+            "加密用憑證，不能登入",
         )
     },
-    agency("agency-a02", "範例市政府", "2.16.886.101.90002", "organization certificate of A02"),
-    agency("agency-a04", "範例文化局", "2.16.886.101.90004", "organization certificate of A04"),
+    agency(
+        "agency-a02",
+        "範例市政府",
+        "2.16.886.101.90002",
+        "organization certificate of A02",
+        "A02 的機關憑證",
+    ),
+    agency(
+        "agency-a04",
+        "範例文化局",
+        "2.16.886.101.90004",
+        "organization certificate of A04",
+        "A04 的機關憑證",
+    ),
 ];
 
 impl Sample {
