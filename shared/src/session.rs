@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::card::{EndedCertificates, Seen};
 use crate::oauth::Delegation;
 use crate::pseudonym::PersonId;
+use crate::secret::Secret;
 
 /// Who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +101,28 @@ pub enum Carrier {
     Cookie,
     /// A program, by a signed token.
     Token,
+}
+
+/// What a session is called towards its holder: the digest of its id. Unlike the id it opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionName(String);
+
+impl SessionName {
+    /// The name of the session of that id.
+    pub fn of(id: &Secret) -> Self {
+        Self(id.digest())
+    }
+
+    /// Reads what a client sends; `None` for a text that cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 64 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How long sessions live.
@@ -226,6 +249,9 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
     use super::*;
     use crate::card::End;
 
@@ -278,6 +304,16 @@ mod tests {
         for (what, proof, ended, expected) in rows {
             let checked = opened(proof).check(7, &ended, start(), &SessionPolicy::default());
             assert_eq!(checked, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_the_digest_of_an_id_and_nothing_else() {
+        let name = SessionName::of(&Secret::random(&mut StdRng::seed_from_u64(1)));
+        assert_eq!(SessionName::parse(name.as_str()), Some(name.clone()));
+        let (short, capitals) = (name.as_str().split_at(63).0, name.as_str().to_uppercase());
+        for text in ["", short, &capitals, &"g".repeat(64)] {
+            assert_eq!(SessionName::parse(text), None, "{text}");
         }
     }
 

@@ -37,6 +37,7 @@ LI = Person("F111357703", "李四", "li.si", "li@example.gov.tw", "Kinmen-Sorghu
 ZHANG = Person("E211221932", "張三", "zhang.san", "zhang@example.gov.tw", "Yushan-Summit#3952", "zhang-san")
 ZHOU = Person("N212036550", "周九", "zhou.jiu", "zhou@example.gov.tw", "Sunmoon-Ferry#2604")
 WU = Person("P812172321", "吳外僑", "wu.waiqiao", "wu@example.gov.tw", "Matsu-Lantern#7731")
+ZHAO = Person("J111629243", "趙六", "zhao.liu", "zhao@example.gov.tw", "Guishan-Turtle#27")
 HEAD = Person("B210950397", "李人事", "hr.head", "head@example.gov.tw", "Alishan-Sunrise#77", "hr-head")
 STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "Penghu-Harbour#31", "hr-staff")
 HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
@@ -153,7 +154,8 @@ class Flow(unittest.TestCase):
                     seat.go(path)
                     self.assertEqual(seat.page.get_attribute("html", "lang"), language)
                     seat.look(path.strip("/").replace("/", "-") or "sign-in")
-                for path in ("/card", "/identity", "/activation", "/home", "/account", "/hr", "/authorizations", "/audit"):
+                signed_in = ("/home", "/account", "/account/sessions", "/hr", "/authorizations", "/audit")
+                for path in ("/card", "/identity", "/activation", *signed_in):
                     seat.page.goto(f"{self.world.portal}{path}")
                     seat.at("/")
                     expect(seat.page.locator("#notice")).to_be_visible()
@@ -161,6 +163,15 @@ class Flow(unittest.TestCase):
                 other = "en" if language == "zh-TW" else "zh-TW"
                 seat.press(f"header a[hreflang={other}]")
                 expect(seat.page.locator("html")).to_have_attribute("lang", other)
+
+    def test_how_to_begin_with_the_stand_in(self):
+        with self.seat(language="zh-TW") as seat:
+            seat.page.goto(f"{self.world.portal}/try")
+            self.assertEqual(seat.page.locator("a[href^='/try/cards/']").count(), len(list(self.world.cards.glob("*/card.p12"))))
+            with seat.page.expect_download() as download:
+                seat.press("a[href='/try/cards/hr-head.p12']")
+            self.assertEqual(download.value.path().read_bytes(), (self.world.cards / "hr-head" / "card.p12").read_bytes())
+            seat.look("try")
 
     def test_first_sign_in_by_card_with_the_keyboard_alone(self):
         self.in_each_language(self.first_sign_in_by_card, WANG, LI)
@@ -194,6 +205,7 @@ class Flow(unittest.TestCase):
             expect(page.locator("#name")).to_have_text(person.name)
             seat.look("account")
             self.change_password(seat, person)
+            self.end_other_sessions(seat, person, language)
             seat.press("#sign-out")
             seat.at("/")
             expect(page.locator("#notice")).to_be_visible()
@@ -222,6 +234,21 @@ class Flow(unittest.TestCase):
         expect(seat.page.locator("#changed")).to_be_focused()
         seat.look("password-changed")
 
+    def end_other_sessions(self, seat: Seat, person: Person, language: str):
+        with self.seat(person.card, language=language) as elsewhere:
+            by_card(elsewhere)
+            seat.go("/account/sessions")
+            seat.page.wait_for_selector("#sessions li >> nth=1")
+            seat.page.wait_for_selector("#activity li")
+            seat.look("sessions")
+            # The password change with a wrong current one; nothing else was refused.
+            expect(seat.page.locator("#activity .bad")).to_have_count(1)
+            seat.press("#sessions li [data-end] >> visible=true")
+            expect(seat.page.locator("#ended")).to_be_focused()
+            expect(seat.page.locator("#sessions li")).to_have_count(1)
+            elsewhere.page.reload()
+            elsewhere.at("/")
+
     def unbind(self, seat: Seat):
         seat.go("/account/cards")
         seat.page.wait_for_selector("#cards li")
@@ -242,6 +269,7 @@ class Flow(unittest.TestCase):
             self.in_each_language(lambda language, person: self.by_mail(hr, language, person), ZHOU, WU)
             self.follow_authorizations(hr)
             self.read_the_trail(hr)
+            self.by_file(hr)
         with self.seat(HEAD.card, language="en") as hr:
             by_card(hr)
             hr.look("home-hr")
@@ -297,6 +325,44 @@ class Flow(unittest.TestCase):
             sign_in_by_account(seat, person.account, person.password)
             seat.at("/home")
             expect(seat.page.locator("#activated")).to_be_visible()
+
+    def by_file(self, hr: Seat):
+        page = hr.page
+        hr.go("/hr")
+        page.wait_for_selector("#recent-resets li")
+        hr.look("hr-recent")
+        hr.press("#by-file a")
+        hr.at("/hr/bulk")
+        page.wait_for_selector("#desk:not([hidden])")
+        hr.look("bulk")
+        hr.press("#upload button[type=submit]")
+        hr.refused_at("#file")
+        hr.look("bulk-no-file")
+        upload = lambda text: page.set_input_files("#file", {"name": "new.csv", "mimeType": "text/csv", "buffer": text.encode()})
+        upload("name,email\n")
+        hr.press("#upload button[type=submit]")
+        hr.refused_in("#upload")
+        hr.look("bulk-file-refused")
+        upload(f"national_id,email\n{ZHAO.national_id},{ZHAO.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n")
+        hr.press("#upload button[type=submit]")
+        expect(page.locator("#bulk")).to_be_focused()
+        expect(page.locator("#row-list li")).to_have_count(3)
+        hr.look("bulk-preview")
+        hr.press("#confirm")
+        expect(page.locator("#confirmation")).to_be_visible()
+        hr.look("bulk-confirm")
+        confirm = hr.tab_to("#confirmation button[value=confirmed]")
+        hr.sends_once("/confirm", lambda: confirm.dblclick())
+        expect(page.locator("#bulk-progress")).to_have_attribute("value", "1", timeout=20_000)
+        expect(page.locator("#row-list [data-mail]")).to_have_attribute("data-mail", "delivered", timeout=100_000)
+        hr.look("bulk-done")
+        page.reload()
+        expect(page.locator("#row-list li")).to_have_count(3)
+        hr.tab_to("#only-refused")
+        page.keyboard.press("Space")
+        expect(page.locator("#row-list li")).to_have_count(2)
+        result = page.locator("#result").evaluate("node => fetch(node.href).then(answer => answer.text())")
+        self.assertIn("line,national_id,email,status", result)
 
     def follow_authorizations(self, hr: Seat):
         page = hr.page

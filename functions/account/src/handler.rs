@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use lambda_http::http::Method;
+use serde_json::{Value, json};
+use shared::audit::Entry;
 use shared::chance;
-use shared::http::{Answer, Call, cards, unknown_route};
+use shared::http::{Answer, Call, cards, time, unknown_route};
 use shared::password::Password;
 use shared::problem::{Code, Problem};
 
-use crate::step::AccountStep;
+use crate::step::{AccountStep, OpenSession};
 
 /// A change that somebody asks for.
 #[derive(Debug)]
@@ -55,6 +57,52 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
             step.unbind_card(admitted, &card, &call.origin, &mut chance::system()).await?;
             Ok(Answer::no_content())
         }
+        (&Method::GET, "/v1/account/sessions") => {
+            let admitted = step.door().enter(&call).await?;
+            Ok(Answer::ok(sessions(&step.sessions(&admitted, call.now()).await?)))
+        }
+        (&Method::DELETE, path) if path.starts_with("/v1/account/sessions/") => {
+            let admitted = step.door().enter(&call).await?;
+            let name = call.path_parameter("session_id").unwrap_or_default();
+            let own = step.end_session(&admitted, &name, &call.origin).await?;
+            Ok(if own { Answer::no_content().without_session_cookie() } else { Answer::no_content() })
+        }
+        (&Method::GET, "/v1/account/activity") => {
+            let admitted = step.door().enter(&call).await?;
+            Ok(Answer::ok(activity(&step.activity(&admitted, call.now()).await?)))
+        }
         _ => unknown_route(),
     }
+}
+
+fn sessions(open: &[OpenSession]) -> Value {
+    let session = |session: &OpenSession| {
+        json!({
+            "session_id": session.name,
+            "current": session.current,
+            "amr": [session.method.amr()],
+            "carrier": session.carrier,
+            "created_at": time(session.created_at),
+            "last_used_at": time(session.last_used_at),
+        })
+    };
+    json!({"sessions": open.iter().map(session).collect::<Vec<_>>()})
+}
+
+/// Where somebody else was who did something to the account is theirs, and nothing for its holder.
+fn activity(entries: &[Entry]) -> Value {
+    let entry = |entry: &Entry| {
+        let own = entry.actor == entry.subject;
+        let mut shown = json!({
+            "at": time(entry.at),
+            "action": entry.action,
+            "outcome": entry.outcome,
+            "by": if own { "self" } else { "other" },
+        });
+        if let Some(fields) = shown.as_object_mut().filter(|_| own) {
+            fields.insert("address".to_owned(), json!(entry.address));
+        }
+        shown
+    };
+    json!({"entries": entries.iter().map(entry).collect::<Vec<_>>()})
 }

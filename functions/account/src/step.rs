@@ -1,8 +1,8 @@
 //! The step.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
+use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::caller::{Admitted, Caller, Door, DoorSettings};
 use shared::card::BoundCard;
 use shared::environment::{Environment, StartError};
@@ -13,8 +13,8 @@ use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{CardId, IdentifierDigest};
 use shared::secret::Secret;
-use shared::session::{Method, Session, Subject};
-use shared::store::audit::AuditTrail;
+use shared::session::{Carrier, Method, Session, SessionName, Subject};
+use shared::store::audit::{Ask, AuditTrail, Selection};
 use shared::store::outbox::Outbox;
 use shared::store::tickets::{AttemptsRead, Tickets};
 use shared::store::{self, Guard, Transaction};
@@ -22,6 +22,29 @@ use shared::unbinding::{Unbinder, Unbinding};
 use shared::{aws, telemetry};
 
 use crate::handler::Change;
+
+/// How many of the latest entries are looked through for what a person is shown of their own.
+const LOOKED_AT: usize = 200;
+
+/// How many a person is shown.
+const SHOWN: usize = 50;
+
+/// A live session as its holder sees it.
+#[derive(Debug)]
+pub struct OpenSession {
+    /// What it is called.
+    pub name: SessionName,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// What it was opened with.
+    pub method: Method,
+    /// A browser's, or a program's.
+    pub carrier: Carrier,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+}
 
 /// The step.
 pub struct AccountStep {
@@ -194,4 +217,98 @@ impl AccountStep {
         let unbinding = Unbinding { person: person.person(), card: &card, by: subject, reason: None, origin };
         self.unbinder.unbind(unbinding, &beside, rng).await?
     }
+
+    /// The person's live sessions, the one used last first.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `unavailable`.
+    pub async fn sessions(&self, admitted: &Admitted, now: Timestamp) -> Result<Vec<OpenSession>, Problem> {
+        let Caller::Person(person) = &admitted.caller else { return Err(Code::NotAuthorized.into()) };
+        let subject = &admitted.session.subject;
+        telemetry::note_subject(subject);
+        let person = person.person();
+        let live = |session: &Session| {
+            let ended = &person.account.ended_certificates;
+            session.check(person.generation, ended, now, self.door.policy()).is_ok()
+        };
+        let current = SessionName::of(&admitted.id);
+        let found = self.door.sessions().of(subject).await?;
+        let mut open: Vec<OpenSession> = found
+            .into_iter()
+            .filter(|(_, session)| live(session))
+            .map(|(name, session)| OpenSession {
+                current: name == current,
+                name,
+                method: session.proof.method(),
+                carrier: session.carrier,
+                created_at: session.created_at,
+                last_used_at: session.last_used_at,
+            })
+            .collect();
+        open.sort_by_key(|session| std::cmp::Reverse(session.last_used_at));
+        Ok(open)
+    }
+
+    /// Ends a session of the person's own, and says whether it was the one that asks. One that is not there has ended, and
+    /// that is well.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `unavailable`.
+    pub async fn end_session(
+        &self,
+        admitted: &Admitted,
+        name: &str,
+        origin: &Origin,
+    ) -> Result<bool, Problem> {
+        let Caller::Person(person) = &admitted.caller else { return Err(Code::NotAuthorized.into()) };
+        let subject = &admitted.session.subject;
+        telemetry::note_subject(subject);
+        let Some(name) = SessionName::parse(name) else { return Ok(false) };
+        if self.door.sessions().end_named(subject, &name).await? {
+            let entry = origin.entry(Action::SignOut, subject, subject, SUCCESS);
+            self.audit.note(entry.of_agency(Some(&person.person().agency))).await?;
+        }
+        Ok(name == SessionName::of(&admitted.id))
+    }
+
+    /// What happened lately to the person's account, the newest first: sign-ins and their refusals, and what changed who may
+    /// sign in.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `unavailable`.
+    pub async fn activity(&self, admitted: &Admitted, now: Timestamp) -> Result<Vec<Entry>, Problem> {
+        let Caller::Person(_) = &admitted.caller else { return Err(Code::NotAuthorized.into()) };
+        let subject = &admitted.session.subject;
+        telemetry::note_subject(subject);
+        let ask = Ask {
+            selection: &Selection::Subject(subject.to_string()),
+            agency: None,
+            action: None,
+            from: Timestamp::UNIX_EPOCH,
+            // What is written in this very second is among it.
+            to: now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now),
+            before: None,
+            limit: LOOKED_AT,
+        };
+        let (latest, _) = self.audit.page(&ask).await?;
+        let entries = latest.into_iter().map(|found| found.entry);
+        Ok(entries.filter(|entry| concerns_sign_in(entry.action)).take(SHOWN).collect())
+    }
+}
+
+/// Whether an entry of this kind tells a person who signed in as them, or what changed who may.
+fn concerns_sign_in(action: Action) -> bool {
+    matches!(
+        action,
+        Action::CertificateSignIn
+            | Action::PasswordSignIn
+            | Action::SignOut
+            | Action::Activation
+            | Action::PasswordReset
+            | Action::PasswordChange
+            | Action::CardBinding
+            | Action::CardRenewal
+            | Action::CardUnbinding
+            | Action::CertificateRevocation
+    )
 }

@@ -17,7 +17,8 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; color: light-dark(#1a2029, #e9edf2); background: light-dark(#fff, #11151a); }
+:focus-visible { outline: 3px solid currentcolor; outline-offset: 2px; }
 body { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: break-word; }
 ul { padding: 0; list-style: none; }
 li li, ul > li { padding: 0.5rem 0; border-bottom: 1px solid #8888; }

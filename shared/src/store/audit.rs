@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::{Item, StoreError, from_item, text, to_item};
 use crate::audit::canonical::{Attribute, Attributes, Digest, canonical};
-use crate::audit::{Action, Entry, EntryKey};
+use crate::audit::{Entry, EntryKey};
 
 /// How many shards each key of an index has.
 pub const SHARDS: u64 = 8;
@@ -266,44 +266,6 @@ impl AuditTrail {
         Ok(part)
     }
 
-    /// Somebody's latest sign-ins and attempts at one, the newest first: for the person themselves.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn recent_sign_ins(
-        &self,
-        subject: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let selection = Selection::Subject(subject.to_owned());
-        let mut entries = Vec::new();
-        let mut before = None;
-        for _ in 0..READS {
-            let (from, to) =
-                (Timestamp::UNIX_EPOCH, now.checked_add(jiff::SignedDuration::from_secs(1)).unwrap_or(now));
-            let ask = Ask {
-                selection: &selection,
-                agency: None,
-                action: None,
-                from,
-                to,
-                before: before.as_deref(),
-                limit: 100,
-            };
-            let (found, next) = self.page(&ask).await?;
-            let signs_in =
-                |entry: &Entry| matches!(entry.action, Action::PasswordSignIn | Action::CertificateSignIn);
-            entries.extend(found.into_iter().map(|found| found.entry).filter(signs_in));
-            before = next;
-            if entries.len() >= limit || before.is_none() {
-                break;
-            }
-        }
-        entries.truncate(limit);
-        Ok(entries)
-    }
-
     /// The keys of the entries of an hour's shard with times in `from..to`, in their order, behind `after`: one page, empty at
     /// the end.
     async fn keys_of_hour(
@@ -427,7 +389,7 @@ fn attribute(value: AttributeValue) -> Result<Attribute, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Origin, SUCCESS};
+    use crate::audit::{Action, Origin, SUCCESS};
 
     fn origin() -> Origin {
         Origin {

@@ -2,7 +2,7 @@
 //!
 //! | item | key `pk`, `sk` | read by | written by |
 //! | --- | --- | --- | --- |
-//! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call | sign-in, use (once a minute), sign-out |
+//! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call; key `pk`, by its person | sign-in, use (once a minute), sign-out |
 //! | session lent to a client | the same | the same; by its subject, when the browser's session that it was lent from signs out | exchange of a client's code |
 //!
 //! Reset, departure, password change and unbinding write no session: the person's `generation` moves on, and the sessions of
@@ -10,7 +10,7 @@
 //! opened carries its certificate.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, ReturnValue, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::card::Seen;
 use crate::certificate::Reference;
 use crate::oauth::{ClientId, Delegation, Scopes};
 use crate::secret::Secret;
-use crate::session::{Carrier, Method, Proof, Session, SessionPolicy, Subject};
+use crate::session::{Carrier, Method, Proof, Session, SessionName, SessionPolicy, Subject};
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -142,24 +142,31 @@ impl Sessions {
             .consistent_read(true)
             .send()
             .await?;
-        let Some(item) = answer.item else { return Ok(None) };
-        let item: SessionItem = from_item(item)?;
-        let DelegationAttributes { client, scope, parent, authenticated_at } = item.delegation;
-        let delegation = match (client, scope, parent) {
-            (Some(client), Some(scopes), Some(parent)) => Some(Delegation { client, scopes, parent }),
-            (None, None, None) => None,
-            _ => return Err(StoreError::Unreadable("half a delegation".to_owned())),
+        answer.item.map(|item| session_from(from_item(item)?, subject)).transpose()
+    }
+
+    /// Somebody's sessions, those among them that have ended and are not swept yet. One page of a query, which has room for
+    /// thousands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of(&self, subject: &Subject) -> Result<Vec<(SessionName, Session)>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(subject.to_string()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let named = |item| {
+            let item: SessionItem = from_item(item)?;
+            let name = SessionName::parse(&item.sk)
+                .ok_or_else(|| StoreError::Unreadable("not the digest of an id".to_owned()))?;
+            Ok((name, session_from(item, subject)?))
         };
-        Ok(Some(Session {
-            subject: subject.clone(),
-            carrier: item.carrier,
-            proof: item.proof.try_into()?,
-            authenticated_at: authenticated_at.unwrap_or(item.created_at),
-            created_at: item.created_at,
-            last_used_at: item.last_used_at,
-            generation: item.generation,
-            delegation,
-        }))
+        answer.items.unwrap_or_default().into_iter().map(named).collect()
     }
 
     /// Stores a new session.
@@ -255,6 +262,10 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_lent_from(&self, subject: &Subject, id: &Secret) -> Result<(), StoreError> {
+        self.end_lent_from_digest(subject, &id.digest()).await
+    }
+
+    async fn end_lent_from_digest(&self, subject: &Subject, digest: &str) -> Result<(), StoreError> {
         let mut pages = self
             .client
             .query()
@@ -264,7 +275,7 @@ impl Sessions {
             .filter_expression("parent = :parent")
             .projection_expression("sk")
             .expression_attribute_values(":subject", text(subject.to_string()))
-            .expression_attribute_values(":parent", text(id.digest()))
+            .expression_attribute_values(":parent", text(digest))
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
@@ -294,4 +305,41 @@ impl Sessions {
             .expression_attribute_values(":generation", number(generation))
             .build()?)
     }
+
+    /// Ends a session by its name with every session that was lent from it, and says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_named(&self, subject: &Subject, name: &SessionName) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", text(subject.to_string()))
+            .key("sk", text(name.as_str()))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await?;
+        self.end_lent_from_digest(subject, name.as_str()).await?;
+        Ok(answer.attributes.is_some())
+    }
+}
+
+fn session_from(item: SessionItem, subject: &Subject) -> Result<Session, StoreError> {
+    let DelegationAttributes { client, scope, parent, authenticated_at } = item.delegation;
+    let delegation = match (client, scope, parent) {
+        (Some(client), Some(scopes), Some(parent)) => Some(Delegation { client, scopes, parent }),
+        (None, None, None) => None,
+        _ => return Err(StoreError::Unreadable("half a delegation".to_owned())),
+    };
+    Ok(Session {
+        subject: subject.clone(),
+        carrier: item.carrier,
+        proof: item.proof.try_into()?,
+        authenticated_at: authenticated_at.unwrap_or(item.created_at),
+        created_at: item.created_at,
+        last_used_at: item.last_used_at,
+        generation: item.generation,
+        delegation,
+    })
 }

@@ -1,10 +1,11 @@
-//! The password change: with the current password, or without it in a session that a card has just opened.
+//! The account: the password change, with the current password or in a session that a card has just opened; sessions and what
+//! happened.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::problem::Code;
 use tests::browser::{Answer, Browser};
-use tests::people::WANG;
+use tests::people::{Civilian, WANG, ZHANG};
 use tests::world::World;
 
 const NEW: &str = "Dadaocheng-Pier#19";
@@ -103,4 +104,91 @@ async fn an_agency_has_no_password() {
     let world = World::start().await;
     let agency = world.agency("agency-a02").await;
     change(&agency, Value::Null, NEW).await.problem(Code::NotAuthorized);
+}
+
+async fn sessions(browser: &Browser) -> Vec<Value> {
+    browser.get("/v1/account/sessions").await.ok().body["sessions"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_person_sees_their_live_sessions_and_ends_them() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let mut program = world.browser();
+    program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
+    world.signed_in(&ZHANG).await;
+    let open = sessions(&wang).await;
+    // The one of the card that was bound first, the browser's and the program's; nobody else's.
+    let kinds = |open: &[Value]| {
+        let kind = |session: &Value| {
+            format!("{} {} {}", session["amr"][0], session["carrier"], session["current"]).replace('"', "")
+        };
+        let mut kinds: Vec<_> = open.iter().map(kind).collect();
+        kinds.sort();
+        kinds
+    };
+    assert_eq!(kinds(&open), ["pwd cookie true", "pwd token false", "sc cookie false"]);
+    let id =
+        open.iter().find(|session| session["carrier"] == "token").unwrap()["session_id"].as_str().unwrap();
+    let end = async |id: &str| wang.request("DELETE", &format!("/v1/account/sessions/{id}")).send().await;
+    end(id).await.status(204);
+    program.get("/v1/session").await.problem(Code::SessionRequired);
+    wang.get("/v1/session").await.ok();
+    for gone in [id, "x", &"0".repeat(64)] {
+        end(gone).await.status(204);
+    }
+    assert_eq!(kinds(&sessions(&wang).await), ["pwd cookie true", "sc cookie false"]);
+
+    // What has ended by itself is not shown, whether it is swept or not.
+    world.pass(SignedDuration::from_mins(14));
+    sessions(&wang).await;
+    world.pass(SignedDuration::from_mins(2));
+    let left = sessions(&wang).await;
+    assert_eq!(kinds(&left), ["pwd cookie true"]);
+    end(left[0]["session_id"].as_str().unwrap()).await.status(204);
+    wang.get("/v1/session").await.problem(Code::SessionRequired);
+}
+
+#[tokio::test]
+async fn nobody_ends_the_session_of_another() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let zhang = world.signed_in(&ZHANG).await;
+    let id = sessions(&wang).await[0]["session_id"].as_str().unwrap().to_owned();
+    zhang.request("DELETE", &format!("/v1/account/sessions/{id}")).send().await.status(204);
+    assert_eq!(sessions(&wang).await.len(), 2);
+    wang.get("/v1/session").await.ok();
+}
+
+#[tokio::test]
+async fn a_person_sees_who_signed_in_as_them_and_who_was_refused() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let wang = by_password(&world).await;
+    let mut stranger = world.browser();
+    stranger.sign_in_by_password(WANG.account, "Not-The-Password#1").await.problem(Code::InvalidCredentials);
+    let activity = async |browser: &Browser| {
+        let entries =
+            browser.get("/v1/account/activity").await.ok().body["entries"].as_array().unwrap().clone();
+        let line = |entry: &Value| {
+            let place = if entry["address"].is_string() { "somewhere" } else { "unsaid" };
+            format!("{} {} {} {place}", entry["action"], entry["outcome"], entry["by"]).replace('"', "")
+        };
+        entries.iter().map(line).collect::<Vec<_>>()
+    };
+    let seen = activity(&wang).await;
+    assert_eq!(
+        seen[..2],
+        ["password_sign_in invalid_credentials self somewhere", "password_sign_in success self somewhere"]
+    );
+    assert!(seen.contains(&"activation success self somewhere".to_owned()), "{seen:?}");
+    let password = world.initial_password(&head, &WANG).await;
+    let mut wang = world.browser();
+    let ticket = wang.sign_in_by_password(WANG.national_id, &password).await.ticket("activation_required");
+    wang.activate(&ticket, &Civilian { password: NEW, ..WANG }).await.ok();
+    wang.sign_in_by_password(WANG.account, NEW).await.signed_in();
+    let seen = activity(&wang).await;
+    assert!(seen.contains(&"password_reset success other unsaid".to_owned()), "{seen:?}");
+    // What HR did to others is no part of their own.
+    assert!(!activity(&head).await.iter().any(|line| line.starts_with("password_reset")));
 }

@@ -214,6 +214,18 @@ async fn cards() {
         "GetItem GetItem GetItem TransactWriteItems |"
     );
     assert_asks!(world, "none left", wang.get("/v1/account/cards").await.ok(), "GetItem GetItem |");
+    assert_asks!(
+        world,
+        "own sessions",
+        wang.get("/v1/account/sessions").await.ok(),
+        "GetItem GetItem Query |"
+    );
+    assert_asks!(
+        world,
+        "own entries",
+        wang.get("/v1/account/activity").await.ok(),
+        "GetItem GetItem Query |"
+    );
     let mut again = world.browser_with(&world.card_of(&WANG));
     let ticket = again.sign_in_by_card().await.ticket("identity_required");
     again.identify(&ticket, WANG.national_id).await.signed_in();

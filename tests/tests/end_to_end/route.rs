@@ -85,6 +85,13 @@ const ROUTES: &[Expected] = &[
         None,
     ),
     expected("PortalApi GET /v1/hr/audit", For::SignedIn { refused: &[Kind::Employee, Kind::Program] }, None),
+    expected("PortalApi GET /v1/account/sessions", For::SignedIn { refused: &[Kind::Agency] }, None),
+    expected(
+        "PortalApi DELETE /v1/account/sessions/{session_id}",
+        For::SignedIn { refused: &[Kind::Agency] },
+        None,
+    ),
+    expected("PortalApi GET /v1/account/activity", For::SignedIn { refused: &[Kind::Agency] }, None),
     expected(
         "PortalApi POST /v1/hr/employees/search",
         For::SignedIn { refused: &[Kind::Employee, Kind::Program] },

@@ -3,7 +3,7 @@
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
 import { ask, asProblem, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
-import { callSignedIn, mayReset, withSession } from "./session.js";
+import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js";
 
 /**
  * @typedef {object} Employee
@@ -26,6 +26,7 @@ import { callSignedIn, mayReset, withSession } from "./session.js";
  * @property {Mail} mail
  * @property {"permanent" | "transient"} [bounce]
  * @property {boolean} [resendable] whether the same password may be mailed once more
+ * @property {string} created_at
  * @property {string} expires_at
  */
 
@@ -64,6 +65,11 @@ const FINAL = ["delivered", "bounced", "complained", "failed"];
 const WAITS_MS = [1_000, 1_000, 2_000, 2_000, 4_000, 5_000, 10_000];
 const GIVE_UP_AFTER = 60;
 
+/** How many of the latest resets are listed, how often to look where their mails are, and for how long. */
+const RECENT = 20;
+const RECENT_MS = 10_000;
+const RECENT_LOOKS = 60;
+
 const employeePart = element("employee", HTMLElement);
 const resetForm = element("reset", HTMLFormElement);
 const reason = element("reason", HTMLTextAreaElement);
@@ -96,7 +102,44 @@ withSession(element("desk", HTMLElement), (session) => {
   helpdesk = session.roles.includes("helpdesk");
   element("reason-field", HTMLElement).hidden = !helpdesk;
   reason.required = helpdesk;
+  element("by-file", HTMLElement).hidden = !mayAuthorize(session);
+  if (!looking) lookAtRecent();
+  looking = true;
 });
+
+/** Whether the latest resets are being looked at. */
+let looking = false;
+
+/** What shows a reset, for those that the page lists, by id. @type {Map<string, (reset: Reset) => void>} */
+const listed = new Map();
+
+/** Lists the latest resets of the agency, or the helpdesk's own, and keeps them as they are until their mails are. */
+async function lookAtRecent() {
+  const recent = element("recent", HTMLElement);
+  const problem = recent.querySelector(".problem");
+  const none = recent.querySelector(".none");
+  if (!(problem instanceof HTMLElement) || !(none instanceof HTMLElement)) throw new Error("no #recent");
+  for (let looked = 0; looked < RECENT_LOOKS; looked += 1) {
+    try {
+      /** @type {{ resets: (Reset & { name?: string })[] }} */
+      const { resets } = await callSignedIn("GET", `/v1/hr/password-resets?limit=${RECENT}${helpdesk ? "&mine=true" : ""}`);
+      for (const reset of [...resets].reverse()) {
+        const show = listed.get(reset.reset_id);
+        if (show) show(reset);
+        else listReset("recent-resets", reset.name ?? "", reset);
+      }
+      problem.hidden = true;
+      none.hidden = listed.size > 0;
+      recent.hidden = false;
+      if (resets.every((reset) => FINAL.includes(reset.mail))) return;
+    } catch (error) {
+      describe(problem, asProblem(error));
+      recent.hidden = false;
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RECENT_MS));
+  }
+}
 
 onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
   employeePart.hidden = true;
@@ -201,7 +244,7 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
   asked = undefined;
   employeePart.hidden = true;
   element("search", HTMLFormElement).reset();
-  const shown = listReset(person.name, reset);
+  const shown = listReset("resets", person.name, reset);
   reveal(donePart);
   follow(reset, shown);
 }, {
@@ -214,12 +257,13 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
 });
 
 /**
- * Adds a reset to the page's list.
+ * Adds a reset to a list of the page.
+ * @param {"resets" | "recent-resets"} place
  * @param {string} name
  * @param {Reset} reset
  * @returns {(reset: Reset) => void} shows the mail's state
  */
-function listReset(name, reset) {
+function listReset(place, name, reset) {
   const template = element("done-reset", HTMLTemplateElement);
   const item = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
   /** @param {string} selector */
@@ -231,7 +275,7 @@ function listReset(name, reset) {
   const state = part("[data-mail]");
   const detail = part("[data-mail-detail]");
   part("[data-name]").textContent = name;
-  part("[data-until]").textContent = say("say.initial-until", { time: time(reset.expires_at) });
+  part("[data-until]").textContent = say("say.initial-until", { made: time(reset.created_at), time: time(reset.expires_at) });
   const again = part("[data-again]");
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
@@ -244,7 +288,7 @@ function listReset(name, reset) {
   };
   const problem = part("[data-problem]");
   // What was found in the fragment stays the same elements; the fragment itself is empty from here on.
-  element("resets", HTMLUListElement).prepend(item);
+  element(place, HTMLUListElement).prepend(item);
   again.addEventListener("click", async () => {
     if (again.getAttribute("aria-disabled") === "true") return;
     again.setAttribute("aria-disabled", "true");
@@ -261,6 +305,7 @@ function listReset(name, reset) {
     again.setAttribute("aria-disabled", "false");
   });
   show(reset);
+  listed.set(reset.reset_id, show);
   return show;
 }
 

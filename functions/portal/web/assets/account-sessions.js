@@ -1,0 +1,157 @@
+// Where the person is signed in, with an end to each; and what happened to the account lately.
+
+import { asProblem, describe, element, problemOf, reveal, say, showProblem, time } from "./page.js";
+import { callSignedIn, withSession } from "./session.js";
+
+/**
+ * @typedef {object} Open
+ * @property {string} session_id
+ * @property {boolean} current
+ * @property {("sc" | "pwd")[]} amr
+ * @property {"cookie" | "token"} carrier
+ * @property {string} created_at
+ * @property {string} last_used_at
+ */
+/**
+ * @typedef {object} Entry
+ * @property {string} at
+ * @property {string} action
+ * @property {string} outcome `success`, `activation_required` or a problem's code
+ * @property {"self" | "other"} by
+ * @property {string} [address]
+ */
+
+const OPENED_BY = { sc: say("say.session.by-card"), pwd: say("say.session.by-password") };
+const CARRIER = { cookie: say("say.session.browser"), token: say("say.session.program") };
+const ACTION = /** @type {Record<string, string>} */ ({
+  certificate_sign_in: say("say.activity.certificate_sign_in"),
+  password_sign_in: say("say.activity.password_sign_in"),
+  sign_out: say("say.activity.sign_out"),
+  activation: say("say.activity.activation"),
+  password_reset: say("say.activity.password_reset"),
+  password_change: say("say.activity.password_change"),
+  card_binding: say("say.activity.card_binding"),
+  card_renewal: say("say.activity.card_renewal"),
+  card_unbinding: say("say.activity.card_unbinding"),
+  certificate_revocation: say("say.activity.certificate_revocation"),
+});
+
+/** What a sign-in came to that was not refused. */
+const DONE = /** @type {Record<string, string>} */ ({
+  success: say("say.activity.success"),
+  activation_required: say("say.activity.activation_required"),
+});
+
+const sessions = element("sessions", HTMLElement);
+const activity = element("activity", HTMLElement);
+const ended = element("ended", HTMLElement);
+
+let loaded = false;
+
+withSession(element("session", HTMLElement), () => {
+  if (loaded) return;
+  loaded = true;
+  showSessions();
+  show(activity, async () => {
+    /** @type {{ entries: Entry[] }} */
+    const { entries } = await callSignedIn("GET", "/v1/account/activity");
+    return entries.map(entryLine);
+  });
+});
+
+function showSessions() {
+  return show(sessions, async () => {
+    /** @type {{ sessions: Open[] }} */
+    const answer = await callSignedIn("GET", "/v1/account/sessions");
+    return answer.sessions.map(sessionLine);
+  });
+}
+
+/**
+ * Shows a list in a part of the page.
+ * @param {HTMLElement} part
+ * @param {() => Promise<HTMLElement[]>} load
+ */
+async function show(part, load) {
+  const pending = within(part, ".pending");
+  const problem = within(part, ".problem");
+  pending.textContent = say("say.loading");
+  problem.hidden = true;
+  try {
+    within(part, "ul").replaceChildren(...await load());
+  } catch (error) {
+    describe(problem, asProblem(error));
+  }
+  pending.textContent = "";
+}
+
+/** @param {Open} open */
+function sessionLine(open) {
+  const opened = OPENED_BY[open.amr[0] ?? "pwd"];
+  const made = line(CARRIER[open.carrier], say("say.session.detail", {
+    by: opened,
+    since: time(open.created_at),
+    used: time(open.last_used_at),
+  }));
+  const end = within(made, "[data-end]");
+  if (open.current) {
+    const state = within(made, "[data-state]");
+    state.textContent = say("say.session.current");
+    state.classList.add("good");
+    return made;
+  }
+  within(made, "[data-state]").remove();
+  end.hidden = false;
+  end.setAttribute("aria-label", say("say.session.end", { since: time(open.created_at) }));
+  end.addEventListener("click", async () => {
+    if (end.getAttribute("aria-disabled") === "true") return;
+    end.setAttribute("aria-disabled", "true");
+    ended.hidden = true;
+    try {
+      await callSignedIn("DELETE", `/v1/account/sessions/${encodeURIComponent(open.session_id)}`);
+      await showSessions();
+      reveal(ended);
+    } catch (error) {
+      end.setAttribute("aria-disabled", "false");
+      showProblem(within(sessions, ".problem"), error);
+    }
+  });
+  return made;
+}
+
+/** @param {Entry} entry */
+function entryLine(entry) {
+  const done = DONE[entry.outcome];
+  const detail = [time(entry.at)];
+  if (entry.by === "other") detail.push(say("say.activity.by-other"));
+  if (entry.address) detail.push(say("say.activity.address", { address: entry.address }));
+  const made = line(ACTION[entry.action] ?? entry.action, detail.join(" · "));
+  const state = within(made, "[data-state]");
+  state.textContent = done ?? problemOf(entry.outcome).title;
+  state.classList.add(done === undefined ? "bad" : "good");
+  return made;
+}
+
+/**
+ * @param {string} what
+ * @param {string} detail
+ */
+function line(what, detail) {
+  const template = element("line", HTMLTemplateElement);
+  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
+  if (!(made instanceof HTMLElement)) throw new Error("no line");
+  within(made, "[data-what]").textContent = what;
+  within(made, "[data-detail]").textContent = detail;
+  return made;
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+function within(place, selector) {
+  const found = place.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
+  return found;
+}
