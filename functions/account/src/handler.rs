@@ -77,14 +77,18 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
 
 fn sessions(open: &[OpenSession]) -> Value {
     let session = |session: &OpenSession| {
-        json!({
+        let mut shown = json!({
             "session_id": session.name,
             "current": session.current,
             "amr": [session.method.amr()],
             "carrier": session.carrier,
             "created_at": time(session.created_at),
             "last_used_at": time(session.last_used_at),
-        })
+        });
+        if let (Some(client), Some(fields)) = (&session.client, shown.as_object_mut()) {
+            fields.insert("client".to_owned(), json!(client));
+        }
+        shown
     };
     json!({"sessions": open.iter().map(session).collect::<Vec<_>>()})
 }

@@ -8,6 +8,7 @@ use shared::card::BoundCard;
 use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
 use shared::notice::Notice;
+use shared::oauth::ClientId;
 use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
@@ -40,6 +41,8 @@ pub struct OpenSession {
     pub method: Method,
     /// A browser's, or a program's.
     pub carrier: Carrier,
+    /// The client that it is lent to, such as an HR portal.
+    pub client: Option<ClientId>,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
@@ -241,6 +244,7 @@ impl AccountStep {
                 name,
                 method: session.proof.method(),
                 carrier: session.carrier,
+                client: session.delegation.map(|delegation| delegation.client),
                 created_at: session.created_at,
                 last_used_at: session.last_used_at,
             })

@@ -603,6 +603,31 @@ async fn what_ends_a_sign_in_ends_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_person_sees_what_they_have_lent_and_ends_it() {
+    let world = World::start().await;
+    let staff = world.signed_in(&STAFF).await;
+    let lent = async || with_token(&staff, &tokens(&world, APP, &staff).await);
+    let open =
+        async || staff.get("/v1/account/sessions").await.ok().body["sessions"].as_array().unwrap().clone();
+    let end = async |session: &Value| {
+        let id = session["session_id"].as_str().unwrap();
+        staff.request("DELETE", &format!("/v1/account/sessions/{id}")).send().await.status(204);
+    };
+    let client = lent().await;
+    let shown = open().await;
+    let of_client = shown.iter().find(|session| session["client"] == APP.id).unwrap();
+    assert_eq!(shown.iter().filter(|session| session.get("client").is_some()).count(), 1);
+    end(of_client).await;
+    client.get("/userinfo").await.problem(Code::SessionRequired);
+    staff.get("/v1/session").await.ok();
+
+    // A session that is ended by name takes with it what was lent from it.
+    let client = lent().await;
+    end(open().await.iter().find(|session| session["current"] == true).unwrap()).await;
+    client.get("/userinfo").await.problem(Code::SessionRequired);
+}
+
+#[tokio::test]
 async fn tokens_end_by_time() {
     let world = World::start().await;
     let mut head = world.head().await;

@@ -9,6 +9,7 @@ import { callSignedIn, withSession } from "./session.js";
  * @property {boolean} current
  * @property {("sc" | "pwd")[]} amr
  * @property {"cookie" | "token"} carrier
+ * @property {string} [client] what it is lent to
  * @property {string} created_at
  * @property {string} last_used_at
  */
@@ -88,7 +89,8 @@ async function show(part, load) {
 /** @param {Open} open */
 function sessionLine(open) {
   const opened = OPENED_BY[open.amr[0] ?? "pwd"];
-  const made = line(CARRIER[open.carrier], say("say.session.detail", {
+  const { client } = open;
+  const made = line(client === undefined ? CARRIER[open.carrier] : say("say.session.client", { client }), say("say.session.detail", {
     by: opened,
     since: time(open.created_at),
     used: time(open.last_used_at),
