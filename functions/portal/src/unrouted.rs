@@ -9,6 +9,9 @@ use lambda_http::{Body, http::Method};
 use shared::http::{Answer, Call, problem_answer};
 use shared::problem::{Code, Problem};
 
+/// The paths that the document describes and this function answers. What else it describes is another function's, and no page.
+const OWN: [&str; 2] = ["/", "/openapi.yaml"];
+
 /// The methods by which an OpenAPI document may name operations.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -46,12 +49,18 @@ impl Described {
     fn of(&self, path: &str) -> Vec<&str> {
         let described = self.methods.iter().filter(|(template, _)| matches(template, path));
         let mut methods: Vec<&str> = described.flat_map(|(_, methods)| methods).map(String::as_str).collect();
-        if is_page(path) {
+        if self.is_page(path) {
             methods.extend(["GET", "HEAD"]);
         }
         methods.sort_unstable();
         methods.dedup();
         methods
+    }
+
+    /// Whether a path is a person's to look at: a program's begin with its version, are well known, or are another function's.
+    fn is_page(&self, path: &str) -> bool {
+        let programs = ["/v1/", "/.well-known/"].iter().any(|programs| path.starts_with(programs));
+        !programs && (OWN.contains(&path) || !self.methods.keys().any(|template| matches(template, path)))
     }
 
     /// Answers a request that no route takes, or nothing when it is one for a page.
@@ -61,7 +70,7 @@ impl Described {
             return Some(Answer::no_content().render());
         }
         let reads = *method == Method::GET || *method == Method::HEAD;
-        if reads && is_page(call.path()) {
+        if reads && self.is_page(call.path()) {
             return None;
         }
         let methods = self.of(call.path());
@@ -82,11 +91,6 @@ impl Described {
 fn is_preflight(call: &Call) -> bool {
     let asks = |name| call.header(name).is_some();
     call.method() == Method::OPTIONS && asks(ORIGIN) && asks(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// Whether a path is a person's to look at: a program's begin with its version or are well known.
-fn is_page(path: &str) -> bool {
-    !["/v1/", "/.well-known/"].iter().any(|programs| path.starts_with(programs))
 }
 
 /// Whether a path is one of a template, whose parameters take a segment each. The pages' own template is none of these.
@@ -121,6 +125,8 @@ paths:
     # A comment.
     delete:
       get:
+  /token:
+    post:
   /{page}:
     get:
 components:
@@ -131,7 +137,7 @@ components:
     #[test]
     fn methods_of_paths() {
         let described = Described::read(DOCUMENT);
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 10] = [
             ("/v1/session", &["DELETE", "GET"]),
             ("/v1/session/", &[]),
             ("/v1/cards/x", &["DELETE"]),
@@ -140,6 +146,7 @@ components:
             ("/v1/nothing", &[]),
             ("/", &["GET", "HEAD"]),
             ("/help/card", &["GET", "HEAD"]),
+            ("/token", &["POST"]),
             ("/no/path", &["GET", "HEAD"]),
         ];
         for (path, expected) in rows {
