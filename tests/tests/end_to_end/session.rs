@@ -145,7 +145,7 @@ async fn a_token_verifies_offline_by_the_published_keys() {
         decode::<Value>(token, &key, &validation).unwrap().claims
     });
     let names: Vec<&String> = claims[0].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["amr", "aud", "exp", "iat", "iss", "jti", "sid", "sub"]);
+    assert_eq!(names, ["acr", "amr", "aud", "auth_time", "exp", "iat", "iss", "jti", "sid", "sub"]);
     let [first, second] = &claims;
     assert_eq!((&first["sub"], &first["sid"]), (&second["sub"], &second["sid"]));
     assert_ne!(first["jti"], second["jti"]);
