@@ -200,8 +200,8 @@ async fn a_wrong_pin_never_reaches_the_server_and_the_help_page_says_so() {
     }
     let help = world.browser();
     for (language, advice) in [
-        ("en", ["Wrong PIN: three wrong PINs in a row lock the card", "The PIN is never sent to this site"]),
-        ("zh-TW", ["憑證密碼（PIN 碼）錯誤：連續錯誤 3 次將會鎖卡", "憑證密碼不會傳送到本網站"]),
+        ("en", ["Three wrong PINs in a row lock the card", "The PIN is never sent to this site"]),
+        ("zh-TW", ["憑證密碼（PIN 碼）連續錯誤 3 次將會鎖卡", "憑證密碼不會傳送到本網站"]),
     ] {
         let page = help.reading(language).get("/help/card").await.ok();
         for sentence in advice {
