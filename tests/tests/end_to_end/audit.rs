@@ -107,16 +107,3 @@ async fn pages_follow_each_other_for_who_asked_and_what_was_asked() {
         head.get(&format!("/v1/hr/audit?{query}")).await.problem_of(Code::RequestInvalid, field);
     }
 }
-
-#[tokio::test]
-async fn reading_has_a_rate() {
-    let world = World::start_with(|options| {
-        options.variables.insert("AUDIT_READS_PER_ACTOR_PER_HOUR".to_owned(), "2".to_owned());
-    })
-    .await;
-    let head = world.head().await;
-    for _ in 0..2 {
-        head.get("/v1/hr/audit").await.ok();
-    }
-    head.get("/v1/hr/audit").await.problem(Code::TooManyRequests);
-}

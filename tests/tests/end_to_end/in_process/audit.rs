@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::audit::canonical::Digest;
 use shared::aws;
+use shared::problem::Code;
 use shared::s3::{Bucket, Put};
 use tests::people::{WANG, ZHOU};
 use tests::program::built;
@@ -357,6 +358,19 @@ fn the_template_lets_no_function_change_what_was_written() {
             assert!(statement["Action"].as_array().unwrap().contains(&json!(format!("dynamodb:{action}"))));
         }
     }
+}
+
+#[tokio::test]
+async fn reading_has_a_rate() {
+    let world = World::start_with(|options| {
+        options.variables.insert("AUDIT_READS_PER_ACTOR_PER_HOUR".to_owned(), "2".to_owned());
+    })
+    .await;
+    let head = world.head().await;
+    for _ in 0..2 {
+        head.get("/v1/hr/audit").await.ok();
+    }
+    head.get("/v1/hr/audit").await.problem(Code::TooManyRequests);
 }
 
 const TEMPLATE: &str = include_str!("../../../../infra/template.yaml");
