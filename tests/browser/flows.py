@@ -483,9 +483,10 @@ class Flow(unittest.TestCase):
             seat.type("#identifier", STAFF.national_id)
             seat.page.keyboard.press("Enter")
             seat.refused_in("#refused")
-            seat.pick(STAFF.name)
-            # The browser takes some seconds to notice its policy, which is this person's hand; on a busy machine, more.
+            # The browser takes some seconds to notice its policy, which is this person's hand; on a busy machine, more. It may
+            # miss a change, and then hears of the next.
             for _ in range(6):
+                seat.pick(STAFF.name)
                 time.sleep(10)
                 seat.press("#back")
                 seat.press("#identity a[href='/']")
