@@ -1,6 +1,6 @@
 // Where the person is signed in, with an end to each; and what happened to the account lately.
 
-import { asProblem, describe, element, problemOf, reveal, say, showProblem, time } from "./page.js";
+import { asProblem, describe, element, fromTemplate, problemOf, reveal, say, showProblem, time, within } from "./page.js";
 import { callSignedIn, withSession } from "./session.js";
 
 /**
@@ -139,21 +139,8 @@ function entryLine(entry) {
  * @param {string} detail
  */
 function line(what, detail) {
-  const template = element("line", HTMLTemplateElement);
-  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
-  if (!(made instanceof HTMLElement)) throw new Error("no line");
+  const made = fromTemplate("line");
   within(made, "[data-what]").textContent = what;
   within(made, "[data-detail]").textContent = detail;
   return made;
-}
-
-/**
- * @param {HTMLElement} place
- * @param {string} selector
- * @returns {HTMLElement}
- */
-function within(place, selector) {
-  const found = place.querySelector(selector);
-  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
-  return found;
 }

@@ -1,7 +1,7 @@
 // The audit trail: who did what to whom, in the agency or to one person, newest first.
 
 import { onSubmit } from "./form.js";
-import { asProblem, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { asProblem, describe, element, fill, fromTemplate, problemOf, reveal, say, time, toHome, within } from "./page.js";
 import { callSignedIn, mayReadAudit, withSession } from "./session.js";
 
 /** @typedef {"person" | "agency" | "agency_code" | "card" | "certificate" | "identifier" | "system"} Kind */
@@ -165,9 +165,7 @@ function follow(query, cursor, of) {
  * @returns {HTMLElement}
  */
 function item(entry) {
-  const template = element("entry", HTMLTemplateElement);
-  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
-  if (!(made instanceof HTMLElement)) throw new Error("no item");
+  const made = fromTemplate("entry");
   const done = OUTCOME[entry.outcome];
   const at = within(made, "[data-at]");
   at.textContent = time(entry.at, true);
@@ -195,16 +193,4 @@ function party({ kind, id, name }) {
   if (kind === "system" || kind === "agency_code" || kind === "agency") return `${KIND[kind]} ${id}`;
   // Long and opaque: its beginning tells one from another.
   return `${KIND[kind]} ${id.slice(0, 8)}…`;
-}
-
-/**
- * A part of a part of the page.
- * @param {HTMLElement} place
- * @param {string} selector
- * @returns {HTMLElement}
- */
-function within(place, selector) {
-  const found = place.querySelector(selector);
-  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
-  return found;
 }

@@ -1,7 +1,7 @@
 // Who may reset in the agency: what waits for an answer, what counts, what was; granting, asking, answering, revoking.
 
 import { onSubmit } from "./form.js";
-import { ask, asProblem, describe, element, fill, reveal, say, showProblem, time, toHome } from "./page.js";
+import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
 /** @typedef {"requested" | "active" | "refused" | "withdrawn" | "revoked" | "ended" | "expired"} State */
@@ -158,9 +158,7 @@ function follow(more, list, query, cursor, takes) {
  * @returns {HTMLElement}
  */
 function item(authorization) {
-  const template = element("authorization", HTMLTemplateElement);
-  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
-  if (!(made instanceof HTMLElement)) throw new Error("no item");
+  const made = fromTemplate("authorization");
   made.tabIndex = -1;
   const { state, ending, holder, from, until, may, history } = authorization;
   const waits = state === "active" && !authorization.in_force;
@@ -241,16 +239,4 @@ onSubmit(grantForm, async (values) => {
 function tell(text) {
   done.textContent = text;
   reveal(done);
-}
-
-/**
- * A part of a part of the page.
- * @param {HTMLElement} place
- * @param {string} selector
- * @returns {HTMLElement}
- */
-function within(place, selector) {
-  const found = place.querySelector(selector);
-  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
-  return found;
 }

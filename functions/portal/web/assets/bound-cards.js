@@ -1,6 +1,6 @@
 // The cards that are bound to an account, on the pages that list them.
 
-import { asProblem, describe, say, time } from "./page.js";
+import { asProblem, describe, say, time, within } from "./page.js";
 
 /**
  * @typedef {object} Card
@@ -91,14 +91,4 @@ function row(term, text) {
   dd.textContent = text;
   made.append(dt, dd);
   return made;
-}
-
-/**
- * @param {HTMLElement} part
- * @param {string} selector
- */
-function within(part, selector) {
-  const found = part.querySelector(selector);
-  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector} in #${part.id}`);
-  return found;
 }

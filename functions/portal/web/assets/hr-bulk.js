@@ -1,7 +1,7 @@
 // New staff by a file: look at what would come of every row, confirm, follow, and take the result.
 
 import { onSubmit } from "./form.js";
-import { ask, asProblem, describe, element, fill, reveal, say, showProblem, toHome } from "./page.js";
+import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
 /** @typedef {"preview" | "expired" | "queued" | "running" | "done" | "stopped" | "cancelled"} State */
@@ -169,9 +169,7 @@ async function listRows(anew) {
 
 /** @param {Row} row */
 function rowItem({ line, national_id: id = "", email = "", status, reason = "", mail }) {
-  const template = element("row", HTMLTemplateElement);
-  const made = /** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild;
-  if (!(made instanceof HTMLElement)) throw new Error("no row");
+  const made = fromTemplate("row");
   within(made, "[data-who]").textContent = say("say.bulk.row", { line: String(line), id, email });
   const state = within(made, "[data-state]");
   state.textContent = mail ? MAIL[mail] : ROW[status];
@@ -269,14 +267,3 @@ withSession(element("desk", HTMLElement), async (session) => {
     describe(problem, asProblem(error));
   }
 });
-
-/**
- * @param {HTMLElement} place
- * @param {string} selector
- * @returns {HTMLElement}
- */
-function within(place, selector) {
-  const found = place.querySelector(selector);
-  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
-  return found;
-}

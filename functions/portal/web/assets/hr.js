@@ -2,7 +2,7 @@
 
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
-import { ask, asProblem, describe, element, fill, problemOf, reveal, say, time, toHome } from "./page.js";
+import { ask, asProblem, describe, element, fill, fromTemplate, problemOf, reveal, say, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js";
 
 /**
@@ -264,19 +264,12 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
  * @returns {(reset: Reset) => void} shows the mail's state
  */
 function listReset(place, name, reset) {
-  const template = element("done-reset", HTMLTemplateElement);
-  const item = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
-  /** @param {string} selector */
-  const part = (selector) => {
-    const found = item.querySelector(selector);
-    if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
-    return found;
-  };
-  const state = part("[data-mail]");
-  const detail = part("[data-mail-detail]");
-  part("[data-name]").textContent = name;
-  part("[data-until]").textContent = say("say.initial-until", { made: time(reset.created_at), time: time(reset.expires_at) });
-  const again = part("[data-again]");
+  const item = fromTemplate("done-reset");
+  const state = within(item, "[data-mail]");
+  const detail = within(item, "[data-mail-detail]");
+  within(item, "[data-name]").textContent = name;
+  within(item, "[data-until]").textContent = say("say.initial-until", { made: time(reset.created_at), time: time(reset.expires_at) });
+  const again = within(item, "[data-again]");
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
     // While it is on its way there is nothing to send again.
@@ -286,8 +279,7 @@ function listReset(place, name, reset) {
     state.textContent = MAIL[mail];
     detail.textContent = mail === "bounced" && bounce === "transient" ? FULL : MAIL_DETAIL[mail];
   };
-  const problem = part("[data-problem]");
-  // What was found in the fragment stays the same elements; the fragment itself is empty from here on.
+  const problem = within(item, "[data-problem]");
   element(place, HTMLUListElement).prepend(item);
   again.addEventListener("click", async () => {
     if (again.getAttribute("aria-disabled") === "true") return;

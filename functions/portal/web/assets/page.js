@@ -49,6 +49,30 @@ export function element(id, kind) {
 }
 
 /**
+ * A part of a part of the page.
+ * @param {HTMLElement} place
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export function within(place, selector) {
+  const found = place.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`no ${selector}`);
+  return found;
+}
+
+/**
+ * An element made anew from the template with that id, which has one.
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function fromTemplate(id) {
+  const { content } = element(id, HTMLTemplateElement);
+  const made = /** @type {DocumentFragment} */ (content.cloneNode(true)).firstElementChild;
+  if (!(made instanceof HTMLElement)) throw new Error(`nothing in #${id}`);
+  return made;
+}
+
+/**
  * Fills an element with text, or hides it and its label when there is none.
  * @param {string} id
  * @param {string | undefined} text
