@@ -137,6 +137,10 @@ codes! {
     ClientUnknown = "client_unknown", 400;
     /// A registered application names an address to return to that is not registered.
     RedirectRefused = "redirect_refused", 400;
+    /// The directory has nobody in the agency that is to consent to a concurrent duty.
+    AgencyUnknown = "agency_unknown", 422;
+    /// The agency that is to consent to a concurrent duty has no HR head who could.
+    AgencyWithoutHead = "agency_without_head", 409;
 }
 
 impl Code {
@@ -207,6 +211,8 @@ impl Code {
             Self::InsufficientScope => ("這個應用系統沒有取得這項權限", "應用系統登入時未要求或未獲准這項作業。請洽該應用系統的管理人員。"),
             Self::ClientUnknown => ("這個應用系統尚未登錄", "為了保護您的帳號，未登錄的應用系統不能使用本系統登入。請洽該應用系統的管理人員。"),
             Self::RedirectRefused => ("應用系統的返回位址未登錄", "為了保護您的帳號，登入後只會返回已登錄的位址。請洽該應用系統的管理人員。"),
+            Self::AgencyUnknown => ("查無這個機關", "公務人力資料庫中沒有這個機關代碼的人員。請確認機關代碼後再送出。"),
+            Self::AgencyWithoutHead => ("對方機關沒有人事主管可以同意", "兼辦須由對方機關的人事主管同意，機關憑證不能代為同意；公務人力資料庫中該機關目前沒有現職的人事主管。請對方機關先將人事主管報送至公務人力資料庫，完成入檔後再申請。"),
         }
     }
 
@@ -260,6 +266,8 @@ impl Code {
             Self::InsufficientScope => ("The application has no permission for this", "It did not ask for this at the sign-in, or may not. Tell whoever runs the application."),
             Self::ClientUnknown => ("The application is not registered", "To protect your account, only registered applications can have you sign in here. Tell whoever runs the application."),
             Self::RedirectRefused => ("The application's return address is not registered", "To protect your account, a sign-in returns to registered addresses only. Tell whoever runs the application."),
+            Self::AgencyUnknown => ("No agency of that code", "The personnel directory has nobody in an agency of that code. Check the code, and send again."),
+            Self::AgencyWithoutHead => ("The other agency has no HR head who could consent", "A concurrent duty needs the consent of the other agency's HR head, which its organization certificate cannot give, and the personnel directory has no HR head in service there. Let the other agency report its HR head to the personnel directory first, and ask again once that is on file."),
         }
     }
 }
@@ -335,6 +343,11 @@ advice! {
     HelpdeskOnly:
         "人事主管及客服人員的密碼只能由客服人員重設，請當事人洽客服人員。",
         "The password of an HR head or of a helpdesk agent is reset by the helpdesk alone. Let the person ask there.";
+    /// An act of HR by somebody who has no authority at all (貳、2、(1): the organization certificate is the other way).
+    NoAuthority:
+        "您沒有「權限與兼辦管理」的這項權限。請洽貴機關人事主管授權，或改以機關憑證登入辦理，亦可洽客服人員協助。",
+        "You have no authority for this. Ask your agency's HR head for an authorization, sign in with your agency's \
+         organization certificate and do it there, or ask the helpdesk.";
     /// An authorization that begins later.
     AuthorizationNotYet:
         "您的授權尚未生效。請於生效日之後再試，或洽機關人事主管。",
@@ -624,7 +637,7 @@ impl From<authority::Refusal> for Problem {
                     Some(Lapse::Departed | Lapse::Moved | Lapse::RoleLost) => {
                         Some(Advice::AuthorizationEnded)
                     }
-                    None => None,
+                    None => Some(Advice::NoAuthority),
                 };
                 (Code::NotAuthorized, advice)
             }
@@ -636,8 +649,11 @@ impl From<authority::Refusal> for Problem {
             Refusal::CertificateConcurrent => (Code::NotAuthorized, Some(Advice::CertificateConcurrent)),
             Refusal::OwnRequest | Refusal::OthersRequest => (Code::NotAuthorized, Some(Advice::OtherSide)),
             Refusal::NotEligible | Refusal::HolderChanged(_) => (Code::HolderNotEligible, None),
+            Refusal::AgencyUnknown => (Code::AgencyUnknown, None),
+            Refusal::AgencyWithoutHead => (Code::AgencyWithoutHead, None),
         };
-        Self { advice, ..Self::new(code) }.because(refusal)
+        let field = (refusal == Refusal::AgencyUnknown).then_some("agency");
+        Self { advice, field, ..Self::new(code) }.because(refusal)
     }
 }
 

@@ -85,7 +85,7 @@ impl Authorizing {
         // Whoever may not know of it is told so before anything more is read.
         let target = known.as_ref().map_or(Target::Unknown, |known| Target::Authorization(known, None));
         let decided = decide(admitted.caller.actor(), Act::SeeAuthorization, target, now).map_err(hidden);
-        self.audited(decided, action(step), &acting, (None, None), id).await?;
+        self.audited(decided.map(drop), action(step), &acting, (None, None), id).await?;
         let mut authorization = known.ok_or(Code::AuthorizationNotFound)?;
         let whom = authorization.holder.clone();
         telemetry::note_subject(Subject::Person(whom.clone()));
@@ -96,8 +96,14 @@ impl Authorizing {
             }
             let target = Target::Authorization(&authorization, holder.as_ref());
             let decided = decide(admitted.caller.actor(), act, target, now).map_err(hidden);
-            self.audited(decided, action(step), &acting, (Some(&whom), Some(&authorization.held.home)), id)
-                .await?;
+            self.audited(
+                decided.map(drop),
+                action(step),
+                &acting,
+                (Some(&whom), Some(&authorization.held.home)),
+                id,
+            )
+            .await?;
             let state = match next(&authorization, step, now)? {
                 Next::Done => return Ok(self.seen(&admitted, authorization, holder.as_ref(), now)),
                 Next::To(state) => state,

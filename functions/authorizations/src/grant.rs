@@ -8,7 +8,7 @@ use shared::audit::Action;
 use shared::authority::authorization::{Authorization, AuthorizationId, By, Consent, Held, MAX_HELD, Side};
 use shared::authority::life::{Happening, REQUEST_LIFE, State};
 use shared::authority::{Act, Actor, Duty, Target, decide};
-use shared::caller::{Admitted, Caller, Presented};
+use shared::caller::{Admitted, Presented};
 use shared::http::Call;
 use shared::national_id::NationalId;
 use shared::person::{Person, Role};
@@ -21,7 +21,7 @@ use shared::store::{CommitError, Guard};
 use shared::telemetry;
 
 use crate::dates::{Term, day_of};
-use crate::step::{Acting, Authorizing, Change, Seen, TRIES};
+use crate::step::{Acting, Authorizing, Change, Seen, TRIES, own_agency};
 
 /// An authorization that somebody asks for.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ impl Authorizing {
     ///
     /// # Errors
     /// `session_required`, `not_authorized`, `employee_not_found`, `person_departed`, `holder_not_eligible`,
-    /// `authorization_exists`, `too_many_requests`, `conflict`, `unavailable`.
+    /// `authorization_exists`, `agency_unknown` and `agency_without_head` for a request that nobody could answer,
+    /// `too_many_requests`, `conflict`, `unavailable`.
     pub async fn grant(
         &self,
         call: &Call,
@@ -87,20 +88,24 @@ impl Authorizing {
                 return self.there(&admitted, known, &whom, &request, holder.as_ref(), now);
             }
             let actor = admitted.caller.actor();
-            let agency = match (&request.agency, &admitted.caller) {
-                (Some(agency), _) => agency.clone(),
-                (None, Caller::Person(person)) => person.person().agency.clone(),
-                (None, Caller::Agency(agency)) => agency.code.clone(),
-            };
+            let agency = request.agency.as_deref().unwrap_or_else(|| own_agency(&admitted)).to_owned();
             let name = request.name.as_deref();
             let duty = holder.as_ref().map(|holder| Duty { holder, agency: &agency, name });
             let act = duty.map_or(Act::Grant, |duty| duty.act());
             let decided = decide(actor, act, duty.map_or(Target::Unknown, Target::Duty), now);
-            let decided = decided.map_err(Problem::from);
+            let decided = decided.map(drop).map_err(Problem::from);
             let action = action(act);
             let home = holder.as_ref().map(|holder| holder.agency.as_str());
             self.audited(decided, action, &acting, (Some(&whom), home), id.as_str()).await?;
             let Some(person) = &holder else { return Err(Code::EmployeeNotFound.into()) };
+            if act == Act::RequestDuty {
+                // Only whoever may ask is told of the other agency.
+                let own = own_agency(&admitted);
+                let other = Duty { holder: person, agency: &agency, name }.answered_in(own).to_owned();
+                let answering = self.personnel.answering(&other).await?.may_be_asked();
+                let answering = answering.map_err(Problem::from);
+                self.audited(answering, action, &acting, (Some(&whom), home), id.as_str()).await?;
+            }
             let authorization = made(&acting, id, person, &agency, request.term, now);
             let held = with(person, &authorization, now)?;
             let record = self.authorizations.make(&authorization, now)?;

@@ -6,7 +6,7 @@ use futures_util::future::try_join;
 use rand::CryptoRng;
 use shared::authority::authorization::{Authorization, By, Side};
 use shared::authority::{Act, Target, decide};
-use shared::caller::{Admitted, Caller, Presented};
+use shared::caller::Presented;
 use shared::http::Call;
 use shared::person::Person;
 use shared::problem::{Code, Problem};
@@ -14,7 +14,7 @@ use shared::pseudonym::PersonId;
 use shared::session::Subject;
 use shared::store::authorizations::Filter;
 
-use crate::step::{Authorizing, Seen, hidden};
+use crate::step::{Authorizing, Seen, hidden, own_agency};
 
 /// What to list.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Authorizing {
         let admitted = self.door().admit(presented, &[], now).await?;
         let actor = admitted.caller.actor();
         decide(actor, Act::ListAuthorizations, Target::Anybody, now)?;
-        let agency = request.agency.unwrap_or_else(|| own_agency(&admitted));
+        let agency = request.agency.unwrap_or_else(|| own_agency(&admitted).to_owned());
         decide(actor, Act::ListAuthorizations, Target::Agency(&agency), now).map_err(hidden)?;
         let caller = admitted.session.subject.to_string();
         let list =
@@ -139,13 +139,6 @@ impl Authorizing {
             people.extend(self.accounts().people(chunk).await?);
         }
         Ok(people)
-    }
-}
-
-fn own_agency(admitted: &Admitted) -> String {
-    match &admitted.caller {
-        Caller::Person(person) => person.person().agency.clone(),
-        Caller::Agency(agency) => agency.code.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use shared::audit::{Action, Entry, SUCCESS};
 use shared::authority::authorization::{Authorization, AuthorizationId, By, Event, Held};
 use shared::authority::life::State;
-use shared::authority::{Act, Permit, Refusal, Target, decide};
+use shared::authority::{Act, Refusal, Target, decide};
 use shared::aws;
 use shared::caller::{Admitted, Caller, Door, DoorSettings};
 use shared::cursor::Cursors;
@@ -19,6 +19,7 @@ use shared::session::Subject;
 use shared::store::accounts::Accounts;
 use shared::store::audit::AuditTrail;
 use shared::store::authorizations::Authorizations;
+use shared::store::personnel::Personnel;
 use shared::store::tickets::{Rate, Tickets};
 use shared::store::{self, CommitError, Guard, Transaction, Write};
 
@@ -31,6 +32,7 @@ pub struct Authorizing {
     door: Door,
     pub(crate) tickets: Tickets,
     pub(crate) authorizations: Authorizations,
+    pub(crate) personnel: Personnel,
     audit: AuditTrail,
     pub(crate) pseudonyms: Pseudonymizer,
     pub(crate) cursors: Cursors,
@@ -61,6 +63,7 @@ impl Authorizing {
             door: Door::open(environment, &config, &client, door).await?,
             cursors: Cursors::new(&pseudonyms),
             pseudonyms,
+            personnel: Personnel::new(client.clone(), accounts),
             tickets: Tickets::new(client.clone(), tickets),
             authorizations: Authorizations::new(client.clone(), authorizations),
             audit: AuditTrail::new(client.clone(), audit),
@@ -88,12 +91,12 @@ impl Authorizing {
     /// exists or not.
     pub(crate) async fn audited(
         &self,
-        decided: Result<Permit, Problem>,
+        decided: Result<(), Problem>,
         action: Action,
         acting: &Acting<'_>,
         (whom, agency): (Option<&PersonId>, Option<&str>),
         id: &str,
-    ) -> Result<Permit, Problem> {
+    ) -> Result<(), Problem> {
         if let Err(problem) = &decided {
             let entry = acting.entry(action, whom, id, problem.code.name());
             self.audit.note(entry.of_agency(agency)).await?;
@@ -216,6 +219,14 @@ pub struct Holder {
     pub agency: String,
     /// The agency's name.
     pub agency_name: String,
+}
+
+/// The agency that the caller serves in, or stands for.
+pub(crate) fn own_agency(admitted: &Admitted) -> &str {
+    match &admitted.caller {
+        Caller::Person(person) => &person.person().agency,
+        Caller::Agency(agency) => &agency.code,
+    }
 }
 
 /// What is out of scope and what does not exist look the same.

@@ -167,7 +167,7 @@ impl Authorization {
 mod tests {
     use super::*;
 
-    const STATES: [(&str, State); 8] = [
+    const STATES: [(&str, State); 11] = [
         ("requested by home", State::Requested { by: Side::Home }),
         ("requested by target", State::Requested { by: Side::Target }),
         ("active", State::Active),
@@ -175,15 +175,21 @@ mod tests {
         ("withdrawn", State::Withdrawn),
         ("revoked", State::Revoked),
         ("ended departed", State::Ended(Ending::Departed)),
+        ("ended moved", State::Ended(Ending::Moved)),
+        ("ended role_lost", State::Ended(Ending::RoleLost)),
+        ("ended roster", State::Ended(Ending::Roster)),
         ("expired", State::Expired),
     ];
 
-    const STEPS: [(&str, Step); 5] = [
+    const STEPS: [(&str, Step); 8] = [
         ("accept", Step::Accept),
         ("refuse", Step::Refuse),
         ("withdraw", Step::Withdraw),
         ("revoke", Step::Revoke),
         ("end departed", Step::End(Ending::Departed)),
+        ("end moved", Step::End(Ending::Moved)),
+        ("end role_lost", Step::End(Ending::RoleLost)),
+        ("end roster", Step::End(Ending::Roster)),
     ];
 
     /// Every state and every step, as a reviewer reads them: `life.csv`, a `-` where nothing changes.

@@ -111,6 +111,11 @@ impl Duty<'_> {
         if self.holder.agency == self.agency { Act::Grant } else { Act::RequestDuty }
     }
 
+    /// The agency whose HR head has to consent when an actor of `own` asks: the other of the two.
+    pub fn answered_in(&self, own: &str) -> &str {
+        if self.holder.agency == own { self.agency } else { &self.holder.agency }
+    }
+
     /// The role that it is given to, if the holder has one of HR.
     pub fn role(&self) -> Option<Role> {
         [Role::HrStaff, Role::HrHead].into_iter().find(|role| self.holder.has(*role))
@@ -188,6 +193,39 @@ pub enum Refusal {
     /// Only who asked takes a request back.
     #[error("only who asked takes a request back")]
     OthersRequest,
+    /// Nobody serves, or ever served, in the agency that is to consent.
+    #[error("no agency of that code")]
+    AgencyUnknown,
+    /// The agency that is to consent has no HR head, and its organization certificate consents to nothing.
+    #[error("nobody in the agency could consent")]
+    AgencyWithoutHead,
+}
+
+/// Who could consent to a concurrent duty in an agency, as the directory has it. An agency is known by its people: a code
+/// that nobody has is none. Agencies and their codes are public; which of them has no HR head is told to HR heads who ask it
+/// for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answering {
+    /// An HR head in service.
+    Head,
+    /// People, but no HR head in service.
+    NoHead,
+    /// Nobody at all.
+    Nobody,
+}
+
+impl Answering {
+    /// Whether a request may wait for an answer there.
+    ///
+    /// # Errors
+    /// [`Refusal::AgencyUnknown`], [`Refusal::AgencyWithoutHead`]: it would wait in vain.
+    pub fn may_be_asked(self) -> Result<(), Refusal> {
+        match self {
+            Self::Head => Ok(()),
+            Self::NoHead => Err(Refusal::AgencyWithoutHead),
+            Self::Nobody => Err(Refusal::AgencyUnknown),
+        }
+    }
 }
 
 /// Whose employees an actor may look up and, with exceptions, reset.

@@ -153,6 +153,8 @@ fn verdict(decided: &Result<Permit, Refusal>) -> (String, &'static str) {
         Refusal::HolderChanged(_) => "holder_changed".to_owned(),
         Refusal::OwnRequest => "own_request".to_owned(),
         Refusal::OthersRequest => "others_request".to_owned(),
+        Refusal::AgencyUnknown => "agency_unknown".to_owned(),
+        Refusal::AgencyWithoutHead => "agency_without_head".to_owned(),
     };
     (verdict, Problem::from(refusal).code.name())
 }
@@ -267,6 +269,7 @@ fn parties() -> Vec<(&'static str, Result<Person, &'static str>)> {
         ("departed_head", Ok(Person { service: Service::Departed, ..head("gone", HOME) })),
         // Asked as the head of the other agency, and heads this one now.
         ("asker_moved", Ok(head("asker", TARGET))),
+        ("asker_moved_home", Ok(head("asker", HOME))),
     ]
 }
 
@@ -353,6 +356,21 @@ fn every_row_of_the_duties_holds_and_every_combination_has_one() {
     }
     let idle: Vec<usize> = (0..rows.len()).filter(|at| !used.contains(at)).collect();
     assert_eq!(idle, Vec::<usize>::new(), "rows that nothing matches");
+}
+
+#[test]
+fn a_request_waits_for_somebody() {
+    let rows = [
+        (Answering::Head, Ok(())),
+        (Answering::NoHead, Err(Refusal::AgencyWithoutHead)),
+        (Answering::Nobody, Err(Refusal::AgencyUnknown)),
+    ];
+    for (answering, expected) in rows {
+        assert_eq!(answering.may_be_asked(), expected, "{answering:?}");
+    }
+    let staff = person("holder", HOME, &[Role::HrStaff]);
+    let duty = Duty { holder: &staff, agency: TARGET, name: None };
+    assert_eq!((duty.answered_in(HOME), duty.answered_in(TARGET)), (TARGET, HOME));
 }
 
 /// Whatever is asked of whatever: there is an answer, and nobody may more than the acts say.

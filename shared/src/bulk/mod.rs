@@ -121,7 +121,9 @@ impl From<Refusal> for RowRefusal {
             | Refusal::NotEligible
             | Refusal::HolderChanged(_)
             | Refusal::OwnRequest
-            | Refusal::OthersRequest => Self::NotAuthorized,
+            | Refusal::OthersRequest
+            | Refusal::AgencyUnknown
+            | Refusal::AgencyWithoutHead => Self::NotAuthorized,
             // A person out of scope and a person who does not exist look the same.
             Refusal::OutOfScope => Self::EmployeeNotFound,
             Refusal::Oneself => Self::Oneself,

@@ -14,7 +14,8 @@
 //! What a person may do beyond their roles is on the same item: the map `authorizations` of what is open, by id. Whoever
 //! changes it, the roles, the agency or the service makes `authority_version` grow and repeats the one that was read as a
 //! condition; whoever acts by it repeats it too. So a revocation or a departure and an act that races with it have an order:
-//! what is written after it was decided under it. `roster_agencies` is what the roster said last.
+//! what is written after it was decided under it. `roster_agencies` is what the roster said last. An HR head in service has
+//! `heads`, the agency's code, which the index `ByHead` finds them by.
 //!
 //! A person has a set `cards` of what is bound; a card a set `certificates` of what was seen of it, which tells a renewal from
 //! a use. `ended_certificates` of a person or an agency is a map of [`Reference`] to [`End`]: it is there before the first
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::AuditTrail;
 use super::authorizations::Authorizations;
+use super::batch::{self, Patience};
 use super::personnel::listed_in;
 use super::{
     CommitError, Guard, Item, Refused, StoreError, Transaction, bytes, from_item, number, pk, text, to_item,
@@ -385,12 +387,8 @@ impl Accounts {
     /// [`StoreError`].
     pub async fn people(&self, ids: &[&PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
         let read = self.keys_of(ids)?;
-        let items = batch(&self.client, HashMap::from([(self.table.clone(), read)])).await?;
-        items
-            .into_values()
-            .flatten()
-            .map(|item| person_from(item).map(|person| (person.id.clone(), person)))
-            .collect()
+        let items = batch::read_one(&self.client, &self.table, read, Patience::Call).await?;
+        items.into_iter().map(|item| person_from(item).map(|person| (person.id.clone(), person))).collect()
     }
 
     /// The part of a batch read that asks for people.
@@ -438,10 +436,9 @@ impl Accounts {
     /// The items of any number of keys, as many as there are.
     async fn items(&self, keys: Vec<String>) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
-        for chunk in keys.chunks(BATCH) {
+        for chunk in keys.chunks(batch::KEYS) {
             let wanted = keys_and_attributes(chunk.iter().cloned())?;
-            let found = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
-            items.extend(found.into_values().flatten());
+            items.extend(batch::read_one(&self.client, &self.table, wanted, Patience::Call).await?);
         }
         Ok(items)
     }
@@ -1100,11 +1097,16 @@ impl Accounts {
                    #roles = :roles, roster_agencies = :roster_agencies, tail = :tail, \
                    authorizations = :authorizations, authority_version = :next_authority, \
                    listed_in = :listed_in, generation = if_not_exists(generation, :zero) + :step";
-        let expression = if departed {
-            format!("{set} REMOVE initial_hash, initial_expires_at, initial_reset")
-        } else {
-            set.to_owned()
-        };
+        let heads = !departed && listed.roles.contains(&Role::HrHead);
+        let mut expression = set.to_owned();
+        if heads {
+            expression.push_str(", heads = :agency");
+        }
+        expression.push_str(match (departed, heads) {
+            (true, _) => " REMOVE heads, initial_hash, initial_expires_at, initial_reset",
+            (false, false) => " REMOVE heads",
+            (false, true) => "",
+        });
         let strings =
             |values: Vec<String>| AttributeValue::L(values.into_iter().map(AttributeValue::S).collect());
         let authority = &settled.authority;
@@ -1173,9 +1175,6 @@ pub struct Enrollment<'a> {
 /// How often a person whose authority changes meanwhile is read again.
 const ENROLL_TRIES: u32 = 5;
 
-/// Most keys of one batch read.
-pub(crate) const BATCH: usize = 100;
-
 /// Earlier hashes that are kept, whatever the policy asks for now.
 const HISTORY_KEPT: usize = 10;
 
@@ -1242,26 +1241,6 @@ pub(crate) fn keys_and_attributes(
     Ok(KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?)
 }
 
-/// Reads keys of several tables in one call; asks again for what DynamoDB left out.
-pub(crate) async fn batch(
-    client: &Client,
-    mut wanted: HashMap<String, KeysAndAttributes>,
-) -> Result<HashMap<String, Vec<Item>>, StoreError> {
-    let mut found: HashMap<String, Vec<Item>> = HashMap::new();
-    for _ in 0..5 {
-        let answer = client.batch_get_item().set_request_items(Some(wanted)).send().await?;
-        for (table, items) in answer.responses.unwrap_or_default() {
-            found.entry(table).or_default().extend(items);
-        }
-        wanted = answer.unprocessed_keys.unwrap_or_default();
-        if wanted.is_empty() {
-            return Ok(found);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    Err(StoreError::Service("keys of a batch stay unprocessed".to_owned()))
-}
-
 /// What a password sign-in reads, in one call: the person, the failures of the identifier, the count of the address.
 pub struct SignInRead {
     /// The person whom the identifier names.
@@ -1287,7 +1266,7 @@ impl Accounts {
             (self.table.clone(), self.keys_of(&[person.unwrap_or(&nobody)])?),
             (tickets.to_owned(), keys_and_attributes(keys)?),
         ]);
-        let mut found = batch(&self.client, wanted).await?;
+        let mut found = batch::read(&self.client, wanted, Patience::Call).await?;
         let person =
             found.remove(&self.table).unwrap_or_default().into_iter().next().map(person_from).transpose()?;
         let others = found.remove(tickets).unwrap_or_default();

@@ -319,7 +319,7 @@ impl AuditTrail {
     /// [`StoreError`].
     pub async fn items(&self, keys: &[EntryKey]) -> Result<HashMap<EntryKey, Attributes>, StoreError> {
         let keys = keys.iter().map(|key| (key.pk.clone(), key.sk.clone()));
-        let items = super::chains::batch(&self.client, &self.table, keys).await?;
+        let items = super::chains::items_of(&self.client, &self.table, keys).await?;
         items.into_iter().map(|item| Ok((key_of(&item), attributes(item)?))).collect()
     }
 

@@ -17,7 +17,6 @@
 //! The index `Pending` has the jobs that wait for a worker, or for the end of a lease, by when (`due_at`).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -30,6 +29,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::batch::Patience;
 use super::{Item, StoreError, bytes, from_item, number, text, to_item};
 use crate::audit::Origin;
 use crate::bulk::{CHUNK, KEPT, RowRefusal, State};
@@ -353,7 +353,8 @@ impl Bulks {
     async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), StoreError> {
         for some in requests.chunks(BATCH) {
             let mut wanted = some.to_vec();
-            for _ in 0..8 {
+            let mut waits = Patience::Call.waits();
+            loop {
                 let answer = self
                     .client
                     .batch_write_item()
@@ -364,10 +365,10 @@ impl Bulks {
                 if wanted.is_empty() {
                     break;
                 }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            if !wanted.is_empty() {
-                return Err(StoreError::Service("writes of a batch stay unprocessed".to_owned()));
+                let Some(wait) = waits.next() else {
+                    return Err(StoreError::Service("writes of a batch stay unprocessed".to_owned()));
+                };
+                tokio::time::sleep(wait).await;
             }
         }
         Ok(())

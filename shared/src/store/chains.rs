@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, ReturnValu
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::batch::{self, Patience};
 use super::{CommitError, Guard, Item, StoreError, Transaction, from_item, pk, text, to_item};
 use crate::audit::EntryKey;
 use crate::audit::canonical::{Attribute, Attributes, Digest, canonical};
@@ -261,7 +262,7 @@ impl ChainStore {
     pub async fn places(&self, entries: &[EntryKey]) -> Result<HashMap<EntryKey, Place>, StoreError> {
         let keys = entries.iter().map(|entry| (place_key(entry), "link".to_owned()));
         let mut places = HashMap::new();
-        for item in batch(&self.client, &self.table, keys).await? {
+        for item in items_of(&self.client, &self.table, keys).await? {
             let item: PlaceItem = from_item(item)?;
             places.insert(item.pk, Place { chain: item.chain, sequence: item.sequence, digest: item.digest });
         }
@@ -276,7 +277,7 @@ impl ChainStore {
     /// [`StoreError`].
     pub async fn links_at(&self, places: &[(u32, u64)]) -> Result<HashMap<(u32, u64), Link>, StoreError> {
         let keys = places.iter().map(|(chain, sequence)| (chain_key(*chain), numbered(*sequence)));
-        let items = batch(&self.client, &self.table, keys).await?;
+        let items = items_of(&self.client, &self.table, keys).await?;
         let links = items.into_iter().map(link_from);
         links.map(|link| link.map(|link| ((link.chain, link.sequence), link))).collect()
     }
@@ -335,7 +336,7 @@ fn statement_from(item: Item) -> Result<(u64, String), StoreError> {
 }
 
 /// The items of a table with these keys, as many as there are.
-pub(super) async fn batch(
+pub(super) async fn items_of(
     client: &Client,
     table: &str,
     keys: impl Iterator<Item = (String, String)>,
@@ -352,13 +353,7 @@ pub(super) async fn batch(
         .set_keys(Some(keys.into_iter().map(key).collect()))
         .consistent_read(true)
         .build()?;
-    let mut wanted = Some(HashMap::from([(table.to_owned(), wanted)]));
-    let mut items = Vec::new();
-    while let Some(request) = wanted.take() {
-        let answer = client.batch_get_item().set_request_items(Some(request)).send().await?;
-        items.extend(answer.responses.unwrap_or_default().into_values().flatten());
-        wanted = answer.unprocessed_keys.filter(|keys| !keys.is_empty());
-    }
+    let items = batch::read_one(client, table, wanted, Patience::Work).await?;
     debug_assert!(items.iter().all(|item| !pk(item).is_empty()));
     Ok(items)
 }

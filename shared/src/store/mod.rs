@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod authorizations;
+pub mod batch;
 pub mod bulk;
 pub mod chains;
 pub mod outbox;

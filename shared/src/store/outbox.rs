@@ -37,7 +37,8 @@ use aws_sdk_dynamodb::types::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{BATCH, batch, keys_and_attributes};
+use super::accounts::keys_and_attributes;
+use super::batch::{self, Patience};
 use super::{Item, StoreError, bytes, from_item, number, pk, text};
 use crate::delivery::pace::{self, Pace, Slots};
 use crate::delivery::{Bounce, MailState, OutOfPlace, Standing, Step};
@@ -938,11 +939,11 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn standings(&self, reset_ids: &[&str]) -> Result<HashMap<String, Standing>, StoreError> {
         let mut found = HashMap::new();
-        for chunk in reset_ids.chunks(BATCH) {
+        for chunk in reset_ids.chunks(batch::KEYS) {
             let keys = chunk.iter().map(|id| MailId::Reset((*id).to_owned()).key());
             let wanted = keys_and_attributes(keys.collect::<BTreeSet<_>>())?;
-            let items = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
-            for item in items.into_values().flatten() {
+            let items = batch::read_one(&self.client, &self.table, wanted, Patience::Call).await?;
+            for item in items {
                 let standing = Progress::of(&item)?.standing();
                 if let Some(MailId::Reset(id)) = MailId::of_key(pk(&item)) {
                     found.insert(id, standing);
@@ -1184,10 +1185,10 @@ impl Outbox {
         let keys: BTreeSet<String> = addresses.iter().map(|address| address_key(address)).collect();
         let keys: Vec<String> = keys.into_iter().collect();
         let mut marked = HashSet::new();
-        for chunk in keys.chunks(BATCH) {
+        for chunk in keys.chunks(batch::KEYS) {
             let wanted = keys_and_attributes(chunk.iter().cloned())?;
-            let items = batch(&self.client, HashMap::from([(self.table.clone(), wanted)])).await?;
-            let found = items.into_values().flatten();
+            let items = batch::read_one(&self.client, &self.table, wanted, Patience::Call).await?;
+            let found = items.into_iter();
             marked.extend(
                 found.filter_map(|item| Some(EmailDigest::from_stored(pk(&item).strip_prefix("address#")?))),
             );

@@ -5,30 +5,33 @@
 //! | the people of a file's rows, a hundred a call | key |
 //! | everybody, in segments side by side | scan |
 //! | an agency's people, and how many of them serve | index `ByAgency`, all parts of the agency |
+//! | whether an agency has an HR head in service | index `ByHead`, which has nobody else |
 //!
 //! All of it reads a few attributes, and costs what whole items cost: an item is a unit of reading whatever is taken of it. What
 //! is written of one person is in [`super::accounts`]; new people, of whom nobody has written anything yet, are put here a
 //! hundred at a time, under the condition that they still are new.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, Select, TransactWriteItem};
 
+use super::batch::{self, Patience};
 use super::{Item, StoreError, number, text};
+use crate::authority::Answering;
 use crate::person::{Role, Service};
 use crate::pseudonym::{PersonId, TailDigest};
 use crate::roster::plan::Known;
 use crate::roster::{Agency, Listed};
 
 /// Most keys of one batch read, and most writes of one transaction.
-pub const MANY: usize = 100;
+pub const MANY: usize = batch::KEYS;
 
-/// The index of people by agency.
+/// The index of people by agency, and of HR heads in service by theirs.
 const BY_AGENCY: &str = "ByAgency";
+const BY_HEAD: &str = "ByHead";
 
 /// In so many parts an agency is in the index. A file of a country is usually sorted by agency: in one part, a first import would
 /// wait for a single partition, which takes a thousand writes a second.
@@ -46,11 +49,6 @@ const SERVES: &str = "service = :serves";
 
 /// What a roster is compared with.
 const PROJECTION: &str = "pk, #name, agency, agency_name, service, #roles, roster_agencies, tail";
-
-/// Waits between tries at what DynamoDB left undone for want of capacity: half a minute in all.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-const TRIES: u32 = 12;
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -79,10 +77,6 @@ fn names() -> HashMap<String, String> {
     HashMap::from([("#name".to_owned(), "name".to_owned()), ("#roles".to_owned(), "roles".to_owned())])
 }
 
-async fn wait(attempt: u32) {
-    tokio::time::sleep(FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT)).await;
-}
-
 impl Personnel {
     /// The table of that name.
     pub fn new(client: Client, table: String) -> Self {
@@ -101,7 +95,11 @@ impl Personnel {
             .set_expression_attribute_names(Some(names()))
             .consistent_read(true)
             .build()?;
-        self.batch(wanted).await?.into_iter().map(read).collect()
+        batch::read_one(&self.client, &self.table, wanted, Patience::Work)
+            .await?
+            .into_iter()
+            .map(read)
+            .collect()
     }
 
     /// Of these agencies, by OID, at most [`MANY`], those that the directory knows.
@@ -116,31 +114,19 @@ impl Personnel {
             .expression_attribute_names("#name", "name")
             .consistent_read(true)
             .build()?;
-        let found = self.batch(wanted).await?.into_iter().filter_map(|mut item| {
-            let mut take = |name: &str| match item.remove(name)? {
-                AttributeValue::S(text) => Some(text),
-                _ => None,
-            };
-            let oid = take("pk")?.strip_prefix("agency#")?.to_owned();
-            // An agency may be there without a name, for what ended with its certificates.
-            Some((oid.clone(), Agency { code: take("code")?, name: take("name")?, oid }))
-        });
+        let found = batch::read_one(&self.client, &self.table, wanted, Patience::Work)
+            .await?
+            .into_iter()
+            .filter_map(|mut item| {
+                let mut take = |name: &str| match item.remove(name)? {
+                    AttributeValue::S(text) => Some(text),
+                    _ => None,
+                };
+                let oid = take("pk")?.strip_prefix("agency#")?.to_owned();
+                // An agency may be there without a name, for what ended with its certificates.
+                Some((oid.clone(), Agency { code: take("code")?, name: take("name")?, oid }))
+            });
         Ok(found.collect())
-    }
-
-    async fn batch(&self, wanted: KeysAndAttributes) -> Result<Vec<Item>, StoreError> {
-        let mut wanted = HashMap::from([(self.table.clone(), wanted)]);
-        let mut items = Vec::new();
-        for attempt in 0..TRIES {
-            let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await?;
-            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
-            wanted = answer.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(items);
-            }
-            wait(attempt).await;
-        }
-        Err(StoreError::Service("keys of a batch stay unprocessed".to_owned()))
     }
 
     /// The next page of everybody; nothing when the segment is done.
@@ -207,6 +193,41 @@ impl Personnel {
             .set_exclusive_start_key(start)
     }
 
+    /// Who could answer for an agency. The indexes may be some moments behind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn answering(&self, agency: &str) -> Result<Answering, StoreError> {
+        let heads = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_HEAD)
+            .key_condition_expression("heads = :agency")
+            .expression_attribute_values(":agency", text(agency))
+            .limit(1)
+            .send()
+            .await?;
+        if !heads.items().is_empty() {
+            return Ok(Answering::Head);
+        }
+        // Whoever is listed, departed or not: an agency that has lost everybody is not a code that nobody has.
+        let parts = (0..PARTS).map(|part| self.is_anybody_in(format!("{agency}#{part}")));
+        let listed = futures_util::future::try_join_all(parts).await?.contains(&true);
+        Ok(if listed { Answering::NoHead } else { Answering::Nobody })
+    }
+
+    async fn is_anybody_in(&self, part: String) -> Result<bool, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_AGENCY)
+            .key_condition_expression(IN_PART)
+            .expression_attribute_values(":part", text(part));
+        Ok(!query.limit(1).send().await?.items().is_empty())
+    }
+
     /// How many people of an agency serve.
     ///
     /// # Errors
@@ -237,7 +258,8 @@ impl Personnel {
     pub async fn enroll(&self, people: &[Listed]) -> Result<Vec<usize>, StoreError> {
         let mut left: Vec<usize> = (0..people.len()).collect();
         let mut known = Vec::new();
-        for attempt in 0..TRIES {
+        let mut waits = Patience::Work.waits();
+        loop {
             let writes = left
                 .iter()
                 .filter_map(|at| people.get(*at))
@@ -263,12 +285,16 @@ impl Personnel {
             let (there, missing): (Vec<_>, Vec<_>) =
                 left.iter().copied().enumerate().partition(|(place, _)| refused(*place));
             if there.is_empty() {
-                wait(attempt).await;
+                let Some(wait) = waits.next() else {
+                    return Err(StoreError::Service(
+                        "other transactions in the way of new people".to_owned(),
+                    ));
+                };
+                tokio::time::sleep(wait).await;
             }
             known.extend(there.into_iter().map(|(_, at)| at));
             left = missing.into_iter().map(|(_, at)| at).collect();
         }
-        Err(StoreError::Service("other transactions in the way of new people".to_owned()))
     }
 
     fn put(&self, listed: &Listed) -> Result<TransactWriteItem, StoreError> {

@@ -19,7 +19,6 @@
 //! a million entries is one page of a query.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
@@ -31,6 +30,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::batch::{self, Patience};
 use super::transaction::{CommitError, Guard, Transaction};
 use super::{Item, StoreError, from_item, number, pk, text, to_item};
 use crate::certificate::IssuerId;
@@ -39,15 +39,8 @@ use crate::revocation::{
     Status,
 };
 
-/// Most keys of one `BatchGetItem`.
-const READS: usize = 100;
 /// Most writes of one `BatchWriteItem`.
 pub const WRITES: usize = 25;
-
-/// Waits between tries at what DynamoDB left unprocessed.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-const TRIES: u32 = 12;
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -230,7 +223,7 @@ impl Revocations {
         let keys: Vec<_> = ours.chain(others).collect();
         let mut found = HashMap::new();
         let mut found_others = HashMap::new();
-        for chunk in keys.chunks(READS) {
+        for chunk in keys.chunks(batch::KEYS) {
             let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
             for name in [self.table.as_str(), table] {
                 let of_table = chunk.iter().filter(|(table, _)| *table == name);
@@ -240,7 +233,7 @@ impl Revocations {
                     wanted.insert(name.to_owned(), keys.build()?);
                 }
             }
-            for (name, items) in super::accounts::batch(&self.client, wanted).await? {
+            for (name, items) in batch::read(&self.client, wanted, Patience::Call).await? {
                 for item in items {
                     if name == self.table {
                         found.insert((pk(&item).to_owned(), sk(&item).to_owned()), item);
@@ -471,8 +464,8 @@ impl Lease {
     pub async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         let writes = changes.iter().map(|change| self.request(change)).collect::<Result<Vec<_>, _>>()?;
         let mut pending = HashMap::from([(self.table.table.clone(), writes)]);
-        let mut wait = FIRST_WAIT;
-        for _ in 0..TRIES {
+        let mut waits = Patience::Work.waits();
+        loop {
             let request = self.table.client.batch_write_item().set_request_items(Some(pending.clone()));
             match request.send().await {
                 Ok(answer) => pending = answer.unprocessed_items.unwrap_or_default(),
@@ -483,10 +476,11 @@ impl Lease {
             if pending.values().all(Vec::is_empty) {
                 return Ok(());
             }
+            let Some(wait) = waits.next() else {
+                return Err(StoreError::Service("writes of a batch stay unprocessed".to_owned()));
+            };
             tokio::time::sleep(wait).await;
-            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
         }
-        Err(StoreError::Service("writes of a batch stay unprocessed".to_owned()))
     }
 
     fn request(&self, change: &Change) -> Result<WriteRequest, StoreError> {

@@ -22,7 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{batch, keys_and_attributes};
+use super::accounts::keys_and_attributes;
+use super::batch::{self, Patience};
 use super::sessions::ProofAttributes;
 use super::{Item, StoreError, from_item, number, pk, text, to_item};
 use crate::card::{Card, Seen};
@@ -671,7 +672,7 @@ impl Tickets {
             (self.table.clone(), keys_and_attributes(keys)?),
             (table.to_owned(), keys_and_attributes(others)?),
         ]);
-        let items = batch(&self.client, wanted).await?.into_values().flatten();
+        let items = batch::read(&self.client, wanted, Patience::Call).await?.into_values().flatten();
         Ok(items.map(|item| (pk(&item).to_owned(), item)).collect())
     }
 

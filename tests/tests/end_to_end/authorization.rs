@@ -172,6 +172,53 @@ async fn a_request_is_refused_or_withdrawn() {
 }
 
 #[tokio::test]
+async fn a_request_waits_for_nobody_who_is_not_there() {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let staff = world.signed_in(&STAFF).await;
+    // What the roster gives already is taken away, so that it can be asked for.
+    let given = list(&head, "side=home").await;
+    let given = given.iter().find(|given| given["agency"] == "A04").unwrap();
+    revoke(&head, given["authorization_id"].as_str().unwrap()).await.status(204);
+
+    let unknown = put(&head, &id(1), duty(&STAFF, "A99")).await.problem(Code::AgencyUnknown);
+    assert_eq!(unknown.body["field"], "agency", "{unknown}");
+    // A code is a code: neither a beginning of one, nor a part of an agency in an index.
+    for code in ["A0", "a03", "A03#0", "A03 x"] {
+        put(&head, &id(1), duty(&STAFF, code)).await.problem(Code::AgencyUnknown);
+    }
+    // Who may not ask hears nothing of agencies, and has them looked up by no call.
+    let foreign =
+        json!({"national_id": STAFF_ELSEWHERE.national_id, "name": STAFF_ELSEWHERE.name, "agency": "A99"});
+    put(&head, &id(1), foreign).await.problem(Code::EmployeeNotFound);
+    put(&staff, &id(1), duty(&STAFF, "A99")).await.problem(Code::NotAuthorized);
+    put(&head, &id(1), duty(&HEAD, "A99")).await.problem(Code::NotAuthorized);
+    let card = world.agency("agency-a02").await;
+    put(&card, &id(1), duty(&STAFF, "A99")).await.problem(Code::NotAuthorized);
+
+    // An agency that has lost its head has nobody who could consent: its organization certificate does not.
+    world.change_roster("hr_head;hr_staff,A04", "hr_staff,A04").await;
+    put(&head, &id(1), duty(&STAFF, "A04")).await.problem(Code::AgencyWithoutHead);
+    // The agency that needs help asks one that has lost its head: the same.
+    world.depart(&HEAD).await;
+    put(&there, &id(2), duty(&STAFF, "A03")).await.problem(Code::AgencyWithoutHead);
+    assert_eq!(list(&there, "state=requested").await, [] as [Value; 0], "nothing waits");
+    let helpdesk = world.helpdesk().await;
+    assert_eq!(list(&helpdesk, "agency=A99").await, [] as [Value; 0]);
+    // What was refused, and why, is in the audit trail.
+    let trail = table::items(&world.stack, "AUDIT_TABLE");
+    let asked = trail.iter().filter(|entry| table::text(entry, "action") == "authorization_request");
+    let outcomes: BTreeSet<&str> = asked.map(|entry| table::text(entry, "outcome")).collect();
+    for outcome in ["agency_unknown", "agency_without_head"] {
+        assert!(outcomes.contains(outcome), "{outcomes:?}");
+    }
+
+    // With heads again, both are asked and can answer.
+    world.stack.import(local::directory::SAMPLE.as_bytes()).await.unwrap();
+    put(&there, &id(3), duty(&STAFF, "A03")).await.status(201);
+}
+
+#[tokio::test]
 async fn an_unanswered_request_expires() {
     let world = World::start().await;
     let head = world.head().await;

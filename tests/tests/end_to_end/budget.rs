@@ -345,12 +345,13 @@ async fn an_authorization() {
     let at = format!("/v1/hr/authorizations/{}", "A".repeat(43));
     let body = serde_json::json!({"national_id": STAFF.national_id, "agency": "A03"});
     let ask = || head.request("PUT", &at).json(body.clone());
-    // Session and people, and beside them what the id may have already; the count; the change; names for the answer.
+    // Session and people, and beside them what the id may have already; the count; whether somebody could consent; the
+    // change; names for the answer.
     assert_asks!(
         world,
         "a request",
         ask().send().await.status(201),
-        "BatchGetItem BatchGetItem GetItem GetItem TransactWriteItems UpdateItem |"
+        "BatchGetItem BatchGetItem GetItem GetItem Query TransactWriteItems UpdateItem |"
     );
     assert_asks!(
         world,

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::problem::Code;
 use tests::browser::{Answer, Browser, ProofKey};
 use tests::client::{DESK, with_token};
-use tests::people::{Civilian, HELPDESK, LIU, NOBODY, STAFF, SUN, WANG, ZHANG, ZHOU};
+use tests::people::{Civilian, HEAD, HEAD_ELSEWHERE, HELPDESK, LIU, NOBODY, STAFF, SUN, WANG, ZHANG, ZHOU};
 use tests::prepared;
 use tests::table;
 use tests::world::{World, eventually};
@@ -216,6 +216,17 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
                 _ => agency.request("PUT", &format!("{at}/{challenge}")).json(body).send().await,
             }
         }
+        Code::AgencyUnknown | Code::AgencyWithoutHead => {
+            let (head, staff) =
+                if language == "en" { (HEAD_ELSEWHERE, "U212579636") } else { (HEAD, STAFF.national_id) };
+            let head = speaking(world.signed_in(&head).await);
+            if code == Code::AgencyWithoutHead {
+                world.change_roster("hr_head;hr_staff,A04", "hr_staff,A04").await;
+            }
+            let agency = if code == Code::AgencyUnknown { "A99" } else { "A04" };
+            let body = json!({"national_id": staff, "agency": agency});
+            head.request("PUT", &format!("/v1/hr/authorizations/{challenge}")).json(body).send().await
+        }
         Code::StepUpRequired => panic!("{code:?} is provoked elsewhere"),
         Code::InsufficientScope => {
             let agency = world.agency("agency-a02").await;
@@ -324,6 +335,8 @@ codes! {
     insufficient_scope: InsufficientScope,
     client_unknown: ClientUnknown,
     redirect_refused: RedirectRefused,
+    agency_unknown: AgencyUnknown,
+    agency_without_head: AgencyWithoutHead,
 }
 
 #[tokio::test]
