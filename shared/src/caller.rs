@@ -221,6 +221,11 @@ impl Door {
         &self.keys
     }
 
+    /// What tells tokens of ours.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
     /// The sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions

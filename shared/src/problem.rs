@@ -210,7 +210,7 @@ impl Code {
             Self::StepUpRequired => ("請再以憑證登入一次", "為了保護他人的帳號，這項作業須在以自然人憑證或機關憑證登入後的短時間內進行。請以憑證重新登入後再試一次。"),
             Self::InsufficientScope => ("這個應用系統沒有取得這項權限", "應用系統登入時未要求或未獲准這項作業。請洽該應用系統的管理人員。"),
             Self::ClientUnknown => ("這個應用系統尚未登錄", "為了保護您的帳號，未登錄的應用系統不能使用本系統登入。請洽該應用系統的管理人員。"),
-            Self::RedirectRefused => ("應用系統的返回位址未登錄", "為了保護您的帳號，登入後只會返回已登錄的位址。請洽該應用系統的管理人員。"),
+            Self::RedirectRefused => ("應用系統的返回位址未登錄", "為了保護您的帳號，登入或登出後只會返回已登錄的位址。請洽該應用系統的管理人員。"),
             Self::AgencyUnknown => ("查無這個機關", "公務人力資料庫中沒有這個機關代碼的人員。請確認機關代碼後再送出。"),
             Self::AgencyWithoutHead => ("對方機關沒有人事主管可以同意", "兼辦須由對方機關的人事主管同意，機關憑證不能代為同意；公務人力資料庫中該機關目前沒有現職的人事主管。請對方機關先將人事主管報送至公務人力資料庫，完成入檔後再申請。"),
         }
@@ -265,7 +265,7 @@ impl Code {
             Self::StepUpRequired => ("Sign in with your card once more", "To protect other people's accounts, this has to be done shortly after a sign-in with a citizen or organization card. Sign in with the card again, and try again."),
             Self::InsufficientScope => ("The application has no permission for this", "It did not ask for this at the sign-in, or may not. Tell whoever runs the application."),
             Self::ClientUnknown => ("The application is not registered", "To protect your account, only registered applications can have you sign in here. Tell whoever runs the application."),
-            Self::RedirectRefused => ("The application's return address is not registered", "To protect your account, a sign-in returns to registered addresses only. Tell whoever runs the application."),
+            Self::RedirectRefused => ("The application's return address is not registered", "To protect your account, a sign-in or a sign-out returns to registered addresses only. Tell whoever runs the application."),
             Self::AgencyUnknown => ("No agency of that code", "The personnel directory has nobody in an agency of that code. Check the code, and send again."),
             Self::AgencyWithoutHead => ("The other agency has no HR head who could consent", "A concurrent duty needs the consent of the other agency's HR head, which its organization certificate cannot give, and the personnel directory has no HR head in service there. Let the other agency report its HR head to the personnel directory first, and ask again once that is on file."),
         }

@@ -13,6 +13,8 @@ What a client has to do, and where it is done here:
 - check state and `iss` of the answer, exchange the code, verify the ID token by the published keys, its issuer, audience,
   nonce and time (`callback`: Authlib, but for `iss`);
 - keep the access token on the server, and call the API with it (`Session.call`);
+- sign the person out: give the access token back (RFC 7009), and send the browser to the end session endpoint with the ID
+  token and a state of its own (`logout`, `signed_out`);
 - when it has ended, ask for another one: silently first (`prompt=none`), because the person may still be signed in
   (`ended`); and when the API wants a recent sign-in by card, ask for that, as the answer says (`challenge`).
 
@@ -26,8 +28,10 @@ import secrets
 import socket
 
 import requests
+from authlib.common.urls import add_params_to_uri
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.flask_client import OAuth
+from authlib.integrations.requests_client import OAuth2Session
 from flask import Flask, jsonify, make_response, redirect, request, session, url_for
 
 CLIENT_ID = "example-portal"
@@ -46,6 +50,7 @@ class Session:
     def __init__(self, issuer, tokens):
         self.issuer = issuer
         self.access_token = tokens["access_token"]
+        self.id_token = tokens["id_token"]
         self.user = tokens["userinfo"]
 
     def call(self, method, path, **arguments):
@@ -145,9 +150,29 @@ def portal(issuer):
 
     @app.post("/logout")
     def logout():
+        """Out of this portal, or with `everywhere` out of the server and all of its clients."""
         here = sessions.pop(session.pop("name", None), None)
-        if here is not None:
-            here.call("DELETE", "/v1/session")
+        if here is None:
+            return jsonify(status="signed_out")
+        if "everywhere" not in request.form:
+            client = OAuth2Session(CLIENT_ID, revocation_endpoint_auth_method="none")
+            revocation = server.load_server_metadata()["revocation_endpoint"]
+            client.revoke_token(revocation, token=here.access_token, token_type_hint="access_token").raise_for_status()
+            return jsonify(status="signed_out")
+        # The browser comes back to `signed_out`, which is registered, with this state.
+        session["leaving"] = secrets.token_urlsafe(16)
+        wish = {
+            "id_token_hint": here.id_token,
+            "post_logout_redirect_uri": url_for("signed_out", _external=True),
+            "state": session["leaving"],
+        }
+        return redirect(add_params_to_uri(server.load_server_metadata()["end_session_endpoint"], list(wish.items())))
+
+    @app.get("/signed-out")
+    def signed_out():
+        expected = session.pop("leaving", None)
+        if expected is None or request.args.get("state") != expected:
+            return make_response(jsonify(error="another state"), 400)
         return jsonify(status="signed_out")
 
     return app

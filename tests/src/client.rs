@@ -17,6 +17,8 @@ pub struct Client {
     pub id: &'static str,
     /// Where it has codes sent to.
     pub redirect_uri: &'static str,
+    /// Where it has people sent to who have signed out.
+    pub post_logout_redirect_uri: &'static str,
     /// Everything that it may have.
     pub scope: &'static str,
     proof: Proof,
@@ -33,6 +35,7 @@ enum Proof {
 pub const APP: Client = Client {
     id: "example-portal",
     redirect_uri: "http://127.0.0.1:4711/callback",
+    post_logout_redirect_uri: "http://127.0.0.1:4711/signed-out",
     scope: "openid profile hr.search hr.reset hr.audit hr.authorizations",
     proof: Proof::Nothing,
 };
@@ -40,6 +43,7 @@ pub const APP: Client = Client {
 pub const HR_PORTAL: Client = Client {
     id: "hr-portal",
     redirect_uri: "https://hr.example.gov.tw/callback",
+    post_logout_redirect_uri: "https://hr.example.gov.tw/",
     scope: "openid profile hr.search hr.reset",
     proof: Proof::Secret,
 };
@@ -47,6 +51,7 @@ pub const HR_PORTAL: Client = Client {
 pub const DESK: Client = Client {
     id: "desk-portal",
     redirect_uri: "https://desk.example.gov.tw/callback",
+    post_logout_redirect_uri: "",
     scope: "openid hr.search hr.cards",
     proof: Proof::Key,
 };
@@ -110,7 +115,24 @@ impl Client {
             ("redirect_uri", self.redirect_uri),
             ("code_verifier", verifier),
         ];
-        let mut form = form.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        self.proving_itself("/token", &form, world, now)
+    }
+
+    /// The form that gives a token back, and how the client proves itself.
+    #[must_use]
+    pub fn revocation(self, world: &str, token: &str, now: Timestamp) -> Exchange {
+        self.proving_itself("/revoke", &[("token", token)], world, now)
+    }
+
+    fn proving_itself(
+        self,
+        path: &'static str,
+        form: &[(&str, &str)],
+        world: &str,
+        now: Timestamp,
+    ) -> Exchange {
+        let mut form =
+            form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
         let mut authorization = None;
         match self.proof {
             Proof::Nothing => form.push(("client_id".to_owned(), self.id.to_owned())),
@@ -121,7 +143,7 @@ impl Client {
                 form.push(("client_assertion".to_owned(), assertion(self.id, world, now)));
             }
         }
-        Exchange { form, authorization }
+        Exchange { path, form, authorization }
     }
 }
 
@@ -143,9 +165,11 @@ fn assertion(id: &str, audience: &str, now: Timestamp) -> String {
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// An exchange that is about to be made.
+/// An exchange that is about to be made, or a revocation.
 #[derive(Debug, Clone)]
 pub struct Exchange {
+    /// Where.
+    pub path: &'static str,
     /// The form.
     pub form: Vec<(String, String)>,
     /// The header `Authorization`.
@@ -168,7 +192,7 @@ impl Exchange {
         let client = from.signed_out();
         let form: Vec<(&str, &str)> =
             self.form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut request = client.request("POST", "/token").without("origin").form(&form);
+        let mut request = client.request("POST", self.path).without("origin").form(&form);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -259,6 +283,42 @@ impl OnPage {
             body["say"] = json!(say);
         }
         body
+    }
+}
+
+/// A client's wish that somebody be signed out, on our page: what `/logout` put into its fragment.
+#[derive(Debug, Clone)]
+pub struct SigningOut(String);
+
+impl SigningOut {
+    /// The browser comes to `/logout` from the client's site: without its cookie, as a navigation.
+    ///
+    /// # Panics
+    /// When it is not led to our page.
+    pub async fn arrive(browser: &Browser, parameters: &[(&str, &str)]) -> Self {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let request = browser.signed_out();
+        let request = request.request("GET", &format!("/logout?{query}")).header("accept", "text/html");
+        Self::of(&request.send().await)
+    }
+
+    /// Reads the fragment that `/logout` sends the browser to.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 303, "{answer}");
+        let page = Url::parse(answer.header("location").unwrap()).unwrap();
+        assert_eq!((page.path(), page.host_str()), ("/sign-out", Some("portal.localhost")), "{answer}");
+        let mut parts = form_urlencoded::parse(page.fragment().unwrap_or_default().as_bytes());
+        let request = parts.find(|(name, _)| name == "request");
+        Self(request.unwrap_or_else(|| panic!("no request: {answer}")).1.into_owned())
+    }
+
+    /// What our page hears of it.
+    pub async fn answer(&self, browser: &Browser, agreed: bool) -> Answer {
+        browser.post("/v1/logout", json!({"request": self.0, "agreed": agreed})).await
     }
 }
 

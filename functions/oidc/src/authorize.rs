@@ -152,7 +152,7 @@ impl Oidc {
     }
 
     /// The browser's session, if there is a live one. A program's is no browser's: it gets no code for another one.
-    async fn whoever_is_signed_in(&self, call: &Call) -> Result<Option<Admitted>, Problem> {
+    pub(crate) async fn whoever_is_signed_in(&self, call: &Call) -> Result<Option<Admitted>, Problem> {
         if call.cookie(SESSION_COOKIE).is_none() {
             return Ok(None);
         }
@@ -214,12 +214,12 @@ impl From<Told> for Answer {
 }
 
 /// A browser that navigates wants a page; a program that tries things out is better off with the problem itself.
-fn wants_page(call: &Call) -> bool {
+pub(crate) fn wants_page(call: &Call) -> bool {
     call.header("accept").is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// The page's language, where the client names one that we have.
-fn language(request: &str) -> &'static str {
+pub(crate) fn language(request: &str) -> &'static str {
     let parameters = Parameters::parse(request);
     let wanted = parameters.get("ui_locales").ok().flatten().unwrap_or_default();
     wanted

@@ -25,6 +25,7 @@ pub struct Client {
     pub id: ClientId,
     name: Name,
     redirect_uris: Vec<RedirectUri>,
+    post_logout_redirect_uris: Vec<RedirectUri>,
     /// What its tokens may do, at most.
     pub scopes: Scopes,
     /// How it proves itself when it exchanges a code.
@@ -157,6 +158,11 @@ impl Client {
     pub fn may_return_to(&self, redirect_uri: &str) -> bool {
         self.redirect_uris.iter().any(|registered| registered.matches(redirect_uri))
     }
+
+    /// Whether a person may be sent to this address after signing out.
+    pub fn may_leave_to(&self, redirect_uri: &str) -> bool {
+        self.post_logout_redirect_uris.iter().any(|registered| registered.matches(redirect_uri))
+    }
 }
 
 /// All of them.
@@ -176,6 +182,8 @@ struct Entry {
     id: String,
     name: Name,
     redirect_uris: Vec<String>,
+    #[serde(default)]
+    post_logout_redirect_uris: Vec<String>,
     scopes: String,
     authentication: Kind,
     #[serde(default)]
@@ -249,13 +257,19 @@ impl Entry {
                 problems.push(format!("name.{language} has to have 1 to 60 characters"));
             }
         }
-        let mut redirect_uris = Vec::new();
-        for text in &self.redirect_uris {
-            match RedirectUri::register(text) {
-                Ok(uri) => redirect_uris.push(uri),
-                Err(refusal) => problems.push(format!("redirect_uris: {text:?} {refusal}")),
+        let mut registered = |key: &str, texts: &[String]| -> Vec<RedirectUri> {
+            let mut uris = Vec::new();
+            for text in texts {
+                match RedirectUri::register(text) {
+                    Ok(uri) => uris.push(uri),
+                    Err(refusal) => problems.push(format!("{key}: {text:?} {refusal}")),
+                }
             }
-        }
+            uris
+        };
+        let redirect_uris = registered("redirect_uris", &self.redirect_uris);
+        let post_logout_redirect_uris =
+            registered("post_logout_redirect_uris", &self.post_logout_redirect_uris);
         if self.redirect_uris.is_empty() {
             problems.push("redirect_uris: there is none".to_owned());
         }
@@ -274,7 +288,8 @@ impl Entry {
         let authentication = self.authentication(&mut problems);
         match id {
             Some(id) if problems.is_empty() => {
-                Ok(Client { id, name: self.name, redirect_uris, scopes, authentication })
+                let name = self.name;
+                Ok(Client { id, name, redirect_uris, post_logout_redirect_uris, scopes, authentication })
             }
             _ => Err(problems),
         }
@@ -371,6 +386,10 @@ mod tests {
             (("\"https://hr.example.gov.tw/callback\"", ""), "there is none"),
             (("https://", "http://"), "is neither https nor"),
             (("callback", "*"), "wildcard"),
+            (
+                ("scopes", "post_logout_redirect_uris = [\"http://hr.example/\"]\nscopes"),
+                "post_logout_redirect_uris: ",
+            ),
             (("openid ", ""), "openid is missing"),
             (("hr.search", "hr.delete"), "does not exist"),
             (("\"secret\"", "\"none\""), "secrets_sha256: not with this authentication"),

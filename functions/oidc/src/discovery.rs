@@ -1,12 +1,21 @@
-//! `/.well-known/openid-configuration`: what there is (OpenID Connect Discovery 1.0, RFC 8414).
+//! `/.well-known/openid-configuration`: what there is (OpenID Connect Discovery 1.0, RFC 8414, RP-Initiated Logout 1.0).
 
 use serde_json::{Value, json};
 use shared::language::Language;
 use shared::oauth::{Acr, Scope};
 
+/// How clients prove themselves.
+const CLIENT_AUTHENTICATION: [&str; 4] =
+    ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+
 /// Where codes are exchanged.
 pub fn token_endpoint(issuer: &str) -> String {
     format!("{issuer}/token")
+}
+
+/// Where tokens are given back.
+pub fn revocation_endpoint(issuer: &str) -> String {
+    format!("{issuer}/revoke")
 }
 
 /// The document.
@@ -18,6 +27,8 @@ pub fn document(issuer: &str) -> Value {
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": token_endpoint(issuer),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "revocation_endpoint": revocation_endpoint(issuer),
+        "end_session_endpoint": format!("{issuer}/logout"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "service_documentation": format!("{issuer}/openapi.yaml"),
         "scopes_supported": scopes,
@@ -27,9 +38,10 @@ pub fn document(issuer: &str) -> Value {
         "acr_values_supported": acr,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "revocation_endpoint_auth_signing_alg_values_supported": ["ES256"],
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claim_types_supported": ["normal"],

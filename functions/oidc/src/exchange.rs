@@ -36,6 +36,8 @@ pub enum TokenError {
     InvalidGrant(String),
     /// Another grant than a code.
     UnsupportedGrantType,
+    /// A token to revoke that was issued to another client.
+    AnotherClients,
 }
 
 impl From<Repeated> for TokenError {
@@ -72,6 +74,13 @@ impl TokenError {
                 Code::RequestInvalid,
                 "another grant".to_owned(),
             ),
+            Self::AnotherClients => (
+                StatusCode::BAD_REQUEST,
+                "invalid_grant",
+                "the token was issued to another client",
+                Code::TicketInvalid,
+                "another client's token".to_owned(),
+            ),
         };
         let body = json!({"error": error, "error_description": description, "request_id": request_id});
         let answer = Answer::json(status, body)
@@ -101,7 +110,7 @@ impl<E: Into<TokenError>> From<E> for Failure {
     }
 }
 
-fn service(error: impl Into<Problem>) -> Failure {
+pub(crate) fn service(error: impl Into<Problem>) -> Failure {
     Failure::Service(error.into())
 }
 
@@ -168,9 +177,14 @@ impl Oidc {
         self.open(call, client, &code, content, rng).await
     }
 
-    async fn client(&self, call: &Call, parameters: &Parameters) -> Result<&Client, Failure> {
-        let endpoint = discovery::token_endpoint(self.issuer());
-        let audiences = [self.issuer(), endpoint.as_str()];
+    /// The client that calls, which has proved itself; an assertion of its is good for no second call.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) async fn client(&self, call: &Call, parameters: &Parameters) -> Result<&Client, Failure> {
+        let endpoints = [discovery::token_endpoint, discovery::revocation_endpoint];
+        let [token, revocation] = endpoints.map(|endpoint| endpoint(self.issuer()));
+        let audiences = [self.issuer(), token.as_str(), revocation.as_str()];
         let authorization = call.header(header::AUTHORIZATION);
         let (client, assertion) =
             authentication::client(&self.clients, authorization, parameters, &audiences, call.now())?;
@@ -254,6 +268,8 @@ impl Oidc {
         self.door.sessions().end_by_digest(subject, opened).await?;
         let mut entry =
             call.origin.entry(Action::ClientCodeReplay, subject, subject, Code::TicketInvalid.name());
+        // No session tells it: the one that the code came of may be gone.
+        entry.agency = self.agency_of(subject).await?;
         entry.note = Some(client.id.to_string());
         self.audit.note(entry).await?;
         Ok(())

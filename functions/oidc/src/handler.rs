@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lambda_http::http::{Method, header};
+use serde_json::json;
 use shared::chance;
 use shared::http::{Answer, Call, unknown_route};
 use shared::problem::{Code, Problem};
 
 use crate::authorize::{Question, Say};
 use crate::exchange::{Failure, TokenError};
+use crate::logout::LogoutQuestion;
 use crate::{Oidc, discovery};
 
 impl Question {
@@ -25,6 +27,26 @@ impl Question {
             Some(_) => return Err(Problem::field("say").because("neither allow nor deny")),
         };
         Ok(Self { request, asked_at, say })
+    }
+}
+
+impl LogoutQuestion {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        Ok(Self { request: fields.text("request")?, agreed: fields.flag("agreed")? })
+    }
+}
+
+fn form(call: &Call) -> Result<&str, Failure> {
+    call.form().map_err(|_| TokenError::InvalidRequest("the body has to be a form").into())
+}
+
+/// What a client hears: errors that are its own as OAuth has them, ours as problems.
+fn told<T: Into<Answer>>(call: &Call, result: Result<T, Failure>) -> Result<Answer, Problem> {
+    match result {
+        Ok(done) => Ok(done.into()),
+        Err(Failure::Token(error)) => Ok(error.into_answer(&call.origin.request_id)),
+        Err(Failure::Service(problem)) => Err(problem),
     }
 }
 
@@ -46,16 +68,24 @@ pub async fn handle(step: Arc<Oidc>, call: Arc<Call>) -> Result<Answer, Problem>
             let question = Question::parse(&call)?;
             step.answer(&call, question, &mut chance::system()).await?.into()
         }
-        (&Method::POST, "/token") => match call.form() {
-            Ok(form) => match step.exchange(&call, form, &mut chance::system()).await {
-                Ok(tokens) => tokens.into(),
-                Err(Failure::Token(error)) => error.into_answer(&call.origin.request_id),
-                Err(Failure::Service(problem)) => return Err(problem),
-            },
-            Err(_) => {
-                TokenError::InvalidRequest("the body has to be a form").into_answer(&call.origin.request_id)
-            }
+        (&Method::POST, "/token") => match form(&call) {
+            Ok(form) => told(&call, step.exchange(&call, form, &mut chance::system()).await)?,
+            Err(failure) => told::<Answer>(&call, Err(failure))?,
         },
+        (&Method::POST, "/revoke") => match form(&call) {
+            Ok(form) => told(&call, step.revoke(&call, form).await.map(|()| Answer::ok(json!({}))))?,
+            Err(failure) => told::<Answer>(&call, Err(failure))?,
+        },
+        (&Method::GET, "/logout") => step.receive_logout(&call, call.raw_query())?,
+        (&Method::POST, "/logout") => step.receive_logout(&call, call.form()?)?,
+        (&Method::POST, "/v1/logout") => {
+            // As for an authorization: nobody but our own page asks.
+            if !call.is_same_origin(step.issuer()) {
+                return Err(Problem::new(Code::OriginRefused));
+            }
+            let question = LogoutQuestion::parse(&call)?;
+            step.answer_logout(&call, question).await?.into()
+        }
         (&Method::GET | &Method::POST, "/userinfo") => Answer::ok(step.user(&call).await?),
         _ => return unknown_route(),
     };

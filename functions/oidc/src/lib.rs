@@ -11,6 +11,8 @@
 //!    token (RFC 9068). The access token has a session of its own, lent from the browser's: signing out, a reset, a
 //!    departure or a revoked card end it at once, and our endpoints look.
 //! 4. `GET /userinfo` tells who it is ([`user`]), and every route in [`shared::oauth::ROUTES`] takes the token.
+//! 5. The client gives the token back at `POST /revoke` ([`revoke`]), which ends the session that was lent to it and no more;
+//!    or it sends the browser to `GET /logout` (or `POST`), to have the person signed out of all ([`logout`]).
 //!
 //! Clients stand in a file that operators review ([`client`]); there is no registration by protocol. What the client says to
 //! have asked for is decided here alone: the page is told, and trusted with nothing.
@@ -21,8 +23,10 @@ pub mod client;
 pub mod discovery;
 pub mod exchange;
 pub mod handler;
+pub mod logout;
 pub mod parameters;
 pub mod request;
+pub mod revoke;
 pub mod user;
 
 use std::path::Path;
@@ -31,10 +35,11 @@ use jiff::SignedDuration;
 use shared::caller::{Door, DoorSettings};
 use shared::environment::{Environment, StartError};
 use shared::lambda::Function;
+use shared::session::Subject;
 use shared::sign_in::Tokens;
-use shared::store::Client as Database;
 use shared::store::audit::AuditTrail;
 use shared::store::tickets::Tickets;
+use shared::store::{Client as Database, StoreError};
 use shared::{aws, kms, store};
 
 use crate::client::Clients;
@@ -97,5 +102,14 @@ impl Oidc {
     /// The issuer: the portal host's origin.
     fn issuer(&self) -> &str {
         self.door.portal_origin()
+    }
+
+    /// The agency that somebody is of now, if they are known: for the audit trail, where no session tells it.
+    async fn agency_of(&self, subject: &Subject) -> Result<Option<String>, StoreError> {
+        let accounts = self.door.accounts();
+        Ok(match subject {
+            Subject::Person(person) => accounts.person(person).await?.map(|person| person.agency),
+            Subject::Agency(oid) => accounts.agency(oid).await?.map(|known| known.agency.code),
+        })
     }
 }

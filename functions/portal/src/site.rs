@@ -44,6 +44,7 @@ pub(crate) const PAGES: &[PageSource] = &[
     page!("/", "sign-in", "sign-in.js"),
     page!("/card", "card-return", "card.js"),
     page!("/continue", "continue", "continue.js"),
+    page!("/sign-out", "sign-out", "sign-out.js"),
     page!("/identity", "identity", "identity.js"),
     page!("/activation", "activation", "activation.js"),
     page!("/activated", "activated", "activated.js"),

@@ -69,6 +69,8 @@ pub enum Action {
     ClientSignIn,
     /// A client's code that came a second time, which ended the session that it had opened.
     ClientCodeReplay,
+    /// A client's token given back by it, which ended the session that was lent to it; the note names the client.
+    TokenRevocation,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

@@ -239,22 +239,24 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn end(&self, subject: &Subject, id: &Secret) -> Result<(), StoreError> {
-        self.end_by_digest(subject, &id.digest()).await
+        self.end_by_digest(subject, &id.digest()).await.map(drop)
     }
 
-    /// Ends the session whose id has that digest.
+    /// Ends the session whose id has that digest, and says whether there was one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_by_digest(&self, subject: &Subject, digest: &str) -> Result<(), StoreError> {
-        self.client
+    pub async fn end_by_digest(&self, subject: &Subject, digest: &str) -> Result<bool, StoreError> {
+        let answer = self
+            .client
             .delete_item()
             .table_name(&self.table)
             .key("pk", text(subject.to_string()))
             .key("sk", text(digest))
+            .return_values(ReturnValue::AllOld)
             .send()
             .await?;
-        Ok(())
+        Ok(answer.attributes.is_some())
     }
 
     /// Ends every session that was lent from the one of that id, which has ended: none is lent from it any more.
@@ -311,17 +313,9 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_named(&self, subject: &Subject, name: &SessionName) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .key("pk", text(subject.to_string()))
-            .key("sk", text(name.as_str()))
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await?;
+        let ended = self.end_by_digest(subject, name.as_str()).await?;
         self.end_lent_from_digest(subject, name.as_str()).await?;
-        Ok(answer.attributes.is_some())
+        Ok(ended)
     }
 }
 

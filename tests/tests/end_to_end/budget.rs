@@ -408,6 +408,17 @@ async fn a_client() {
     let portal = with_token(&head, &tokens.body);
     assert_asks!(world, "who it is", portal.get("/userinfo").await.ok(), "GetItem GetItem |");
     assert_asks!(world, "what there is", head.get("/.well-known/openid-configuration").await.ok(), "|");
+    let lent = HR_PORTAL.asks().tokens(&head, &world.stack.portal_url, world.now()).await;
+    let token = lent["access_token"].as_str().unwrap();
+    let revocation = HR_PORTAL.revocation(&world.stack.portal_url, token, world.now());
+    // What it opens is gone; whose it was is read for the audit trail.
+    assert_asks!(
+        world,
+        "giving a token back",
+        revocation.send(&head).await.ok(),
+        "DeleteItem GetItem PutItem |"
+    );
+    assert_asks!(world, "again", revocation.send(&head).await.ok(), "DeleteItem |");
     // What was lent is found by its subject, and ended one by one.
     assert_asks!(
         world,

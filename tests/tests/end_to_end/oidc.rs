@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shared::oauth;
 use shared::problem::Code;
 use tests::browser::{Answer, Browser, ProofKey, Session};
-use tests::client::{APP, Client, DESK, HR_PORTAL, SECRET, basic, returned, with_token};
+use tests::client::{APP, Client, DESK, HR_PORTAL, SECRET, SigningOut, basic, returned, with_token};
 use tests::contract::{Operation, contract};
 use tests::people::{HEAD, STAFF, WANG, ZHOU};
 use tests::table;
@@ -548,6 +548,11 @@ async fn a_code_that_comes_twice_ends_what_came_of_it() {
         .map(|entry| table::text(&entry, "action").to_owned())
         .collect();
     assert_eq!(actions, ["client_sign_in", "client_code_replay"]);
+    let entries = table::items_of(&world.stack, "AUDIT_TABLE", "person#").into_iter();
+    let replays = entries.filter(|entry| table::text(entry, "action") == "client_code_replay");
+    assert!(
+        replays.clone().count() == 1 && replays.clone().all(|entry| table::text(&entry, "agency") == "A02")
+    );
 
     // Of two at once at most one gets tokens, and they are worth nothing once the other was told.
     let asked = APP.asks();
@@ -600,6 +605,223 @@ async fn what_ends_a_sign_in_ends_its_tokens() {
     client.get("/userinfo").await.problem(Code::SessionRequired);
     let exchange = APP.exchange(&issuer, &code, &asked.verifier, world.now());
     refused(&exchange.send(&staff).await, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_client_gives_its_token_back() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let issuer = &world.stack.portal_url;
+    for client in [APP, HR_PORTAL, DESK] {
+        let (one, two) = (tokens(&world, client, &head).await, tokens(&world, client, &head).await);
+        let token = one["access_token"].as_str().unwrap();
+        let revoke = || client.revocation(issuer, token, world.now());
+        // Not by another one, nor by somebody who cannot prove to be it.
+        let other = if client.id == APP.id { HR_PORTAL } else { APP };
+        refused(&other.revocation(issuer, token, world.now()).send(&head).await, 400, "invalid_grant");
+        let mut unproved = HR_PORTAL.revocation(issuer, token, world.now());
+        unproved.authorization = Some(basic(HR_PORTAL.id, &ProofKey::random().verifier));
+        refused(&unproved.send(&head).await, 401, "invalid_client");
+        with_token(&head, &one).get("/userinfo").await.ok();
+
+        let answer = revoke().with("token_type_hint", "access_token").send(&head).await.ok();
+        assert_eq!((answer.header("cache-control"), &answer.body), (Some("no-store"), &json!({})));
+        with_token(&head, &one).get("/userinfo").await.problem(Code::SessionRequired);
+        // The browser goes on, and what else was lent.
+        with_token(&head, &two).get("/userinfo").await.ok();
+        head.get("/v1/session").await.ok();
+        // What opens nothing is revoked: again, an ID token, a word, and one that nobody has signed.
+        let forged = format!("{}x", token.rsplit_once('.').unwrap().0);
+        for nothing in [token, one["id_token"].as_str().unwrap(), "a word", &forged] {
+            client.revocation(issuer, nothing, world.now()).send(&head).await.ok();
+        }
+        with_token(&head, &two).get("/userinfo").await.ok();
+    }
+    refused(
+        &APP.revocation(issuer, "", world.now()).with("token", "").send(&head).await,
+        400,
+        "invalid_request",
+    );
+    let as_json = head.signed_out().post("/revoke", json!({"token": "x", "client_id": APP.id})).await;
+    refused(&as_json, 400, "invalid_request");
+    // A token that is over is given back as well: what it was of may still be there.
+    let tokens = tokens(&world, APP, &head).await;
+    let lent = claims(tokens["id_token"].as_str().unwrap())["sid"].as_str().unwrap().to_owned();
+    let there =
+        || table::items(&world.stack, "SESSIONS_TABLE").iter().any(|item| table::text(item, "sk") == lent);
+    world.pass(SignedDuration::from_mins(16));
+    assert!(there());
+    let over = APP.revocation(issuer, tokens["access_token"].as_str().unwrap(), world.now());
+    over.send(&head).await.ok();
+    assert!(!there());
+
+    let entries = table::items_of(&world.stack, "AUDIT_TABLE", "person#");
+    let revoked: Vec<_> = entries
+        .iter()
+        .filter(|entry| table::text(entry, "action") == "token_revocation")
+        .map(|entry| {
+            (table::text(entry, "note"), table::text(entry, "agency"), table::text(entry, "outcome"))
+        })
+        .collect();
+    let of = |client: Client| (client.id, "A02", "success");
+    assert_eq!(revoked, [of(APP), of(HR_PORTAL), of(DESK), of(APP)], "one for each that ended something");
+}
+
+/// What a browser shows of being signed in.
+async fn is_signed_in(browser: &Browser) -> bool {
+    browser.get("/v1/session").await.status == 200
+}
+
+#[tokio::test]
+async fn a_client_has_its_person_signed_out_of_everything() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    let (one, two) = (tokens(&world, HR_PORTAL, &head).await, tokens(&world, APP, &head).await);
+    let hint = one["id_token"].as_str().unwrap();
+    let uri = HR_PORTAL.post_logout_redirect_uri;
+    let wish = [("id_token_hint", hint), ("post_logout_redirect_uri", uri), ("state", "a state & more")];
+    // Its ID token came of this very sign-in: nothing is asked.
+    let page = SigningOut::arrive(&head, &wish).await;
+    assert!(is_signed_in(&head).await, "arriving ends nothing");
+    let answer = page.answer(&head, false).await.ok();
+    assert_eq!(answer.body["status"], "signed_out", "{answer}");
+    assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"), "{answer}");
+    let back = returned(&answer);
+    assert_eq!((back.address.as_str(), back.state.as_deref()), (uri, Some("a state & more")));
+    assert!(!is_signed_in(&head).await);
+    for tokens in [&one, &two] {
+        with_token(&head, tokens).get("/userinfo").await.problem(Code::SessionRequired);
+    }
+    // Whoever is signed out already goes on.
+    let again = page.answer(&head, false).await.ok();
+    assert_eq!(returned(&again).address, uri);
+    // Without an address the page says that it is done; by a form it is the same.
+    head.sign_in_by_card().await.signed_in();
+    let tokens = tokens(&world, APP, &head).await;
+    let form = [("id_token_hint", tokens["id_token"].as_str().unwrap()), ("client_id", APP.id)];
+    let arrived = head.signed_out();
+    let arrived = arrived.request("POST", "/logout").without("origin").form(&form).send().await;
+    let answer = SigningOut::of(&arrived).answer(&head, false).await.ok();
+    assert_eq!(answer.body, json!({"status": "signed_out"}));
+    assert!(!is_signed_in(&head).await);
+
+    let entries = table::items_of(&world.stack, "AUDIT_TABLE", "person#");
+    let out: Vec<_> = entries
+        .iter()
+        .filter(|entry| table::text(entry, "action") == "sign_out")
+        .map(|entry| (table::text(entry, "note"), table::text(entry, "agency")))
+        .collect();
+    assert_eq!(out, [(HR_PORTAL.id, "A02"), (APP.id, "A02")]);
+}
+
+#[tokio::test]
+async fn nobody_is_signed_out_unasked_by_a_wish_that_proves_nothing() {
+    let world = World::start().await;
+    let (head, wang) = (world.head().await, world.signed_in(&WANG).await);
+    let own = tokens(&world, APP, &head).await["id_token"].as_str().unwrap().to_owned();
+    let others = tokens(&world, APP, &wang).await["id_token"].as_str().unwrap().to_owned();
+    let given_back = tokens(&world, APP, &head).await;
+    let revocation =
+        APP.revocation(&world.stack.portal_url, given_back["access_token"].as_str().unwrap(), world.now());
+    revocation.send(&head).await.ok();
+    let given_back = given_back["id_token"].as_str().unwrap().to_owned();
+    // The same person at another browser.
+    let mut elsewhere = head.signed_out();
+    elsewhere.sign_in_by_card().await.signed_in();
+    let (kept, _) = own.rsplit_once('.').unwrap();
+    let (head_of, body, signature) = {
+        let mut parts = own.split('.');
+        (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+    };
+    let mut claimed: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap();
+    claimed["aud"] = json!(HR_PORTAL.id);
+    let changed = format!("{head_of}.{}.{signature}", URL_SAFE_NO_PAD.encode(claimed.to_string()));
+    let unsigned = format!("{kept}.");
+    let none = format!("{}.{body}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#));
+    let access = tokens(&world, APP, &head).await["access_token"].as_str().unwrap().to_owned();
+    type Wish<'w> = (&'w str, &'w [(&'w str, &'w str)], &'w Browser);
+    let rows: &[Wish<'_>] = &[
+        ("nothing at all", &[], &head),
+        ("a client that names itself", &[("client_id", APP.id)], &head),
+        ("another person's", &[("id_token_hint", &others)], &head),
+        ("of a session that is no more", &[("id_token_hint", &given_back)], &head),
+        ("of another sign-in of the same person", &[("id_token_hint", &own)], &elsewhere),
+        ("without its signature", &[("id_token_hint", &unsigned)], &head),
+        ("that nobody signed", &[("id_token_hint", &none)], &head),
+        ("changed", &[("id_token_hint", &changed)], &head),
+        ("an access token", &[("id_token_hint", &access)], &head),
+        ("a word", &[("id_token_hint", "word"), ("client_id", APP.id)], &head),
+    ];
+    for (what, wish, browser) in rows {
+        let page = SigningOut::arrive(browser, wish).await;
+        let asked = page.answer(browser, false).await.ok();
+        assert_eq!(
+            (&asked.body["status"], &asked.body["name"]),
+            (&json!("ask"), &json!(HEAD.name)),
+            "{what}"
+        );
+        let known = wish.iter().any(|(name, _)| *name == "client_id")
+            || [&others, &given_back, &own].iter().any(|hint| wish.iter().any(|(_, value)| value == *hint));
+        assert_eq!(asked.body.get("client_name").is_some(), known, "{what}: {asked}");
+        assert!(is_signed_in(browser).await, "{what}");
+    }
+    // Nor from elsewhere than our own page, agreed or not; nor with a token.
+    for origin in ["https://evil.example", "null", ""] {
+        for agreed in [false, true] {
+            let body = json!({"request": format!("id_token_hint={own}"), "agreed": agreed});
+            let request = head.request("POST", "/v1/logout").json(body);
+            let request =
+                if origin.is_empty() { request.without("origin") } else { request.header("origin", origin) };
+            request.send().await.problem(Code::OriginRefused);
+        }
+    }
+    assert!(is_signed_in(&head).await);
+    // Who is asked says yes.
+    let page = SigningOut::arrive(&head, &[("client_id", APP.id)]).await;
+    assert_eq!(page.answer(&head, true).await.ok().body, json!({"status": "signed_out"}));
+    assert!(!is_signed_in(&head).await && is_signed_in(&elsewhere).await && is_signed_in(&wang).await);
+}
+
+#[tokio::test]
+async fn after_signing_out_nobody_is_sent_where_no_client_is_registered() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let tokens = tokens(&world, HR_PORTAL, &head).await;
+    let hint = tokens["id_token"].as_str().unwrap();
+    let own = HR_PORTAL.post_logout_redirect_uri;
+    const URI: &str = "post_logout_redirect_uri";
+    let rows: &[(&[(&str, &str)], Code)] = &[
+        (&[("id_token_hint", hint), (URI, "https://evil.example/")], Code::RedirectRefused),
+        (&[("id_token_hint", hint), (URI, &format!("{own}more"))], Code::RedirectRefused),
+        (&[("id_token_hint", hint), (URI, HR_PORTAL.redirect_uri)], Code::RedirectRefused),
+        (&[("id_token_hint", hint), (URI, APP.post_logout_redirect_uri)], Code::RedirectRefused),
+        (&[(URI, own)], Code::RedirectRefused),
+        (&[("client_id", APP.id), (URI, own)], Code::RedirectRefused),
+        (&[("client_id", DESK.id), (URI, own)], Code::RedirectRefused),
+        (&[("client_id", "nobody"), (URI, own)], Code::ClientUnknown),
+        (&[("id_token_hint", hint), ("client_id", APP.id)], Code::RequestInvalid),
+        (&[("client_id", HR_PORTAL.id), (URI, own), (URI, own)], Code::RequestInvalid),
+    ];
+    for (wish, code) in rows {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(*wish).finish();
+        let stranger = head.signed_out();
+        let page = format!("{}/sign-out#problem={}", world.stack.portal_url, code.name());
+        let arrived = stranger.request("GET", &format!("/logout?{query}")).header("accept", "text/html");
+        assert_eq!(arrived.send().await.status(303).header("location"), Some(page.as_str()), "{wish:?}");
+        stranger.get(&format!("/logout?{query}")).await.problem(*code);
+        // Nor does our page lead there, whoever led to it.
+        head.post("/v1/logout", json!({"request": query, "agreed": true})).await.problem(*code);
+    }
+    assert!(is_signed_in(&head).await);
+    let long = format!("/logout?state={}", "x".repeat(9000));
+    head.signed_out().get(&long).await.problem(Code::RequestInvalid);
+    for (body, field) in [
+        (json!({}), "request"),
+        (json!({"request": "x", "agreed": "yes"}), "agreed"),
+        (json!({"request": "x".repeat(9000)}), "request"),
+    ] {
+        head.post("/v1/logout", body).await.problem_of(Code::RequestInvalid, field);
+    }
 }
 
 #[tokio::test]
@@ -669,6 +891,8 @@ async fn what_a_client_reads_first() {
         ("token_endpoint", "/token"),
         ("userinfo_endpoint", "/userinfo"),
         ("jwks_uri", "/.well-known/jwks.json"),
+        ("revocation_endpoint", "/revoke"),
+        ("end_session_endpoint", "/logout"),
     ] {
         assert_eq!(document[name], format!("{issuer}{path}"));
         assert!(world.stack.deployment.routes.iter().any(|route| route.path == path), "{path}");

@@ -6,9 +6,11 @@ use std::process::Stdio;
 use local::client::browser;
 use local::pki::card::CardRequest;
 use serde_json::Value;
+use shared::problem::Code;
 use tests::browser::{Browser, ProofKey};
-use tests::client::OnPage;
+use tests::client::{OnPage, SigningOut};
 use tests::people::{HEAD, ZHOU};
+use tests::table;
 use tests::world::{World, eventually};
 use tokio::process::{Child, Command};
 use url::Url;
@@ -64,11 +66,15 @@ impl Portal {
     }
 
     async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        let (status, _, body) = self.post_for_location(path, form).await;
+        (status, body)
+    }
+
+    async fn post_for_location(&mut self, path: &str, form: &[(&str, &str)]) -> (u16, Option<String>, Value) {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.client.post(format!("{}{path}", self.url)).body(body);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let (status, _, body) = self.send(request).await;
-        (status, body)
+        self.send(request).await
     }
 
     /// The browser follows the portal's sign-in to our page, and comes back with what our page is told.
@@ -155,7 +161,31 @@ async fn hr_staff_work_at_a_portal_of_somebody_elses_making() {
     let (status, reset) = portal.post("/reset", &again).await;
     assert_eq!(status, 202, "{reset}");
 
-    portal.post("/logout", &[]).await;
+    // Out of the portal alone: it gives its token back, and the browser's sign-in here goes on.
+    let lent = || {
+        let sessions = table::items(&world.stack, "SESSIONS_TABLE");
+        sessions.iter().filter(|session| table::text(session, "client") == "example-portal").count()
+    };
+    let before = lent();
+    let (status, body) = portal.post("/logout", &[]).await;
+    assert_eq!((status, body["status"].as_str()), (200, Some("signed_out")), "{body}");
+    assert_eq!(lent() + 1, before, "what was lent to it is gone");
     assert_eq!(portal.get("/resets/x").await.0, 401);
     head.get("/v1/session").await.ok();
+
+    // Out of everything: nothing is asked, for it is about this very sign-in; the browser comes back with the state.
+    portal.sign_in("/login", &mut head, false).await;
+    let (status, location, _) = portal.post_for_location("/logout", &[("everywhere", "yes")]).await;
+    assert_eq!(status, 302);
+    let leaving = Url::parse(&location.unwrap()).unwrap();
+    assert_eq!(leaving.path(), "/logout");
+    let path = format!("/logout?{}", leaving.query().unwrap());
+    let arrived = head.signed_out().request("GET", &path).header("accept", "text/html").send().await;
+    let answer = SigningOut::of(&arrived).answer(&head, false).await.ok();
+    let back = answer.text_of("location");
+    let back = back.strip_prefix(&portal.url).expect("back to the portal").to_owned();
+    let (status, _, body) = portal.get(&back).await;
+    assert_eq!((status, body["status"].as_str()), (200, Some("signed_out")), "{body}");
+    assert_eq!(portal.get("/signed-out?state=other").await.0, 400);
+    head.get("/v1/session").await.problem(Code::SessionRequired);
 }

@@ -73,6 +73,10 @@ const ROUTES: &[Expected] = &[
     expected("PortalApi POST /token", For::Client, None),
     expected("PortalApi GET /userinfo", For::Client, None),
     expected("PortalApi POST /userinfo", For::Client, None),
+    expected("PortalApi POST /revoke", For::Client, None),
+    expected("PortalApi GET /logout", For::Client, None),
+    expected("PortalApi POST /logout", For::Client, None),
+    expected("PortalApi POST /v1/logout", For::Client, None),
     expected(
         "PortalApi POST /v1/account/password",
         For::SignedIn { refused: &[Kind::Agency] },

@@ -50,6 +50,7 @@ const ACTION = {
   audit_read: say("say.action.audit_read"),
   client_sign_in: say("say.action.client_sign_in"),
   client_code_replay: say("say.action.client_code_replay"),
+  token_revocation: say("say.action.token_revocation"),
 };
 /** @type {Record<Kind, string>} */
 const KIND = {
