@@ -112,12 +112,14 @@ impl Authorizing {
             let mut held = person.authority.held.clone();
             let accepts = step == Step::Accept;
             if accepts {
-                let accepted = held.get_mut(&authorization.id).map(|held| {
-                    held.consent = Consent::Active;
-                    held.answer_by = None;
-                });
-                // What ended it on the holder's side ended the record too; it is about to be seen there.
-                accepted.ok_or(Code::Conflict)?;
+                let Some(held) = held.get_mut(&authorization.id) else {
+                    // It was ended between the two reads: the record says by what.
+                    authorization = self.authorizations.get(id).await?.ok_or(Code::AuthorizationNotFound)?;
+                    holder = None;
+                    continue;
+                };
+                held.consent = Consent::Active;
+                held.answer_by = None;
             } else {
                 held.remove(&authorization.id);
             }

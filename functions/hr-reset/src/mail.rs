@@ -9,6 +9,7 @@ use shared::email_address::EmailAddress;
 use shared::http::Call;
 use shared::notice::{Undeliverable, current};
 use shared::problem::{Advice, Code, Problem};
+use shared::pseudonym::PersonId;
 use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::outbox::{Entry, NewLetter, ResendRefused};
@@ -119,13 +120,21 @@ impl HrReset {
         let admitted = self.door().admit(presented, &[], now).await?;
         let by = &admitted.session.subject;
         let actor = admitted.caller.actor();
-        let Some(entry) = self.entry(reset_id).await? else {
-            decide(actor, Act::Resend, Target::Anybody, now)?;
-            return Err(not_found());
+        let known = self.entry(reset_id).await?;
+        // Of a reset that is none, nobody is read and something is audited as well: it takes as long as one that the caller may
+        // not know of.
+        let nobody = PersonId::from_stored("nobody");
+        let person = known.as_ref().map_or(&nobody, |entry| &entry.person);
+        let person = self.door().accounts().person(person).await?;
+        let Some(entry) = known else {
+            let unknown = decide(actor, Act::Resend, Target::Unknown, now).map_err(hidden);
+            let unknown = unknown.err().unwrap_or_else(not_found);
+            let subject = format!("reset#{}", Secret::parse(reset_id).map_or("none", |_| reset_id));
+            self.audit.note(call.origin.entry(Action::MailResend, by, subject, unknown.code.name())).await?;
+            return Err(unknown);
         };
         let whom = Subject::Person(entry.person.clone());
         telemetry::note_subject(&whom);
-        let person = self.door().accounts().person(&entry.person).await?;
         // The reset was in an agency, and the person may have moved since: both are to be in scope.
         let decided = decide(actor, Act::Resend, Target::Agency(&entry.agency), now)
             .and_then(|_| decide(actor, Act::Resend, Target::found(person.as_ref()), now))

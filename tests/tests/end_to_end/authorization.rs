@@ -459,6 +459,110 @@ async fn no_reset_is_written_after_a_revocation_is_answered() {
     }
 }
 
+/// The sample roster with another head in A03 beside [`HEAD_ELSEWHERE`]: [`LIU`].
+async fn with_a_second_head_there(world: &World) -> Browser {
+    let line = "V112715408,劉一,A03,範例縣政府,2.16.886.101.90003,in_service,";
+    world.change_roster(&format!("{line},"), &format!("{line}hr_head,")).await;
+    world.signed_in(&LIU).await
+}
+
+#[tokio::test]
+async fn of_two_answers_at_once_one_is_heard() {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let second = with_a_second_head_there(&world).await;
+    let staff = world.signed_in(&STAFF).await;
+    // A yes beside a withdrawal by who asked, a no by a colleague, another yes.
+    let rows = [
+        ("accept", &head, "withdraw", "withdrawn"),
+        ("accept", &second, "refuse", "refused"),
+        ("accept", &second, "accept", "active"),
+        ("refuse", &head, "withdraw", "withdrawn"),
+    ];
+    for (round, (one, other_party, other, if_other)) in (0_u32..12).zip(rows.into_iter().cycle()) {
+        let asked = id(100 + round);
+        put(&head, &asked, duty(&STAFF, "A03")).await.status(201);
+        let (left, right) = tokio::join!(step(&there, &asked, one), step(other_party, &asked, other));
+        let what = format!("{one} beside {other}: {left}\n{right}");
+        assert_eq!([left.status, right.status].iter().filter(|status| **status == 200).count(), 1, "{what}");
+        let lost = if left.status == 200 { &right } else { &left };
+        assert_eq!(lost.body["code"], Code::AuthorizationSettled.name(), "{what}");
+        let state = match (left.status, one) {
+            (200, "accept") => "active",
+            (200, _) => "refused",
+            _ => if_other,
+        };
+        let found = head.get(&format!("{AT}/{asked}")).await.ok();
+        assert_eq!(found.body["state"], state, "{what}");
+        assert_eq!(found.body["history"].as_array().unwrap().len(), 2, "{what}");
+        // What it says is what counts.
+        let expected = if state == "active" { "may" } else { "employee_not_found" };
+        assert_eq!(may(&staff, &ZHANG_THERE).await, expected, "{what}");
+        if state == "active" {
+            revoke(&there, &asked).await.status(204);
+        }
+    }
+}
+
+/// An employee of A03 who is nothing but that.
+const ZHANG_THERE: Civilian = Civilian { national_id: "X212851170", name: "蔡二", ..LIU };
+
+#[tokio::test]
+async fn no_reset_is_written_in_an_agency_after_it_has_revoked() {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let staff = world.signed_in(&STAFF).await;
+    let resets = || table::items_of(&world.stack, "MAIL_TABLE", "reset#").len();
+    for round in 0..3 {
+        let given = id(200 + round);
+        put(&head, &given, duty(&STAFF, "A03")).await.status(201);
+        let accepting = step(&there, &given, "accept");
+        // Resets run while it is given, and while it is taken away again.
+        let early = join_all((0..4).map(|_| staff.reset(&ZHANG_THERE, None)));
+        let (accepted, _) = tokio::join!(accepting, early);
+        accepted.ok();
+        let late =
+            join_all((0..8).map(|at| staff.reset(if at % 2 == 0 { &LIU } else { &ZHANG_THERE }, None)));
+        let revoking = async {
+            revoke(&there, &given).await.status(204);
+            resets()
+        };
+        let (_, at_answer) = tokio::join!(late, revoking);
+        assert_eq!(resets(), at_answer, "a reset after the revocation's answer");
+        staff.reset(&LIU, None).await.problem(Code::EmployeeNotFound);
+    }
+}
+
+#[tokio::test]
+async fn who_departs_while_being_reset_has_no_initial_password() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let initial = |person: &str| {
+        let key = format!("person#{person}");
+        let items = table::items_of(&world.stack, "ACCOUNTS_TABLE", &key);
+        items.iter().any(|item| item.contains_key("initial_hash") || item.contains_key("initial_reset"))
+    };
+    for (round, person) in [ZHOU, WU, LI].iter().enumerate() {
+        let resetting = join_all((0..3).map(|_| head.reset(person, None)));
+        let departing = async {
+            // Before, between and after what the resets write.
+            tokio::time::sleep(std::time::Duration::from_millis(60 * u64::try_from(round).unwrap())).await;
+            world.depart(person).await;
+        };
+        let (answers, ()) = tokio::join!(resetting, departing);
+        for answer in answers {
+            let known =
+                [Value::Null, json!("conflict"), json!("person_departed"), json!("too_many_requests")];
+            assert!(known.contains(&answer.body["code"]), "{answer}");
+        }
+        assert!(!initial(world.person_id(person).await.as_str()), "departed, with an initial password");
+        head.reset(person, None).await.problem(Code::PersonDeparted);
+        // The next roster has everybody back: nothing that was reset before comes back with them.
+        world.stack.import(local::directory::SAMPLE.as_bytes()).await.unwrap();
+        assert!(!initial(world.person_id(person).await.as_str()), "back, with an initial password");
+    }
+}
+
 #[tokio::test]
 async fn who_departs_while_resetting_resets_nobody_afterwards() {
     let world = World::start().await;
@@ -478,17 +582,34 @@ async fn who_departs_while_resetting_resets_nobody_afterwards() {
 #[tokio::test]
 async fn who_departs_during_an_activation_is_not_activated() {
     let world = World::start().await;
-    let mut zhou = world.browser();
     let head = world.head().await;
-    let initial = world.initial_password(&head, &ZHOU).await;
-    let ticket = zhou.sign_in_by_password(ZHOU.national_id, &initial).await.ticket("activation_required");
-    let (activated, ()) = tokio::join!(zhou.activate(&ticket, &ZHOU), world.depart(&ZHOU));
-    if activated.status != 200 {
-        activated.problem(Code::PersonDeparted);
+    // Departures that come before, in the middle of, and after what an activation writes.
+    for (round, person) in [ZHOU, WU, LI, WANG].iter().enumerate() {
+        let mut browser = world.browser();
+        let initial = world.initial_password(&head, person).await;
+        let ticket =
+            browser.sign_in_by_password(person.national_id, &initial).await.ticket("activation_required");
+        let departing = async {
+            tokio::time::sleep(std::time::Duration::from_millis(80 * u64::try_from(round).unwrap())).await;
+            world.depart(person).await;
+        };
+        let (activated, ()) = tokio::join!(browser.activate(&ticket, person), departing);
+        let was_activated = activated.status == 200;
+        if !was_activated {
+            let code = activated.body["code"].clone();
+            assert!([json!("person_departed"), json!("ticket_invalid")].contains(&code), "{activated}");
+        }
+        browser.sign_in_by_password(person.national_id, &initial).await.problem(Code::InvalidCredentials);
+        let again = browser.sign_in_by_password(person.national_id, person.password).await;
+        assert!(again.status != 200, "{again}");
+        // Back in service they have the account, whole, or none of it: the ticket that was under way is void.
+        world.stack.import(local::directory::SAMPLE.as_bytes()).await.unwrap();
+        let back = browser.sign_in_by_password(person.national_id, person.password).await;
+        assert_eq!(back.status == 200, was_activated, "{back}");
+        let named = table::items_of(&world.stack, "ACCOUNTS_TABLE", &format!("account#{}", person.account));
+        assert_eq!(named.len(), usize::from(was_activated), "the custom account is taken, or free");
+        browser.activate(&ticket, person).await.problem(Code::TicketInvalid);
     }
-    zhou.sign_in_by_password(ZHOU.national_id, &initial).await.problem(Code::InvalidCredentials);
-    let again = zhou.sign_in_by_password(ZHOU.national_id, ZHOU.password).await;
-    assert!(again.status != 200, "{again}");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod outbox;
 mod password;
 mod portal;
 mod privacy;
+mod probing;
 mod rate;
 mod reset;
 mod reset_list;
