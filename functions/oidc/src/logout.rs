@@ -234,7 +234,8 @@ mod tests {
     fn nobody_is_sent_where_no_client_is_registered() {
         const URI: &str = "post_logout_redirect_uri";
         let bye = "https://hr.example/bye?x=1";
-        let rows: &[(&str, &[(&str, &str)], Result<Option<&str>, Code>)] = &[
+        type Row<'r> = (&'r str, &'r [(&'r str, &'r str)], Result<Option<&'r str>, Code>);
+        let rows: &[Row<'_>] = &[
             ("nothing at all", &[], Ok(None)),
             ("a client alone", &[("client_id", "hr")], Ok(None)),
             ("its address", &[("client_id", "hr"), (URI, bye)], Ok(Some(bye))),
