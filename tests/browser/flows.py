@@ -43,6 +43,9 @@ STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "P
 HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
 NOBODY = "A287654325"
 
+# What somebody who has never been here may have to wait for, in bytes.
+FIRST_VIEW = 60_000
+
 PUBLIC = ("/", "/activated", "/help/card", "/help/guides", "/help/way-1", "/help/way-2", "/help/way-3", "/problems", "/nothing")
 
 
@@ -150,6 +153,9 @@ class Flow(unittest.TestCase):
         for language in LANGUAGES:
             with self.subTest(language), self.seat(language=language) as seat:
                 seat.awaited.append("/nothing")
+                seat.go("/")
+                # No page is that light: it would mean that nothing was counted.
+                self.assertIn(seat.weight(), range(5_000, FIRST_VIEW))
                 for path in PUBLIC:
                     seat.go(path)
                     self.assertEqual(seat.page.get_attribute("html", "lang"), language)

@@ -49,6 +49,12 @@ TOO_WIDE = """() => {
   return found;
 }"""
 
+# What a page and its parts took from the network, with their headers, in bytes.
+WEIGHT = """() => {
+  const taken = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  return taken.reduce((sum, entry) => sum + entry.transferSize, 0);
+}"""
+
 FOCUS_SHOWN = """() => {
   const node = document.activeElement;
   const style = getComputedStyle(node);
@@ -241,6 +247,10 @@ class Seat:
         assert len(sent) == 1, f"{path}: sent {len(sent)} times"
 
     # ---- What a person sees ----
+
+    def weight(self) -> int:
+        """What the page took from the network, in bytes."""
+        return self.page.evaluate(WEIGHT)
 
     def look(self, name: str):
         """Keeps pictures of what the page shows, and checks it as axe-core does and at the narrowest width."""
