@@ -65,6 +65,34 @@ pub enum Notice {
         #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
         until: Timestamp,
     },
+    /// They may reset in an agency, for a time: their agency's head gave it, or both agencies' heads have said yes.
+    Authorized {
+        /// The agency's code.
+        agency: String,
+        /// From when.
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        from: Timestamp,
+        /// Until when; for an unlimited time without.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "jiff::fmt::serde::timestamp::second::optional"
+        )]
+        until: Option<Timestamp>,
+    },
+    /// They may not reset in an agency any more: an agency's head took it away.
+    AuthorizationRevoked {
+        /// The agency's code.
+        agency: String,
+    },
+    /// To an HR head: another agency asks for a concurrent duty (兼辦), which waits for a yes of theirs, or of a colleague's.
+    ConsentWanted {
+        /// The code of the agency that asks.
+        agency: String,
+        /// Until when it is to be answered.
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        until: Timestamp,
+    },
 }
 
 /// Why a mail will never be sent.
@@ -239,6 +267,22 @@ mod tests {
             (Notice::PasswordChanged, "password_changed"),
             (Notice::EmailChanged { email_masked: "w***@example.gov.tw".to_owned() }, "email_changed"),
             (Notice::Locked { until: "2026-08-06T01:17:03Z".parse().unwrap() }, "locked"),
+            (
+                Notice::Authorized {
+                    agency: "A02".to_owned(),
+                    from: "2026-08-05T16:00:00Z".parse().unwrap(),
+                    until: None,
+                },
+                "authorized",
+            ),
+            (Notice::AuthorizationRevoked { agency: "A02".to_owned() }, "authorization_revoked"),
+            (
+                Notice::ConsentWanted {
+                    agency: "A02".to_owned(),
+                    until: "2026-09-05T01:17:03Z".parse().unwrap(),
+                },
+                "consent_wanted",
+            ),
         ];
         for (notice, kind) in rows {
             let kept = serde_json::to_value(&notice).unwrap();

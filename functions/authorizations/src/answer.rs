@@ -1,12 +1,16 @@
 //! Steps of an authorization's life: yes and no of the other agency, withdrawing, revoking.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::try_join;
+use rand::CryptoRng;
 use shared::audit::Action;
-use shared::authority::authorization::{Authorization, Consent};
+use shared::authority::authorization::{Authorization, AuthorizationId, Consent, Held};
 use shared::authority::life::{State, Step};
 use shared::authority::{Act, Actor, Target, decide};
 use shared::caller::Presented;
 use shared::http::Call;
+use shared::notice::Notice;
 use shared::person::Person;
 use shared::problem::{Code, Problem};
 use shared::session::Subject;
@@ -15,6 +19,7 @@ use shared::store::authorizations::authorization_from;
 use shared::store::{CommitError, Guard};
 use shared::telemetry;
 
+use crate::grant::authorized;
 use crate::step::{Acting, Authorizing, Change, Seen, TRIES, hidden};
 
 /// The step of an authorization's life that an act is.
@@ -58,8 +63,8 @@ fn next(authorization: &Authorization, step: Step, now: jiff::Timestamp) -> Resu
 }
 
 /// The holder as a change has left them.
-fn after(mut holder: Person, change: &Change) -> Person {
-    holder.authority.held.clone_from(&change.0);
+fn after(mut holder: Person, held: BTreeMap<AuthorizationId, Held>) -> Person {
+    holder.authority.held = held;
     holder
 }
 
@@ -75,6 +80,7 @@ impl Authorizing {
         presented: Presented,
         id: &str,
         act: Act,
+        rng: &mut (impl CryptoRng + Send),
     ) -> Result<Seen, Problem> {
         let now = call.now();
         let step = step_of(act).ok_or_else(|| Problem::field("path").because("not a step"))?;
@@ -125,8 +131,18 @@ impl Authorizing {
             }
             let event = acting.event(step.happening());
             let record = self.authorizations.settle_one(&authorization, state, &event)?;
-            let change = Change(held, accepts);
-            let written = self.write(&acting, action(step), person, &change, record, &authorization.id).await;
+            let notice = match step {
+                Step::Accept => Some(authorized(&authorization.held)),
+                Step::Revoke => {
+                    Some(Notice::AuthorizationRevoked { agency: authorization.held.agency.clone() })
+                }
+                // Who may not reset yet has nothing to be told.
+                Step::Refuse | Step::Withdraw | Step::End(_) => None,
+            };
+            let told = notice.iter().map(|notice| self.tell(&whom, notice, now, rng));
+            let told = told.collect::<Result<_, _>>()?;
+            let change = Change { held: held.clone(), gives: accepts, told };
+            let written = self.write(&acting, action(step), person, change, record, &authorization.id).await;
             let error = match written {
                 Ok(()) => {
                     authorization.state = state;
@@ -135,7 +151,7 @@ impl Authorizing {
                         authorization.held.consent = Consent::Active;
                         authorization.held.answer_by = None;
                     }
-                    let holder = holder.map(|holder| after(holder, &change));
+                    let holder = holder.map(|holder| after(holder, held));
                     return Ok(self.seen(&admitted, authorization, holder.as_ref(), now));
                 }
                 Err(error) => error,

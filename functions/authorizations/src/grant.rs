@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::try_join;
 use jiff::Timestamp;
+use rand::CryptoRng;
 use shared::audit::Action;
 use shared::authority::authorization::{Authorization, AuthorizationId, By, Consent, Held, MAX_HELD, Side};
 use shared::authority::life::{Happening, REQUEST_LIFE, State};
@@ -11,6 +12,7 @@ use shared::authority::{Act, Actor, Duty, Target, decide};
 use shared::caller::{Admitted, Presented};
 use shared::http::Call;
 use shared::national_id::NationalId;
+use shared::notice::Notice;
 use shared::person::{Person, Role};
 use shared::problem::{Advice, Code, Problem};
 use shared::pseudonym::PersonId;
@@ -70,6 +72,7 @@ impl Authorizing {
         presented: Presented,
         id: &AuthorizationId,
         request: GrantRequest,
+        rng: &mut (impl CryptoRng + Send),
     ) -> Result<Granted, Problem> {
         let now = call.now();
         let whom = match &request.holder {
@@ -98,18 +101,30 @@ impl Authorizing {
             let home = holder.as_ref().map(|holder| holder.agency.as_str());
             self.audited(decided, action, &acting, (Some(&whom), home), id.as_str()).await?;
             let Some(person) = &holder else { return Err(Code::EmployeeNotFound.into()) };
+            let own = own_agency(&admitted);
+            let mut told = Vec::new();
             if act == Act::RequestDuty {
                 // Only whoever may ask is told of the other agency.
-                let own = own_agency(&admitted);
                 let other = Duty { holder: person, agency: &agency, name }.answered_in(own).to_owned();
-                let answering = self.personnel.answering(&other).await?.may_be_asked();
-                let answering = answering.map_err(Problem::from);
+                let (answering, heads) = self.personnel.answering(&other).await?;
+                let answering = answering.may_be_asked().map_err(Problem::from);
                 self.audited(answering, action, &acting, (Some(&whom), home), id.as_str()).await?;
+                told = heads;
             }
             let authorization = made(&acting, id, person, &agency, request.term, now);
             let held = with(person, &authorization, now)?;
             let record = self.authorizations.make(&authorization, now)?;
-            let written = self.write(&acting, action, person, &Change(held, true), record, id).await;
+            let notice = match authorization.held.answer_by {
+                Some(until) => Notice::ConsentWanted { agency: own.to_owned(), until },
+                None => {
+                    told = vec![whom.clone()];
+                    authorized(&authorization.held)
+                }
+            };
+            let told = told.iter().map(|head| self.tell(head, &notice, now, rng));
+            let told = told.collect::<Result<_, _>>()?;
+            let change = Change { held, gives: true, told };
+            let written = self.write(&acting, action, person, change, record, id).await;
             match written {
                 Ok(()) => {
                     return Ok(Granted::Made(self.seen(&admitted, authorization, holder.as_ref(), now)));
@@ -156,6 +171,11 @@ impl Authorizing {
         }
         Ok(Granted::There(self.seen(admitted, known, holder, now)))
     }
+}
+
+/// What the holder of an authorization is told when it counts, or will.
+pub(crate) fn authorized(held: &Held) -> Notice {
+    Notice::Authorized { agency: held.agency.clone(), from: held.from, until: held.until }
 }
 
 fn action(act: Act) -> Action {

@@ -102,7 +102,7 @@ pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, P
     let presented = step.door().presented(&call)?;
     let id = || call.path_parameter("authorization_id").unwrap_or_default();
     let settled = async |act| {
-        let seen = step.settle(&call, presented.clone(), &id(), act).await?;
+        let seen = step.settle(&call, presented.clone(), &id(), act, &mut chance::system()).await?;
         Ok::<_, Problem>(Answer::ok(one(&step.named(seen).await?)))
     };
     match call.route() {
@@ -117,14 +117,15 @@ pub async fn handle(step: Arc<Authorizing>, call: Arc<Call>) -> Result<Answer, P
             let id = AuthorizationId::parse(&id())
                 .ok_or_else(|| Problem::field("authorization_id").because("not an id to choose"))?;
             let request = GrantRequest::parse(&call)?;
-            let (status, seen) = match step.grant(&call, presented, &id, request).await? {
-                Granted::Made(seen) => (StatusCode::CREATED, seen),
-                Granted::There(seen) => (StatusCode::OK, seen),
-            };
+            let (status, seen) =
+                match step.grant(&call, presented, &id, request, &mut chance::system()).await? {
+                    Granted::Made(seen) => (StatusCode::CREATED, seen),
+                    Granted::There(seen) => (StatusCode::OK, seen),
+                };
             Ok(Answer::json(status, one(&step.named(seen).await?)))
         }
         "DELETE /v1/hr/authorizations/{authorization_id}" => {
-            step.settle(&call, presented, &id(), Act::Revoke).await?;
+            step.settle(&call, presented, &id(), Act::Revoke, &mut chance::system()).await?;
             Ok(Answer::no_content())
         }
         "POST /v1/hr/authorizations/{authorization_id}/accept" => settled(Act::AcceptDuty).await,

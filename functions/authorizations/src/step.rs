@@ -1,6 +1,9 @@
 //! What the endpoints share: who is let in, the tables, and how a change is written.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use rand::CryptoRng;
 use shared::audit::{Action, Entry, SUCCESS};
 use shared::authority::authorization::{Authorization, AuthorizationId, By, Event, Held};
 use shared::authority::life::State;
@@ -11,17 +14,20 @@ use shared::cursor::Cursors;
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
 use shared::kms::Kms;
+use shared::notice::Notice;
 use shared::person::Person;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
+use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::accounts::Accounts;
 use shared::store::audit::AuditTrail;
 use shared::store::authorizations::Authorizations;
+use shared::store::outbox::Outbox;
 use shared::store::personnel::Personnel;
 use shared::store::tickets::{Rate, Tickets};
-use shared::store::{self, CommitError, Guard, Transaction, Write};
+use shared::store::{self, CommitError, Guard, StoreError, Transaction, Write};
 
 /// How often a change is tried anew because somebody changed the same person's authority meanwhile.
 pub(crate) const TRIES: u32 = 5;
@@ -33,6 +39,7 @@ pub struct Authorizing {
     pub(crate) tickets: Tickets,
     pub(crate) authorizations: Authorizations,
     pub(crate) personnel: Personnel,
+    outbox: Outbox,
     audit: AuditTrail,
     pub(crate) pseudonyms: Pseudonymizer,
     pub(crate) cursors: Cursors,
@@ -50,6 +57,7 @@ impl Authorizing {
         let accounts = settings.required("ACCOUNTS_TABLE");
         let tickets = settings.required("TICKETS_TABLE");
         let authorizations = settings.required("AUTHORIZATIONS_TABLE");
+        let mail = settings.required("MAIL_TABLE");
         let audit = settings.required("AUDIT_TABLE");
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let by_actor = RateLimit::per_hour(settings.parsed("AUTHORIZATIONS_PER_ACTOR_PER_HOUR", 60));
@@ -66,6 +74,7 @@ impl Authorizing {
             personnel: Personnel::new(client.clone(), accounts),
             tickets: Tickets::new(client.clone(), tickets),
             authorizations: Authorizations::new(client.clone(), authorizations),
+            outbox: Outbox::new(client.clone(), mail),
             audit: AuditTrail::new(client.clone(), audit),
             client,
             by_actor,
@@ -104,17 +113,28 @@ impl Authorizing {
         decided
     }
 
-    /// Writes a change: the holder's item, the record, that the actor may still do it, and the audit trail.
+    /// What tells somebody of a change, as a part of it.
+    pub(crate) fn tell(
+        &self,
+        whom: &PersonId,
+        notice: &Notice,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Write, StoreError> {
+        Ok(self.outbox.queue_notice(whom, notice, Secret::random(rng).reveal(), now)?.into())
+    }
+
+    /// Writes a change: the holder's item, the record, that the actor may still do it, whom it is told, and the audit trail.
     pub(crate) async fn write(
         &self,
         acting: &Acting<'_>,
         action: Action,
         holder: &Person,
-        held: &Change,
+        change: Change,
         record: impl Into<Write>,
         id: &AuthorizationId,
     ) -> Result<(), CommitError> {
-        let authority = self.accounts().change_authority(holder, &held.0, held.1)?;
+        let authority = self.accounts().change_authority(holder, &change.held, change.gives)?;
         // Who changes their own is checked by the change itself: one transaction touches an item once.
         let actor = match &acting.admitted.caller {
             Caller::Person(person) if person.person().id == holder.id => None,
@@ -122,13 +142,13 @@ impl Authorizing {
         };
         let entry =
             acting.entry(action, Some(&holder.id), id.as_str(), SUCCESS).of_agency(Some(&holder.agency));
-        Transaction::new()
+        let transaction = Transaction::new()
             .with(Guard::Person, authority)
             .with(Guard::Authorization, record)
             .with_some(Guard::Actor, actor)
-            .with(Guard::New, self.audit.append(entry)?)
-            .commit(&self.client)
-            .await
+            .with(Guard::New, self.audit.append(entry)?);
+        let told = change.told.into_iter();
+        told.fold(transaction, |writes, told| writes.with(Guard::New, told)).commit(&self.client).await
     }
 
     /// An authorization as the caller sees it.
@@ -166,8 +186,15 @@ impl Authorizing {
     }
 }
 
-/// What a change makes of the holder's authorizations, and whether the holder has to be in service for it.
-pub(crate) struct Change(pub(crate) std::collections::BTreeMap<AuthorizationId, Held>, pub(crate) bool);
+/// What a change is, beside the record of the authorization.
+pub(crate) struct Change {
+    /// The holder's authorizations afterwards.
+    pub(crate) held: BTreeMap<AuthorizationId, Held>,
+    /// Whether it gives the holder something, for which they have to be in service.
+    pub(crate) gives: bool,
+    /// The notices of it.
+    pub(crate) told: Vec<Write>,
+}
 
 /// A call by somebody who changes authorizations.
 pub(crate) struct Acting<'a> {

@@ -135,6 +135,14 @@ pub fn notice(
                 reason => words::card_revoked(issuer, tail, since, *reason, url),
             }
         }
+        Notice::Authorized { agency, from, until } => {
+            let (from, until) = (in_taiwan(*from), until.map(in_taiwan));
+            words::authorized(Line(agency), Line(&from), until.as_deref().map(Line), url)
+        }
+        Notice::AuthorizationRevoked { agency } => words::authorization_revoked(Line(agency), at, url),
+        Notice::ConsentWanted { agency, until } => {
+            words::consent_wanted(Line(agency), at, Line(&in_taiwan(*until)), url)
+        }
     };
     render(words?, id, around)
 }

@@ -47,7 +47,19 @@ fn sample_after(notice: Option<&Notice>) -> Option<(&'static str, Notice)> {
         Some(Notice::CardRevoked { reason: Reason::KeyCompromise, .. }) => {
             ("card_on_hold", revoked(Reason::CertificateHold))
         }
-        Some(Notice::CardRevoked { .. }) => return None,
+        Some(Notice::CardRevoked { .. }) => {
+            let (from, until) = ("2026-08-09T16:00:00Z", "2026-12-31T16:00:00Z");
+            let (from, until) = (from.parse().unwrap(), Some(until.parse().unwrap()));
+            ("authorized", Notice::Authorized { agency: "A02".to_owned(), from, until })
+        }
+        Some(Notice::Authorized { .. }) => {
+            ("authorization_revoked", Notice::AuthorizationRevoked { agency: "A02".to_owned() })
+        }
+        Some(Notice::AuthorizationRevoked { .. }) => {
+            let until = "2026-09-05T16:30:00Z".parse().unwrap();
+            ("consent_wanted", Notice::ConsentWanted { agency: "A02".to_owned(), until })
+        }
+        Some(Notice::ConsentWanted { .. }) => return None,
     })
 }
 
@@ -188,6 +200,13 @@ fn every_reason_in_words() {
         })
         .collect();
     insta::assert_snapshot!(lines);
+}
+
+#[test]
+fn an_authorization_without_an_end_names_none() {
+    let from = "2026-08-09T16:00:00Z".parse().unwrap();
+    let text = told(&Notice::Authorized { agency: "A02".to_owned(), from, until: None }).text;
+    assert!(text.contains("2026-08-10 00:00") && !text.contains("Until") && !text.contains("結束時間"));
 }
 
 #[test]

@@ -114,6 +114,44 @@ mail!(card_bound, "mail/card-bound.zh-TW.txt", "mail/card-bound.en.txt", issuer,
 mail!(card_unbound, "mail/card-unbound.zh-TW.txt", "mail/card-unbound.en.txt", issuer, tail, at, url);
 mail!(card_on_hold, "mail/card-on-hold.zh-TW.txt", "mail/card-on-hold.en.txt", issuer, tail, since, url);
 
+mail!(
+    authorization_revoked,
+    "mail/authorization-revoked.zh-TW.txt",
+    "mail/authorization-revoked.en.txt",
+    agency,
+    at,
+    url
+);
+mail!(consent_wanted, "mail/consent-wanted.zh-TW.txt", "mail/consent-wanted.en.txt", agency, at, until, url);
+
+/// An authorization, with its end where it has one.
+pub(super) fn authorized(
+    agency: Line<'_>,
+    from: Line<'_>,
+    until: Option<Line<'_>>,
+    url: Line<'_>,
+) -> Result<[Words; 2], askama::Error> {
+    #[derive(Template)]
+    #[template(path = "mail/authorized.zh-TW.txt")]
+    struct Zh<'a> {
+        agency: Line<'a>,
+        from: Line<'a>,
+        until: Option<Line<'a>>,
+        url: Line<'a>,
+    }
+    #[derive(Template)]
+    #[template(path = "mail/authorized.en.txt")]
+    struct En<'a> {
+        agency: Line<'a>,
+        from: Line<'a>,
+        until: Option<Line<'a>>,
+        url: Line<'a>,
+    }
+    let zh = Zeroizing::new(Zh { agency, from, until, url }.render()?);
+    let en = Zeroizing::new(En { agency, from, until, url }.render()?);
+    Ok([Words::read(&zh), Words::read(&en)])
+}
+
 /// A certificate that was revoked, and why, where the reason says something.
 pub(super) fn card_revoked(
     issuer: Line<'_>,

@@ -33,6 +33,9 @@ pub const MANY: usize = batch::KEYS;
 const BY_AGENCY: &str = "ByAgency";
 const BY_HEAD: &str = "ByHead";
 
+/// Most heads of an agency who are told of something.
+const HEADS: i32 = 10;
+
 /// In so many parts an agency is in the index. A file of a country is usually sorted by agency: in one part, a first import would
 /// wait for a single partition, which takes a thousand writes a second.
 const PARTS: u8 = 8;
@@ -71,6 +74,10 @@ impl Segment {
     pub fn all(of: i32) -> impl Iterator<Item = Self> {
         (0..of).map(move |number| Self { number, of, next: Some(None) })
     }
+}
+
+fn person_of(item: &Item) -> Option<PersonId> {
+    Some(PersonId::from_stored(item.get("pk")?.as_s().ok()?.strip_prefix("person#")?))
 }
 
 fn names() -> HashMap<String, String> {
@@ -170,9 +177,7 @@ impl Personnel {
             let query = self.who_serves_in(&part, start).projection_expression("pk");
             let answer = query.send().await?;
             let found = answer.items.unwrap_or_default();
-            people.extend(found.iter().filter_map(|item| {
-                Some(PersonId::from_stored(item.get("pk")?.as_s().ok()?.strip_prefix("person#")?))
-            }));
+            people.extend(found.iter().filter_map(person_of));
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(people);
@@ -193,11 +198,12 @@ impl Personnel {
             .set_exclusive_start_key(start)
     }
 
-    /// Who could answer for an agency. The indexes may be some moments behind.
+    /// Who could answer for an agency, and some of its heads, for whoever tells them: [`HEADS`] at most. The indexes may be some
+    /// moments behind.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn answering(&self, agency: &str) -> Result<Answering, StoreError> {
+    pub async fn answering(&self, agency: &str) -> Result<(Answering, Vec<PersonId>), StoreError> {
         let heads = self
             .client
             .query()
@@ -205,16 +211,17 @@ impl Personnel {
             .index_name(BY_HEAD)
             .key_condition_expression("heads = :agency")
             .expression_attribute_values(":agency", text(agency))
-            .limit(1)
+            .limit(HEADS)
             .send()
             .await?;
-        if !heads.items().is_empty() {
-            return Ok(Answering::Head);
+        let heads: Vec<PersonId> = heads.items().iter().filter_map(person_of).collect();
+        if !heads.is_empty() {
+            return Ok((Answering::Head, heads));
         }
         // Whoever is listed, departed or not: an agency that has lost everybody is not a code that nobody has.
         let parts = (0..PARTS).map(|part| self.is_anybody_in(format!("{agency}#{part}")));
         let listed = futures_util::future::try_join_all(parts).await?.contains(&true);
-        Ok(if listed { Answering::NoHead } else { Answering::Nobody })
+        Ok((if listed { Answering::NoHead } else { Answering::Nobody }, Vec::new()))
     }
 
     async fn is_anybody_in(&self, part: String) -> Result<bool, StoreError> {

@@ -219,6 +219,59 @@ async fn a_request_waits_for_nobody_who_is_not_there() {
 }
 
 #[tokio::test]
+async fn whom_a_change_concerns_is_told_by_mail() {
+    let world = World::start().await;
+    let (head, there) = (world.head().await, world.signed_in(&HEAD_ELSEWHERE).await);
+    let second = with_a_second_head_there(&world).await;
+    let staff = world.signed_in(&STAFF).await;
+    let mails = async |kind: &str| {
+        let mut mails: Vec<(String, String)> = Vec::new();
+        for mail in world.mails_of_notices(kind).await {
+            assert!(
+                !mail.text.contains(STAFF.name) && !mail.text.contains(STAFF.national_id),
+                "nobody is named"
+            );
+            mails.push((mail.to.clone(), mail.text));
+        }
+        mails.sort();
+        mails
+    };
+    let of = |mails: &[(String, String)]| mails.iter().map(|(to, _)| to.clone()).collect::<Vec<_>>();
+
+    let asked = id(1);
+    // Asked for: both heads who could consent, and nobody else.
+    put(&head, &asked, duty(&STAFF, "A03")).await.status(201);
+    let wanted = mails("consent_wanted").await;
+    assert_eq!(of(&wanted), [HEAD_ELSEWHERE.email, LIU.email]);
+    assert!(wanted.iter().all(|(_, text)| text.contains("A02")), "{wanted:?}");
+    assert_eq!(of(&mails("authorized").await), [""; 0], "nothing counts yet");
+    // Consented to, once: its holder.
+    let answers = tokio::join!(step(&there, &asked, "accept"), step(&second, &asked, "accept"));
+    assert_eq!([answers.0.status, answers.1.status].iter().filter(|status| **status == 200).count(), 1);
+    let given = mails("authorized").await;
+    assert_eq!(of(&given), [STAFF.email]);
+    assert!(given[0].1.contains("A03"), "{given:?}");
+    // Taken away, by both at once: told once.
+    let (one, other) = tokio::join!(revoke(&there, &asked), revoke(&head, &asked));
+    assert_eq!((one.status, other.status), (204, 204));
+    let revoked = mails("authorization_revoked").await;
+    assert_eq!(of(&revoked), [STAFF.email]);
+    assert!(revoked[0].1.contains("A03"), "{revoked:?}");
+    // Given at once in the own agency; the same call again tells nobody again, nor does a request that is withdrawn.
+    revoke(&head, &of_roster(&head, "A02", &STAFF).await).await.status(204);
+    for status in [201, 200] {
+        put(&head, &id(2), grant(&STAFF)).await.status(status);
+    }
+    assert_eq!(of(&mails("authorized").await), [STAFF.email, STAFF.email]);
+    put(&there, &id(3), duty(&STAFF, "A03")).await.status(201);
+    step(&there, &id(3), "withdraw").await.ok();
+    assert_eq!(of(&mails("consent_wanted").await), [HEAD.email, HEAD_ELSEWHERE.email, LIU.email]);
+    assert_eq!(mails("authorized").await.len(), 2);
+    assert_eq!(mails("authorization_revoked").await.len(), 2);
+    assert_eq!(may(&staff, &WANG).await, "may");
+}
+
+#[tokio::test]
 async fn an_unanswered_request_expires() {
     let world = World::start().await;
     let head = world.head().await;
