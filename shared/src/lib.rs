@@ -4,7 +4,7 @@
 //! # What lives here
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
 //! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
-//! [`authority`], [`bulk`], [`ticket`],
+//! [`authority`], [`bulk`], [`ticket`], [`email_change`],
 //! [`session`], [`token`], [`oauth`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
 //! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
@@ -34,6 +34,7 @@ pub mod custom_account;
 pub mod delivery;
 mod der;
 pub mod email_address;
+pub mod email_change;
 pub mod environment;
 pub mod http;
 #[cfg(feature = "https")]

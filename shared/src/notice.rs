@@ -8,6 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::email_change::{EmailChange, Void};
 use crate::person::Service;
 use crate::revocation::Reason;
 
@@ -108,11 +109,12 @@ pub enum Undeliverable {
     /// It failed too often for a reason of its own. An operator may hand it in again.
     #[error("tried too often")]
     GivenUp,
-    /// Its initial password has expired.
-    #[error("the initial password has expired")]
+    /// Its initial password, or its code, has expired.
+    #[error("what it brings has expired")]
     Expired,
-    /// Its initial password is no longer the person's: there was another reset, or an activation.
-    #[error("the initial password has been replaced")]
+    /// Its initial password is no longer the person's: there was another reset, or an activation. Or its code is good for
+    /// nothing any more.
+    #[error("what it brings has been replaced")]
     Replaced,
     /// A notice that nobody could send for a week.
     #[error("a notice that is too old")]
@@ -135,10 +137,12 @@ pub struct Contact {
     pub service: Service,
     /// The reset whose initial password is the person's now.
     pub initial_reset: Option<String>,
-    /// The address of the activation, sealed under the person's record name.
+    /// The address of the account, sealed under the person's record name.
     pub email_sealed: Option<Vec<u8>>,
     /// The code of the person's agency.
     pub agency: Option<String>,
+    /// The person's generation.
+    pub generation: u64,
 }
 
 /// The sealed address that a notice goes to.
@@ -180,9 +184,67 @@ pub fn current(
     }
 }
 
+/// Whether the mail with a code is still to be sent: the change with its id waits for the code, and can be confirmed by it.
+///
+/// # Errors
+/// [`Undeliverable`]: expired, replaced, nobody there any more.
+pub fn awaited(
+    contact: Option<&Contact>,
+    change: Option<&EmailChange>,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Undeliverable> {
+    let contact = match contact {
+        None | Some(Contact { service: Service::Departed, .. }) => return Err(Undeliverable::PersonGone),
+        Some(contact) => contact,
+    };
+    let change = change.filter(|change| change.id == id).ok_or(Undeliverable::Replaced)?;
+    change.check(contact.generation, now).map_err(|void| match void {
+        Void::Expired => Undeliverable::Expired,
+        Void::Unknown | Void::Overtaken | Void::Exhausted => Undeliverable::Replaced,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::email_change::{LIFE, TRIES};
+    use crate::pseudonym::{EmailCodeDigest, EmailDigest};
+
+    #[test]
+    fn which_codes_are_still_sent() {
+        let asked: Timestamp = "2026-08-06T00:00:00Z".parse().unwrap();
+        let contact = |service, generation| {
+            Some(Contact { service, initial_reset: None, email_sealed: None, agency: None, generation })
+        };
+        let change = |id: &str, tries| {
+            Some(EmailChange {
+                id: id.to_owned(),
+                generation: 3,
+                code: EmailCodeDigest::from_stored("c"),
+                email_masked: String::new(),
+                email_sealed: Vec::new(),
+                email_digest: EmailDigest::from_stored("e"),
+                tries,
+                expires_at: asked + LIFE,
+            })
+        };
+        let (here, end) = (contact(Service::InService, 3), asked + LIFE);
+        use Undeliverable::{Expired, PersonGone, Replaced};
+        let rows = [
+            ("asked for", here.clone(), change("this", 0), asked, Ok(())),
+            ("at its end", here.clone(), change("this", 0), end, Err(Expired)),
+            ("another one was asked for", here.clone(), change("other", 0), asked, Err(Replaced)),
+            ("confirmed", here.clone(), None, asked, Err(Replaced)),
+            ("too many wrong codes", here, change("this", TRIES), asked, Err(Replaced)),
+            ("a reset since", contact(Service::InService, 4), change("this", 0), asked, Err(Replaced)),
+            ("departed", contact(Service::Departed, 3), change("this", 0), asked, Err(PersonGone)),
+            ("nobody", None, change("this", 0), asked, Err(PersonGone)),
+        ];
+        for (what, contact, change, now, expected) in rows {
+            assert_eq!(awaited(contact.as_ref(), change.as_ref(), "this", now), expected, "{what}");
+        }
+    }
 
     #[test]
     fn which_letters_are_still_sent() {
@@ -192,6 +254,7 @@ mod tests {
                 initial_reset: reset.map(str::to_owned),
                 email_sealed: None,
                 agency: None,
+                generation: 0,
             })
         };
         let (early, end) = ("2026-08-06T00:00:00Z", "2026-08-09T00:00:00Z");
@@ -215,7 +278,7 @@ mod tests {
         let queued_at: Timestamp = "2026-08-06T00:00:00Z".parse().unwrap();
         let contact = |service, email: Option<&[u8]>| {
             let email_sealed = email.map(<[u8]>::to_vec);
-            Some(Contact { service, initial_reset: None, email_sealed, agency: None })
+            Some(Contact { service, initial_reset: None, email_sealed, agency: None, generation: 0 })
         };
         let here = contact(Service::InService, Some(b"sealed"));
         let rows = [

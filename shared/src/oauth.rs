@@ -350,6 +350,7 @@ mod tests {
             ("GET /v1/session", Some(Scope::Profile)),
             ("POST /v1/session/token", None),
             ("POST /v1/account/password", None),
+            ("PUT /v1/account/email", None),
             ("POST /v1/authorization", None),
             ("", None),
         ];

@@ -77,7 +77,7 @@ pub struct Account {
     pub custom_account: Option<CustomAccount>,
     /// What the person can prove themselves with, besides cards.
     pub credential: Credential,
-    /// The email address of the activation as HR staff may see it.
+    /// The account's email address as HR staff may see it.
     pub email_masked: Option<String>,
     /// The same, sealed under the person's record name.
     pub email_sealed: Option<Vec<u8>>,
@@ -184,6 +184,12 @@ impl Account {
         current.into_iter().chain(self.history.iter().take(history)).cloned().collect()
     }
 
+    /// The address that hears of another one, sealed: the one that the account has, if it is not the same.
+    pub fn former_address(&self, new: &EmailDigest) -> Option<&[u8]> {
+        let another = self.email_digest.as_ref().is_some_and(|former| former != new);
+        self.email_sealed.as_deref().filter(|_| another)
+    }
+
     /// The state, without locks, which belong to typed identifiers.
     pub fn state(&self) -> AccountState {
         match (&self.credential, &self.custom_account) {
@@ -191,6 +197,30 @@ impl Account {
             (Credential::Initial { .. }, _) => AccountState::InitialPassword,
             (Credential::None, Some(_)) => AccountState::Active,
             (Credential::None, None) => AccountState::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_former_address_hears_of_another_one() {
+        let digest = |text: &str| EmailDigest::from_stored(text);
+        let rows = [
+            ("the first activation", None, None, None),
+            ("the same address again", Some("one"), Some(b"sealed".as_slice()), None),
+            ("another one", Some("two"), Some(b"sealed".as_slice()), Some(b"sealed".as_slice())),
+            ("another one, and the former was not kept", Some("two"), None, None),
+        ];
+        for (what, former, sealed, expected) in rows {
+            let account = Account {
+                email_digest: former.map(digest),
+                email_sealed: sealed.map(<[u8]>::to_vec),
+                ..Account::default()
+            };
+            assert_eq!(account.former_address(&digest("one")), expected, "{what}");
         }
     }
 }

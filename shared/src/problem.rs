@@ -15,8 +15,8 @@ use crate::language::Language;
 use crate::oauth::{Challenge, StepUpRequired};
 use crate::password::{self, BrokenRule};
 use crate::{
-    authority, bulk, certificate, cursor, custom_account, email_address, idempotency, identity, lockout,
-    rate, revocation, session, ticket,
+    authority, bulk, certificate, cursor, custom_account, email_address, email_change, idempotency, identity,
+    lockout, rate, revocation, session, ticket,
 };
 
 macro_rules! codes {
@@ -141,6 +141,10 @@ codes! {
     AgencyUnknown = "agency_unknown", 422;
     /// The agency that is to consent to a concurrent duty has no HR head who could.
     AgencyWithoutHead = "agency_without_head", 409;
+    /// The code of a change of email address is not the one that was mailed.
+    EmailCodeWrong = "email_code_wrong", 422;
+    /// No change of email address waits for a code, or not any more.
+    EmailCodeVoid = "email_code_void", 409;
 }
 
 impl Code {
@@ -213,6 +217,8 @@ impl Code {
             Self::RedirectRefused => ("應用系統的返回位址未登錄", "為了保護您的帳號，登入或登出後只會返回已登錄的位址。請洽該應用系統的管理人員。"),
             Self::AgencyUnknown => ("查無這個機關", "公務人力資料庫中沒有這個機關代碼的人員。請確認機關代碼後再送出。"),
             Self::AgencyWithoutHead => ("對方機關沒有人事主管可以同意", "兼辦須由對方機關的人事主管同意，機關憑證不能代為同意；公務人力資料庫中該機關目前沒有現職的人事主管。請對方機關先將人事主管報送至公務人力資料庫，完成入檔後再申請。"),
+            Self::EmailCodeWrong => ("驗證碼不正確", "請核對最後收到的那封信裡的八位數字，再輸入一次；最多可輸入錯誤五次。"),
+            Self::EmailCodeVoid => ("驗證碼已失效", "這次沒有任何變更。驗證碼在 30 分鐘內有效且只能用一次；輸入錯誤五次、另外寄出新的驗證碼，或帳號有其他變更時也會失效。請再寄送一次驗證碼。"),
         }
     }
 
@@ -268,6 +274,8 @@ impl Code {
             Self::RedirectRefused => ("The application's return address is not registered", "To protect your account, a sign-in or a sign-out returns to registered addresses only. Tell whoever runs the application."),
             Self::AgencyUnknown => ("No agency of that code", "The personnel directory has nobody in an agency of that code. Check the code, and send again."),
             Self::AgencyWithoutHead => ("The other agency has no HR head who could consent", "A concurrent duty needs the consent of the other agency's HR head, which its organization certificate cannot give, and the personnel directory has no HR head in service there. Let the other agency report its HR head to the personnel directory first, and ask again once that is on file."),
+            Self::EmailCodeWrong => ("The code is not right", "Check the eight digits in the mail that came last, and enter them again; five wrong codes are allowed in all."),
+            Self::EmailCodeVoid => ("The code is no longer good", "Nothing was changed this time. A code is good for 30 minutes and once; five wrong codes, a newer one, or another change of the account end it too. Have a new code sent."),
         }
     }
 }
@@ -321,6 +329,14 @@ advice! {
         "「@」之前的部分只能使用英文字母、數字及符號（「@」之後的網域不限）。請輸入另一個電子郵件地址。",
         "The part before the @ must be in Latin letters, digits and signs (the domain after it may be in any script). \
          Enter another address.";
+    /// A change to the email address that the account has.
+    EmailSame:
+        "這就是您帳號目前的電子郵件。要變更時，請輸入另一個信箱。",
+        "This is the email address that your account has. To change it, enter another one.";
+    /// A code that cannot be one.
+    EmailCodeForm:
+        "驗證碼是八位數字。請核對信件後再輸入一次，中間可以有空格。",
+        "A code has eight digits. Check the mail and enter it again; a space in between does no harm.";
     /// A resend of a mail that arrived.
     ResendDelivered:
         "這封信已送達收件人的信箱。請當事人查看收件匣及垃圾郵件匣；若仍找不到，請重設密碼。",
@@ -701,6 +717,12 @@ impl From<email_address::NotAnEmailAddress> for Problem {
             _ => None,
         };
         Self { advice, ..Self::new(Code::EmailInvalid) }.on("email").because(refusal)
+    }
+}
+
+impl From<email_change::Void> for Problem {
+    fn from(void: email_change::Void) -> Self {
+        Self::new(Code::EmailCodeVoid).because(void)
     }
 }
 

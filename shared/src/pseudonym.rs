@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::custom_account::CustomAccount;
 use crate::email_address::EmailAddress;
+use crate::email_change::EmailCode;
 use crate::identifier::Identifier;
 use crate::national_id::NationalId;
 
@@ -68,6 +69,10 @@ pseudonym!(
     EmailDigest
 );
 
+pseudonym!(
+    /// The code of a change of email address, for that change alone.
+    EmailCodeDigest
+);
 pseudonym!(
     /// A request, or the key that a client gave it: tells whether two are the same.
     RequestDigest
@@ -149,6 +154,11 @@ impl Pseudonymizer {
         EmailDigest(self.digest("email", &[&email.reveal().to_ascii_lowercase()]))
     }
 
+    /// The code of the change of a person's email address that has this id.
+    pub fn email_code(&self, person: &PersonId, change: &str, code: &EmailCode) -> EmailCodeDigest {
+        EmailCodeDigest(self.digest("email-code", &[person.as_str(), change, code.reveal()]))
+    }
+
     /// What a caller asks for, in all that matters. Parts do not run into each other: each goes in with its length.
     pub fn request(&self, parts: &[&str]) -> RequestDigest {
         let lengths: Vec<String> = parts.iter().map(|part| part.len().to_string()).collect();
@@ -211,7 +221,11 @@ mod tests {
         }
         assert_ne!(digests.request(&["a", "b\0c"]), digests.request(&["a", "b", "c"]));
         assert_ne!(digests.request(&["a", ""]), digests.request(&["", "a"]));
-        let person = PersonId::from_stored("p");
+        let code = EmailCode::parse("1234 5678").unwrap();
+        let (person, other) = (PersonId::from_stored("p"), PersonId::from_stored("q"));
+        let one = digests.email_code(&person, "a", &code);
+        assert_ne!(one, digests.email_code(&person, "b", &code));
+        assert_ne!(one, digests.email_code(&other, "a", &code));
         assert_ne!(digests.tail(&person, "6789"), digests.tail(&PersonId::from_stored("q"), "6789"));
     }
 }

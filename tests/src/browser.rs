@@ -295,6 +295,17 @@ impl Browser {
         self.client.get(format!("{mailbox}/api/messages")).send().await.unwrap().json().await.unwrap()
     }
 
+    /// Asks for another email address.
+    pub async fn ask_email(&self, email: &str, current_password: Value) -> Answer {
+        let body = json!({"email": email, "current_password": current_password});
+        self.request("PUT", "/v1/account/email").json(body).send().await
+    }
+
+    /// Confirms it by the code that was mailed there.
+    pub async fn confirm_email(&self, code: &str) -> Answer {
+        self.post("/v1/account/email/confirmation", json!({"code": code})).await
+    }
+
     /// Where a reset's mail is.
     pub async fn reset_state(&self, reset_id: &str) -> Answer {
         self.get(&format!("/v1/hr/password-resets/{reset_id}")).await

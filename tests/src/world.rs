@@ -187,6 +187,16 @@ impl World {
         password
     }
 
+    /// The newest code that was mailed to an address, once so many were.
+    pub async fn mailed_code(&self, email: &str, mails: usize) -> String {
+        eventually("the code arrives", async || {
+            let codes: Vec<String> =
+                self.mails().await.iter().filter(|mail| mail.to == email).filter_map(mailed_code).collect();
+            (codes.len() == mails).then(|| codes.into_iter().next()).flatten()
+        })
+        .await
+    }
+
     /// Every mail in the mailbox, newest first, as its JSON interface gives them.
     ///
     /// # Panics
@@ -386,6 +396,14 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(began.elapsed() < PATIENCE, "in vain: {what}\n{}", log::troubles());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The code of a change of email address, which stands alone on its line of the text part.
+#[must_use]
+pub fn mailed_code(mail: &Mail) -> Option<String> {
+    let four = |part: &str| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let code = |line: &&str| line.split_once(' ').is_some_and(|(one, other)| four(one) && four(other));
+    mail.text.lines().find(code).map(str::to_owned)
 }
 
 /// The initial password, which stands alone on its line of the text part.

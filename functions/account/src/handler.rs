@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use lambda_http::http::Method;
+use lambda_http::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::audit::Entry;
 use shared::chance;
-use shared::http::{Answer, Call, cards, time, unknown_route};
+use shared::delivery::MailState;
+use shared::email_address::EmailAddress;
+use shared::email_change::EmailCode;
+use shared::http::{Answer, Call, Fields, cards, time, unknown_route};
 use shared::password::Password;
-use shared::problem::{Code, Problem};
+use shared::problem::{Advice, Code, Problem};
 
+use crate::email::{Email, Waiting, Wish};
 use crate::step::{AccountStep, OpenSession};
 
 /// A change that somebody asks for.
@@ -24,8 +28,7 @@ pub struct Change {
 impl Change {
     fn parse(call: &Call) -> Result<Self, Problem> {
         let mut fields = call.fields()?;
-        let current =
-            fields.optional_text("current_password")?.filter(|text| !text.is_empty()).map(Password::new);
+        let current = current_password(&mut fields)?;
         let password = Password::new(fields.text("password")?);
         let confirmation = Password::new(fields.text("password_confirmation")?);
         if password != confirmation {
@@ -33,6 +36,26 @@ impl Change {
         }
         Ok(Self { current, password })
     }
+}
+
+/// The current password, where it is given.
+fn current_password(fields: &mut Fields) -> Result<Option<Password>, Problem> {
+    let text = fields.optional_text("current_password")?;
+    Ok(text.filter(|text| !text.is_empty()).map(Password::new))
+}
+
+impl Wish {
+    fn parse(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
+        let email = fields.text("email")?;
+        let current = current_password(&mut fields)?;
+        Ok(Self { email: EmailAddress::parse(&email)?, current })
+    }
+}
+
+fn email_code(call: &Call) -> Result<EmailCode, Problem> {
+    let text = call.fields()?.text("code")?;
+    EmailCode::parse(&text).ok_or_else(|| Problem::field("code").advising(Advice::EmailCodeForm))
 }
 
 /// Answers a call.
@@ -45,6 +68,22 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
             let admitted = step.door().enter(&call).await?;
             let change = Change::parse(&call)?;
             step.change_password(admitted, change, &call.origin, &mut chance::system()).await?;
+            Ok(Answer::no_content())
+        }
+        (&Method::GET, "/v1/account/email") => {
+            let admitted = step.door().enter(&call).await?;
+            Ok(Answer::ok(email(&step.email(&admitted, call.now()).await?)))
+        }
+        (&Method::PUT, "/v1/account/email") => {
+            let admitted = step.door().enter(&call).await?;
+            let wish = Wish::parse(&call)?;
+            let waiting = step.ask_email(&admitted, &wish, &call.origin, &mut chance::system()).await?;
+            Ok(Answer::json(StatusCode::ACCEPTED, change(&waiting)))
+        }
+        (&Method::POST, "/v1/account/email/confirmation") => {
+            let admitted = step.door().enter(&call).await?;
+            let code = email_code(&call)?;
+            step.confirm_email(&admitted, &code, &call.origin, &mut chance::system()).await?;
             Ok(Answer::no_content())
         }
         (&Method::GET, "/v1/account/cards") => {
@@ -73,6 +112,30 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
         }
         _ => unknown_route(),
     }
+}
+
+fn email(email: &Email) -> Value {
+    let mut shown = json!({"email": email.masked});
+    if let Some(fields) = shown.as_object_mut() {
+        if let Some(since) = email.undeliverable_since {
+            fields.insert("undeliverable_since".to_owned(), json!(time(since)));
+        }
+        if let Some(waiting) = &email.waiting {
+            fields.insert("change".to_owned(), change(waiting));
+        }
+    }
+    shown
+}
+
+fn change(waiting: &Waiting) -> Value {
+    // A mail in a dispatcher's hands is still queued to the one who waits for it.
+    let mail = if waiting.mail == MailState::Sending { MailState::Queued } else { waiting.mail };
+    json!({
+        "email": waiting.email_masked,
+        "mail": mail,
+        "tries_left": waiting.tries_left,
+        "expires_at": time(waiting.expires_at),
+    })
 }
 
 fn sessions(open: &[OpenSession]) -> Value {

@@ -12,7 +12,9 @@ use shared::oauth::ClientId;
 use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::{CardId, IdentifierDigest};
+use shared::pseudonym::{CardId, IdentifierDigest, Pseudonymizer};
+use shared::rate::RateLimit;
+use shared::seal::DataKey;
 use shared::secret::Secret;
 use shared::session::{Carrier, Method, Session, SessionName, Subject};
 use shared::store::audit::{Ask, AuditTrail, Selection};
@@ -20,7 +22,7 @@ use shared::store::outbox::Outbox;
 use shared::store::tickets::{AttemptsRead, Tickets};
 use shared::store::{self, Guard, Transaction};
 use shared::unbinding::{Unbinder, Unbinding};
-use shared::{aws, telemetry};
+use shared::{aws, kms, telemetry};
 
 use crate::handler::Change;
 
@@ -51,12 +53,15 @@ pub struct OpenSession {
 
 /// The step.
 pub struct AccountStep {
-    client: store::Client,
+    pub(crate) client: store::Client,
     door: Door,
-    tickets: Tickets,
-    audit: AuditTrail,
+    pub(crate) tickets: Tickets,
+    pub(crate) audit: AuditTrail,
     unbinder: Unbinder,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
+    pub(crate) email_key: DataKey,
+    pub(crate) pseudonyms: Pseudonymizer,
+    pub(crate) email_changes: RateLimit,
     policy: Policy,
     lockout: LockoutPolicy,
     card_fresh: SignedDuration,
@@ -77,16 +82,23 @@ impl AccountStep {
         let policy = Policy::from_settings(&mut settings);
         let lockout = LockoutPolicy::from_settings(&mut settings);
         let card_fresh = SignedDuration::from_secs(settings.parsed("CARD_FRESH_SECONDS", 300));
+        let secrets_key = settings.required("SECRETS_KEY");
+        let pseudonym_key = settings.required("PSEUDONYM_KEY");
+        let email_changes = RateLimit::per_hour(settings.parsed("EMAIL_CHANGES_PER_PERSON_PER_HOUR", 5));
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
         store::connect(&client, &accounts, false).await?;
         let door = Door::open(environment, &config, &client, door).await?;
+        let kms = kms::Kms::new(environment, &config);
         let audit = AuditTrail::new(client.clone(), audit);
         let outbox = Outbox::new(client.clone(), mail);
         Ok(Self {
             unbinder: Unbinder::new(client.clone(), door.accounts().clone(), outbox.clone(), audit.clone()),
             outbox,
+            email_key: kms.email_data_key(&secrets_key).await?,
+            pseudonyms: kms.pseudonymizer(&pseudonym_key).await?,
+            email_changes,
             door,
             tickets: Tickets::new(client.clone(), tickets),
             audit,
@@ -122,13 +134,8 @@ impl AccountStep {
         if !person.account.is_activated() {
             return Err(Problem::new(Code::NotAuthorized).because("never activated"));
         }
-        // Guesses at the current password are counted for the person, whatever identifier they signed in with.
-        let counted_for = IdentifierDigest::from_stored(&subject.to_string());
-        let attempts = match &change.current {
-            Some(current) => Some(self.check_current(person, current, &counted_for, &subject, origin).await?),
-            None if session.is_fresh_card(origin.at, self.card_fresh) => None,
-            None => return Err(Problem::field("current_password").because("no fresh card")),
-        };
+        let act = Action::PasswordChange;
+        let attempts = self.prove(person, &session, change.current.as_ref(), act, origin).await?;
         let password = self
             .policy
             .accept(change.password, person.account.custom_account.as_ref(), None)
@@ -137,14 +144,14 @@ impl AccountStep {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }
         let hash = StoredHash::of(password.password(), rng)?;
-        let entry =
-            origin.entry(Action::PasswordChange, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
+        let entry = origin.entry(act, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
         let notice = person.account.email_masked.is_some().then(|| {
             let id = Secret::random(rng);
             self.outbox.queue_notice(&person.id, &Notice::PasswordChanged, id.reveal(), origin.at)
         });
         let notice = notice.transpose()?;
-        let clear = attempts.map(|read| self.tickets.clear_failures(&counted_for, &read)).transpose()?;
+        let clear =
+            attempts.map(|read| self.tickets.clear_failures(&counted_for(&subject), &read)).transpose()?;
         let Session { subject, generation, proof, .. } = &session;
         Transaction::new()
             .with(Guard::Person, self.door.accounts().change_password(person, &hash, proof.seen())?)
@@ -157,15 +164,38 @@ impl AccountStep {
         Ok(())
     }
 
+    /// A recent proof that the holder is there, for an act: the current password, or a card that has just opened the session.
+    /// Answers what was read of wrong passwords, for the act's transaction to clear.
+    ///
+    /// # Errors
+    /// `request_invalid`, `invalid_credentials` and `account_locked`, as of the acts.
+    pub(crate) async fn prove(
+        &self,
+        person: &Person,
+        session: &Session,
+        current: Option<&Password>,
+        act: Action,
+        origin: &Origin,
+    ) -> Result<Option<AttemptsRead>, Problem> {
+        match current {
+            Some(current) => {
+                self.check_current(person, current, &session.subject, act, origin).await.map(Some)
+            }
+            None if session.is_fresh_card(origin.at, self.card_fresh) => Ok(None),
+            None => Err(Problem::field("current_password").because("no fresh card")),
+        }
+    }
+
     async fn check_current(
         &self,
         person: &Person,
         current: &Password,
-        counted_for: &IdentifierDigest,
         subject: &Subject,
+        act: Action,
         origin: &Origin,
     ) -> Result<AttemptsRead, Problem> {
-        let read = self.tickets.attempts(counted_for).await?;
+        let counted_for = counted_for(subject);
+        let read = self.tickets.attempts(&counted_for).await?;
         read.attempts.check(origin.at)?;
         let hash = match &person.account.credential {
             Credential::Password { hash } => hash.clone(),
@@ -175,10 +205,10 @@ impl AccountStep {
             return Ok(read);
         }
         let entry = origin
-            .entry(Action::PasswordChange, subject, subject, Code::InvalidCredentials.name())
+            .entry(act, subject, subject, Code::InvalidCredentials.name())
             .of_agency(Some(&person.agency));
         Transaction::new()
-            .with(Guard::Attempts, self.tickets.note_failure(counted_for, &read, origin.at, &self.lockout)?)
+            .with(Guard::Attempts, self.tickets.note_failure(&counted_for, &read, origin.at, &self.lockout)?)
             .with(Guard::New, self.audit.append(entry)?)
             .commit(&self.client)
             .await?;
@@ -300,6 +330,11 @@ impl AccountStep {
     }
 }
 
+/// What guesses at the current password are counted for: the person, whatever identifier they signed in with.
+pub(crate) fn counted_for(subject: &Subject) -> IdentifierDigest {
+    IdentifierDigest::from_stored(&subject.to_string())
+}
+
 /// Whether an entry of this kind tells a person who signed in as them, or what changed who may.
 fn concerns_sign_in(action: Action) -> bool {
     matches!(
@@ -310,6 +345,8 @@ fn concerns_sign_in(action: Action) -> bool {
             | Action::Activation
             | Action::PasswordReset
             | Action::PasswordChange
+            | Action::EmailChangeRequest
+            | Action::EmailChange
             | Action::CardBinding
             | Action::CardRenewal
             | Action::CardUnbinding

@@ -5,9 +5,9 @@ use shared::audit::{Action, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
 use shared::notice::Notice;
 use shared::password::{BrokenRule, Policy, StoredHash};
-use shared::person::{Account, Person};
+use shared::person::Person;
 use shared::problem::{Code, Problem};
-use shared::pseudonym::{EmailDigest, Pseudonymizer};
+use shared::pseudonym::Pseudonymizer;
 use shared::seal::DataKey;
 use shared::secret::Secret;
 use shared::session::Subject;
@@ -116,7 +116,9 @@ impl ActivationStep {
         let told = Secret::random(rng);
         let activated = self.outbox.queue_notice(&person.id, &Notice::Activated, told.reveal(), origin.at)?;
         let told = Secret::random(rng);
-        let email_changed = former_address(&person.account, &email_digest)
+        let email_changed = person
+            .account
+            .former_address(&email_digest)
             .map(|former| {
                 let notice = Notice::EmailChanged { email_masked: choice.email.masked() };
                 self.outbox.queue_notice_to(&person.id, &notice, told.reveal(), former, origin.at)
@@ -148,12 +150,6 @@ impl ActivationStep {
     }
 }
 
-/// The address that hears of another one, sealed: the one that the account had, if it is not the same.
-fn former_address<'a>(account: &'a Account, new: &EmailDigest) -> Option<&'a [u8]> {
-    let another = account.email_digest.as_ref().is_some_and(|former| former != new);
-    account.email_sealed.as_deref().filter(|_| another)
-}
-
 /// Why the transaction was refused: the ticket first, because who lost it need not hear more.
 fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem> {
     if error.refused(Guard::Ticket).is_some() {
@@ -173,28 +169,4 @@ fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem>
         return Err(Problem::new(Code::AccountTaken).on("account"));
     }
     Err(error.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_former_address_hears_of_another_one() {
-        let digest = |text: &str| EmailDigest::from_stored(text);
-        let rows = [
-            ("the first activation", None, None, None),
-            ("the same address again", Some("one"), Some(b"sealed".as_slice()), None),
-            ("another one", Some("two"), Some(b"sealed".as_slice()), Some(b"sealed".as_slice())),
-            ("another one, and the former was not kept", Some("two"), None, None),
-        ];
-        for (what, former, sealed, expected) in rows {
-            let account = Account {
-                email_digest: former.map(digest),
-                email_sealed: sealed.map(<[u8]>::to_vec),
-                ..Account::default()
-            };
-            assert_eq!(former_address(&account, &digest("one")), expected, "{what}");
-        }
-    }
 }

@@ -9,8 +9,8 @@
 //! letter. A crash at any point loses nothing: a lease runs out. A duplicate is possible only between SES's acceptance and
 //! the note of it, and names the same mail in its headers.
 //!
-//! All dispatchers share one pace, which is what SES allows ([`pace`]). A letter's initial password is decrypted here and
-//! nowhere else; `main.rs` has every buffer zeroed that is freed.
+//! All dispatchers share one pace, which is what SES allows ([`pace`]). A letter's initial password and a mailed code are
+//! decrypted here and nowhere else; `main.rs` has every buffer zeroed that is freed.
 
 mod batch;
 mod dispatch;
@@ -28,6 +28,7 @@ use shared::ses::Mailer;
 use shared::sqs::DeadLetters;
 use shared::store::accounts::Accounts;
 use shared::store::outbox::Outbox;
+use shared::store::tickets::Tickets;
 use shared::{aws, store};
 
 use crate::pace::Quotas;
@@ -36,6 +37,7 @@ use crate::pace::Quotas;
 pub struct EmailDispatch {
     outbox: Outbox,
     accounts: Accounts,
+    tickets: Tickets,
     kms: Kms,
     secrets_key: String,
     mailer: Mailer,
@@ -64,6 +66,7 @@ impl EmailDispatch {
         let mut settings = environment.settings();
         let mail = settings.required("MAIL_TABLE");
         let accounts = settings.required("ACCOUNTS_TABLE");
+        let tickets = settings.required("TICKETS_TABLE");
         let secrets_key = settings.required("SECRETS_KEY");
         let queue_url = settings.required("DEAD_LETTER_QUEUE_URL");
         let from = settings.required("MAIL_FROM");
@@ -81,7 +84,8 @@ impl EmailDispatch {
         store::connect(&client, &mail, false).await?;
         Ok(Self {
             outbox: Outbox::new(client.clone(), mail),
-            accounts: Accounts::new(client, accounts),
+            accounts: Accounts::new(client.clone(), accounts),
+            tickets: Tickets::new(client, tickets),
             kms: Kms::new(environment, &config),
             secrets_key,
             mailer,

@@ -3,15 +3,17 @@
 use futures_util::future;
 use jiff::Timestamp;
 use shared::email_address::EmailAddress;
+use shared::email_change::EmailCode;
 use shared::kms::KmsError;
 use shared::mail;
-use shared::notice::{Undeliverable, current, deliverable};
+use shared::notice::{Undeliverable, awaited, current, deliverable};
 use shared::pseudonym::PersonId;
 use shared::seal::DataKey;
 use shared::ses::SendError;
 use shared::session::Subject;
 use shared::store::StoreError;
 use shared::store::outbox::{Content, Leased};
+use zeroize::Zeroizing;
 
 use crate::EmailDispatch;
 
@@ -112,6 +114,22 @@ impl EmailDispatch {
                 let to = self.address_of(person, to_sealed.as_deref(), *queued_at, now).await?;
                 Ok(Message { to, content })
             }
+            Content::Code { person, ciphertext, expires_at } => {
+                // Nothing is decrypted that is past its end.
+                if now >= *expires_at {
+                    return Err(Undeliverable::Expired.into());
+                }
+                let id = leased.id.as_str();
+                let (contact, change) =
+                    future::join(self.accounts.contact(person), self.tickets.email_change(person)).await;
+                awaited(contact?.as_ref(), change?.as_ref(), id, now)?;
+                let text = self.open(&leased.id.key(), ciphertext).await?;
+                let damaged = || Unsent::OfItsOwn("neither code nor address".to_owned());
+                let (code, address) = text.split_once(' ').ok_or_else(damaged)?;
+                let code = EmailCode::parse(code).ok_or_else(damaged)?;
+                let to = EmailAddress::parse(address).map_err(|_| damaged())?;
+                Ok(Message { to, content: mail::email_code(&code, *expires_at, id, &self.around)? })
+            }
             Content::Damaged(reason) => Err(Unsent::OfItsOwn(reason.clone())),
         }
     }
@@ -129,11 +147,16 @@ impl EmailDispatch {
             contact.email_sealed = Some(former.to_vec());
         }
         let sealed = deliverable(contact, queued_at, now)?;
-        let unreadable = |_| Undeliverable::AddressUnreadable;
-        let wrapped = DataKey::wrapped_in(&sealed).map_err(unreadable)?.to_vec();
-        let key = self.kms.unwrap_email_key(&self.secrets_key, wrapped).await?;
         let record = Subject::Person(person.clone()).to_string();
-        let address = key.open(&record, &sealed).map_err(unreadable)?;
+        let address = self.open(&record, &sealed).await?;
         Ok(EmailAddress::parse(&address).map_err(|_| Undeliverable::AddressUnreadable)?)
+    }
+
+    /// What was sealed for a record.
+    async fn open(&self, record: &str, sealed: &[u8]) -> Result<Zeroizing<String>, Unsent> {
+        let unreadable = |_| Undeliverable::AddressUnreadable;
+        let wrapped = DataKey::wrapped_in(sealed).map_err(unreadable)?.to_vec();
+        let key = self.kms.unwrap_email_key(&self.secrets_key, wrapped).await?;
+        Ok(key.open(record, sealed).map_err(unreadable)?)
     }
 }

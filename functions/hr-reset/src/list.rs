@@ -189,6 +189,7 @@ fn resendable(reset: &Listed, person: Option<&Person>, now: Timestamp) -> bool {
         agency: None,
         initial_reset: person.account.initial_reset.clone(),
         email_sealed: None,
+        generation: person.generation,
     });
     Outbox::may_resend(reset, now)
         && current(contact.as_ref(), &reset.reset_id, reset.expires_at, now).is_ok()

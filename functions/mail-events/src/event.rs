@@ -168,10 +168,10 @@ impl Received {
         };
         let tag = |name: &str| mail.tags.get(name).and_then(|values| values.first()).cloned();
         let id = match (tag("mail_kind").as_deref(), tag("mail_id")) {
-            (Some("reset"), Some(id)) => MailId::Reset(id),
-            (Some("notice"), Some(id)) => MailId::Notice(id),
-            _ => return Ok(Self::Foreign),
+            (Some(kind), Some(id)) => MailId::new(kind, &id),
+            _ => None,
         };
+        let Some(id) = id else { return Ok(Self::Foreign) };
         Ok(Self::Ours(MailEvent {
             id,
             message_id: mail.message_id,

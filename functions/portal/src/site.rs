@@ -51,6 +51,7 @@ pub(crate) const PAGES: &[PageSource] = &[
     page!("/home", "home", "home.js"),
     page!("/account", "account", "account.js"),
     page!("/account/cards", "account-cards", "account-cards.js"),
+    page!("/account/email", "account-email", "account-email.js"),
     page!("/account/password", "account-password", "account-password.js"),
     page!("/account/sessions", "account-sessions", "account-sessions.js"),
     page!("/hr", "hr", "hr.js"),

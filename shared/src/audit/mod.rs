@@ -71,6 +71,10 @@ pub enum Action {
     ClientCodeReplay,
     /// A client's token given back by it, which ended the session that was lent to it; the note names the client.
     TokenRevocation,
+    /// A change of email address asked for by the person: a code goes to the new address. The note is the mail's id.
+    EmailChangeRequest,
+    /// The code typed in: the account has another email address.
+    EmailChange,
 }
 
 /// One entry. Ids are pseudonyms; the source address is kept for investigations.

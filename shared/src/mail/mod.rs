@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use zeroize::Zeroizing;
 
+use crate::email_change::EmailCode;
 use crate::language::Language;
 use crate::notice::Notice;
 use crate::password::Password;
@@ -99,6 +100,22 @@ pub fn initial_password(
 ) -> Result<Content, Unwritable> {
     let until = in_taiwan(expires_at);
     let words = words::initial_password(Line(password.reveal()), Line(&until), Line(&around.portal_origin))?;
+    render(words, id, around)
+}
+
+/// The mail that brings the code of a change of email address, to the new one: what it is for, until when, and that it is to be
+/// left alone by whoever did not ask for it. `id` is the change's.
+///
+/// # Errors
+/// [`Unwritable`].
+pub fn email_code(
+    code: &EmailCode,
+    expires_at: Timestamp,
+    id: &str,
+    around: &Surroundings,
+) -> Result<Content, Unwritable> {
+    let until = in_taiwan(expires_at);
+    let words = words::email_code(Line(&code.grouped()), Line(&until), Line(&around.portal_origin))?;
     render(words, id, around)
 }
 

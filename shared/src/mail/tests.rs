@@ -84,7 +84,17 @@ fn initial() -> Content {
 
 fn every_content() -> Vec<(&'static str, Content)> {
     let notices = every_notice().into_iter().map(|(name, notice)| (name, told(&notice)));
-    notices.chain([("initial_password", initial())]).collect()
+    notices.chain([("initial_password", initial()), ("email_code", code())]).collect()
+}
+
+fn code() -> Content {
+    let code = EmailCode::parse("0123 4567").unwrap();
+    email_code(&code, "2026-08-06T01:02:03Z".parse().unwrap(), ID, &around()).unwrap()
+}
+
+/// Whether a mail brings something that its reader is to enter.
+fn brings(name: &str) -> bool {
+    ["initial_password", "email_code"].contains(&name)
 }
 
 #[test]
@@ -116,7 +126,7 @@ fn every_mail_is_whole_in_both_languages_and_brings_nothing_from_elsewhere() {
             content.subject.starts_with("公務人員登入服務：")
                 && content.subject.contains("Civil Service Sign-in: ")
         );
-        for personal in ["4321", "MOICA", "abcde", "w***"] {
+        for personal in ["4321", "MOICA", "abcde", "0123", "w***"] {
             assert!(!content.subject.contains(personal), "{name}: {personal}");
         }
     }
@@ -162,29 +172,31 @@ fn every_line_of_the_words_says_what_it_is() {
 }
 
 #[test]
-fn the_initial_password_stands_alone_on_its_line() {
-    let content = initial();
-    assert!(content.text.lines().any(|line| line == "abcde-FGHJK-34679-mnpqr"));
-    assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
+fn a_secret_stands_alone_on_its_line() {
+    for (content, secret) in [(initial(), "abcde-FGHJK-34679-mnpqr"), (code(), "0123 4567")] {
+        assert!(content.text.lines().any(|line| line == secret));
+        assert!(content.text.contains("2026-08-06 09:02"), "Taiwan time");
+    }
 }
 
 #[test]
-fn a_list_of_mails_does_not_show_the_initial_password() {
-    let text = initial().text;
-    let (before, _) = text.split_once("abcde-").unwrap();
-    // A Chinese character takes two columns.
-    let columns: usize = before.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
-    assert!(columns >= 200, "{columns}");
+fn a_list_of_mails_does_not_show_a_secret() {
+    for (content, secret) in [(initial(), "abcde-"), (code(), "0123")] {
+        let (before, _) = content.text.split_once(secret).unwrap();
+        // A Chinese character takes two columns.
+        let columns: usize = before.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+        assert!(columns >= 200, "{columns}");
+    }
 }
 
 #[test]
 fn alternatives_are_not_numbered() {
     for (name, content) in every_content() {
         let numbered = content.text.lines().any(|line| line.starts_with("1. "));
-        assert_eq!(numbered, name == "initial_password", "{name}");
+        assert_eq!(numbered, brings(name), "{name}");
         let if_so = |line: &&str| line.starts_with("- 若") || line.starts_with("- If ");
         let cases = content.text.lines().filter(if_so).count();
-        assert!(cases >= 4 || name == "initial_password", "{name}: {cases}");
+        assert!(cases >= 4 || brings(name), "{name}: {cases}");
     }
 }
 

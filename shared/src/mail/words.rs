@@ -105,6 +105,7 @@ mail!(
     until,
     url
 );
+mail!(email_code, "mail/email-code.zh-TW.txt", "mail/email-code.en.txt", code, until, url);
 mail!(activated, "mail/activated.zh-TW.txt", "mail/activated.en.txt", at, url);
 mail!(password_reset, "mail/password-reset.zh-TW.txt", "mail/password-reset.en.txt", at, email, url);
 mail!(password_changed, "mail/password-changed.zh-TW.txt", "mail/password-changed.en.txt", at, url);

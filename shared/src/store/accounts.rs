@@ -2,7 +2,7 @@
 //!
 //! | item | key `pk` | read by | written by |
 //! | --- | --- | --- | --- |
-//! | person with account | `person#<PersonId>` | key; in batches with what a step reads beside it | roster (directory attributes), activation, reset, password change, rehash |
+//! | person with account | `person#<PersonId>` | key; in batches with what a step reads beside it | roster (directory attributes), activation, reset, password change, email change, rehash |
 //! | custom account | `account#<folded>` | key, at a sign-in by custom account | activation |
 //! | card | `card#<CardId>` | key, at the card host; in batches, for a person's list | binding, every sign-in with it, unbinding |
 //! | certificate in use | `certificate#<Reference>` | key, in batches, when certificates are newly revoked | the sign-in that first sees it; unbinding |
@@ -46,6 +46,7 @@ use crate::authority::directory::{Settled, settle};
 use crate::card::{BoundCard, Card, End, EndedCertificates, Seen};
 use crate::certificate::{IssuerId, Reference};
 use crate::custom_account::CustomAccount;
+use crate::email_change::EmailChange;
 use crate::notice::Contact;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential, Person, Role, Service};
@@ -367,7 +368,7 @@ impl Accounts {
             .get_item()
             .table_name(&self.table)
             .key("pk", text(person_key(id)))
-            .projection_expression("service, email_sealed, initial_reset, agency")
+            .projection_expression("service, email_sealed, initial_reset, agency, generation")
             .consistent_read(true);
         let Some(mut item) = read.send().await?.item else { return Ok(None) };
         let email_sealed = bytes(&mut item, "email_sealed");
@@ -378,7 +379,9 @@ impl Accounts {
         let (initial_reset, agency) = (text_of("initial_reset"), text_of("agency"));
         let service = item.remove("service").unwrap_or(AttributeValue::Null(true));
         let service = serde_dynamo::from_attribute_value(service).map_err(unreadable)?;
-        Ok(Some(Contact { service, initial_reset, email_sealed, agency }))
+        let generation = item.remove("generation").unwrap_or(AttributeValue::Null(true));
+        let generation = serde_dynamo::from_attribute_value(generation).map_err(unreadable)?;
+        Ok(Some(Contact { service, initial_reset, email_sealed, agency, generation }))
     }
 
     /// Several people, in one read.
@@ -906,7 +909,7 @@ impl Accounts {
             .build()?)
     }
 
-    /// Notes that mail to the address of a person's account comes back, until the next activation sets another. Refused when
+    /// Notes that mail to the address of a person's account comes back, until an activation or a change sets another. Refused when
     /// there was one since the mail was queued: then it went to another address.
     ///
     /// # Errors
@@ -923,7 +926,10 @@ impl Accounts {
             .update_expression(
                 "SET email_undeliverable_since = if_not_exists(email_undeliverable_since, :since)",
             )
-            .condition_expression("attribute_exists(email_sealed) AND activated_at <= :queued_at")
+            .condition_expression(
+                "attribute_exists(email_sealed) AND activated_at <= :queued_at \
+                 AND (attribute_not_exists(email_changed_at) OR email_changed_at <= :queued_at)",
+            )
             .expression_attribute_values(":queued_at", number(queued_at.as_millisecond()))
             .expression_attribute_values(":since", number(since.as_second()))
             .build()?)
@@ -951,6 +957,35 @@ impl Accounts {
             .expression_attribute_values(":hash", hash_value(hash)?)
             .expression_attribute_values(":history", history)
             .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
+            .build()?)
+    }
+
+    /// Changes the email address to that of a change whose code was typed in. No session ends by it. `seen` is what a session
+    /// by card came of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn change_email(
+        &self,
+        person: &Person,
+        change: &EmailChange,
+        seen: Option<&Seen>,
+        now: Timestamp,
+    ) -> Result<Update, StoreError> {
+        let condition = Condition::unchanged(person.generation).and_not_ended(seen);
+        Ok(self
+            .update_if(person_key(&person.id), condition)
+            .update_expression(
+                "SET email_masked = :masked, email_sealed = :sealed, email_digest = :digest, email_changed_at = :now \
+                 REMOVE email_undeliverable_since",
+            )
+            .expression_attribute_values(":masked", text(&change.email_masked))
+            .expression_attribute_values(
+                ":sealed",
+                AttributeValue::B(Blob::new(change.email_sealed.clone())),
+            )
+            .expression_attribute_values(":digest", text(change.email_digest.as_str()))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
             .build()?)
     }
 

@@ -3,13 +3,15 @@
 //! | item | key `pk` | read by | written by |
 //! | --- | --- | --- | --- |
 //! | a reset's mail (a letter) | `reset#<reset id>` | key: HR's look at its state, dispatch; in batches: a bulk reset's result; indexes `ByAgency`, `ByResetter`: HR's list; index `Pending`: the sweep | reset (in its transaction), dispatch, mail-events, resend |
+//! | a mail with a code | `code#<id>` | key: account, dispatch; index `Pending`: the sweep | a change of email address (in its transaction), dispatch, mail-events |
 //! | a notice | `notice#<notice id>` | key: dispatch; index `Pending`: the sweep | whoever makes it happen (in its transaction), dispatch, mail-events |
 //! | an address that mail came back from | `address#<EmailDigest>` | key: reset | mail-events |
 //! | the pace | `pace#ses` | | dispatch, for a row of slots |
 //!
 //! An entry's life is [`crate::delivery`]. `sending` is a lease: whoever holds it sends; when it runs out, another may, and
 //! `attempt` tells the two apart. A letter's ciphertext stays after it was sent, for a resend, until it is delivered or
-//! expires. A notice has none: it names the person, whose address is read when it is sent, or carries a former one, sealed.
+//! expires; that of a mail with a code goes when it was sent. A notice has none: it names the person, whose address is read when
+//! it is sent, or carries a former one, sealed.
 //!
 //! The index `Pending` has the entries that somebody has to look at again, under one of 16 shards (`pending`), by when
 //! (`due_at`, milliseconds): what is queued, when its stream record should long have been handled or its backoff is over;
@@ -90,6 +92,21 @@ pub struct NewLetter {
     pub expires_at: Timestamp,
     /// Whether somebody waits for it.
     pub lane: Lane,
+}
+
+/// A mail with a code, to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCode {
+    /// The id of what the code confirms, which is the mail's too.
+    pub id: String,
+    /// Whose code.
+    pub person: PersonId,
+    /// Where it goes.
+    pub address: EmailDigest,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When the code ends.
+    pub expires_at: Timestamp,
 }
 
 /// Which mails go out first.
@@ -193,14 +210,14 @@ pub struct Entry {
     pub attempt: u32,
 }
 
-/// A mail of either kind, as what SES says of it finds it.
+/// A mail of any kind, as what SES says of it finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
     /// Where it is.
     pub standing: Standing,
     /// Whom it is for.
     pub person: PersonId,
-    /// Where a letter goes.
+    /// Where a letter or a code goes.
     pub address: Option<EmailDigest>,
     /// Whether it goes to the address of the person's account.
     pub to_account: bool,
@@ -219,6 +236,8 @@ pub enum MailId {
     Reset(String),
     /// Of a notice, by its id.
     Notice(String),
+    /// With a code, by the id of what it confirms.
+    Code(String),
 }
 
 /// A mail in a dispatcher's hands.
@@ -258,6 +277,15 @@ pub enum Content {
         to_sealed: Option<Vec<u8>>,
         /// When what it tells of happened here.
         queued_at: Timestamp,
+    },
+    /// A code.
+    Code {
+        /// Whose.
+        person: PersonId,
+        /// Code and address, sealed under the mail's key.
+        ciphertext: Vec<u8>,
+        /// When the code ends.
+        expires_at: Timestamp,
     },
     /// Something that nobody can read, and why.
     Damaged(String),
@@ -357,6 +385,13 @@ struct EntryItem {
 }
 
 #[derive(Deserialize)]
+struct CodeItem {
+    person: PersonId,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
 struct NoticeItem {
     person: PersonId,
     notice: Notice,
@@ -405,24 +440,26 @@ impl MailId {
         match kind {
             "reset" => Some(Self::Reset(id.to_owned())),
             "notice" => Some(Self::Notice(id.to_owned())),
+            "code" => Some(Self::Code(id.to_owned())),
             _ => None,
         }
     }
 
-    /// `reset` or `notice`.
+    /// `reset`, `notice` or `code`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Reset(_) => "reset",
             Self::Notice(_) => "notice",
+            Self::Code(_) => "code",
         }
     }
 
-    /// The reset's or the notice's id.
+    /// The id of the reset, of the notice, or of what the code confirms.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Reset(id) | Self::Notice(id) => id,
+            Self::Reset(id) | Self::Notice(id) | Self::Code(id) => id,
         }
     }
 
@@ -486,10 +523,15 @@ impl Lane {
 
 impl Content {
     fn of(id: &MailId, mut item: Item, queued_at: Timestamp) -> Result<Self, StoreError> {
+        let without = || StoreError::Unreadable("a mail without its ciphertext".to_owned());
         match id {
+            MailId::Code(_) => {
+                let ciphertext = bytes(&mut item, "ciphertext").ok_or_else(without)?;
+                let CodeItem { person, expires_at } = from_item(item)?;
+                Ok(Self::Code { person, ciphertext, expires_at })
+            }
             MailId::Reset(_) => {
-                let ciphertext = bytes(&mut item, "ciphertext")
-                    .ok_or_else(|| StoreError::Unreadable("a mail without its ciphertext".to_owned()))?;
+                let ciphertext = bytes(&mut item, "ciphertext").ok_or_else(without)?;
                 let EntryItem { person, expires_at, .. } = from_item(item)?;
                 Ok(Self::Letter { person, ciphertext, expires_at })
             }
@@ -576,6 +618,21 @@ impl Outbox {
             .item("address", text(letter.address.as_str()))
             .item("expires_at", milliseconds(letter.expires_at))
             .item("ciphertext", AttributeValue::B(Blob::new(ciphertext)))
+            .build()?)
+    }
+
+    /// Queues a mail with a code, as part of the transaction of what the code confirms. What is sealed is for
+    /// [`MailId::key`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue_code(&self, code: &NewCode, sealed: Vec<u8>) -> Result<Put, StoreError> {
+        let id = MailId::Code(code.id.clone());
+        Ok(self
+            .put(&id, &code.person, code.created_at, code.expires_at, Lane::Single)
+            .item("address", text(code.address.as_str()))
+            .item("expires_at", milliseconds(code.expires_at))
+            .item("ciphertext", AttributeValue::B(Blob::new(sealed)))
             .build()?)
     }
 
@@ -683,7 +740,7 @@ impl Outbox {
         }))
     }
 
-    /// A mail of either kind.
+    /// A mail of any kind.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -761,10 +818,10 @@ impl Outbox {
             Content::Letter { expires_at, .. } => self
                 .settle(leased, &format!("{set}, due_at = :due REMOVE leased_until, last_error"))
                 .expression_attribute_values(":due", milliseconds(*expires_at)),
-            // A former address is of no more use.
-            Content::Notice { .. } | Content::Damaged(_) => self.settle(
+            // A former address is of no more use, and a code is not sent twice: another one is asked for.
+            Content::Notice { .. } | Content::Code { .. } | Content::Damaged(_) => self.settle(
                 leased,
-                &format!("{set} REMOVE leased_until, last_error, to_sealed, pending, due_at"),
+                &format!("{set} REMOVE leased_until, last_error, to_sealed, ciphertext, pending, due_at"),
             ),
         };
         let update = update
@@ -817,10 +874,12 @@ impl Outbox {
             Content::Notice { .. } if Standing::Failed(why).keeps_ciphertext() => {
                 self.settle(leased, &format!("{set} REMOVE leased_until, pending, due_at"))
             }
-            Content::Letter { .. } | Content::Notice { .. } | Content::Damaged(_) => self.settle(
-                leased,
-                &format!("{set} REMOVE leased_until, ciphertext, to_sealed, pending, due_at"),
-            ),
+            Content::Letter { .. } | Content::Notice { .. } | Content::Code { .. } | Content::Damaged(_) => {
+                self.settle(
+                    leased,
+                    &format!("{set} REMOVE leased_until, ciphertext, to_sealed, pending, due_at"),
+                )
+            }
         };
         let update = update
             .expression_attribute_values(":state", state(MailState::Failed))
@@ -1107,7 +1166,7 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn redrive(&self, id: &MailId, now: Timestamp) -> Result<Redriven, StoreError> {
         let kept = match id {
-            MailId::Reset(_) => " AND attribute_exists(ciphertext) AND expires_at > :now",
+            MailId::Reset(_) | MailId::Code(_) => " AND attribute_exists(ciphertext) AND expires_at > :now",
             // A notice that is too old says so when it is to be sent.
             MailId::Notice(_) => " AND created_at <= :now",
         };

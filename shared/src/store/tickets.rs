@@ -7,6 +7,7 @@
 //! | client's assertion | `assertion#<client>#<digest of its jti>` | not at all: the write is conditional | each exchange by `private_key_jwt` |
 //! | identity ticket | `identity#<digest>` | key | exchange; each wrong identifier; the binding deletes it |
 //! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
+//! | change of email address | `email-change#<PersonId>` | key: account, dispatch | account: asked for (another takes its place), each wrong code; the confirmation deletes it |
 //! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
 //! | answer of an OCSP responder | `ocsp#<IssuerId>#<serial>` | key, with the revocation lists, by the card host | card host |
 //! | answer to a request with a key | `idempotency#<RequestDigest>` | key, before the reset | reset, in its transaction |
@@ -17,7 +18,10 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,13 +29,16 @@ use serde::{Deserialize, Serialize};
 use super::accounts::keys_and_attributes;
 use super::batch::{self, Patience};
 use super::sessions::ProofAttributes;
-use super::{Item, StoreError, from_item, number, pk, text, to_item};
+use super::{Item, StoreError, bytes, from_item, number, pk, text, to_item};
 use crate::card::{Card, Seen};
+use crate::email_change::{self, EmailChange};
 use crate::identity::Named;
 use crate::lockout::{Attempts, LockoutPolicy};
 use crate::oauth::{ClientId, Scopes};
 use crate::ocsp::{Answer, Verdict};
-use crate::pseudonym::{AddressDigest, IdentifierDigest, PersonId, RequestDigest};
+use crate::pseudonym::{
+    AddressDigest, EmailCodeDigest, EmailDigest, IdentifierDigest, PersonId, RequestDigest,
+};
 use crate::rate::{Left, RateLimit, TooMany};
 use crate::revocation::{Link, Reason, Scope};
 use crate::secret::Secret;
@@ -143,6 +150,21 @@ struct ActivationItem {
     ttl: i64,
 }
 
+/// A change of email address, without the address itself.
+#[derive(Serialize, Deserialize)]
+struct EmailChangeItem {
+    pk: String,
+    id: String,
+    generation: u64,
+    code: EmailCodeDigest,
+    email_masked: String,
+    email_digest: EmailDigest,
+    tries: u32,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    expires_at: Timestamp,
+    ttl: i64,
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct AttemptsItem {
     pk: String,
@@ -215,6 +237,10 @@ pub fn attempts_key(identifier: &IdentifierDigest) -> String {
     format!("attempts#{identifier}")
 }
 
+fn email_change_key(person: &PersonId) -> String {
+    format!("email-change#{person}")
+}
+
 /// The key of what an OCSP responder said of a certificate.
 pub fn answer_key(link: &Link) -> String {
     format!("ocsp#{}#{}", link.issuer, link.serial)
@@ -267,6 +293,11 @@ impl Rate {
     /// Resets of one person.
     pub fn resets_of(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
         Self::new("resets-of", person.as_str(), limit, now)
+    }
+
+    /// Changes of email address that a person asks for.
+    pub fn email_changes(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("email-changes", person.as_str(), limit, now)
     }
 
     /// Changes of authorizations by actor.
@@ -581,6 +612,89 @@ impl Tickets {
             .table_name(&self.table)
             .key("pk", text(Self::activation_key(ticket)))
             .condition_expression("attribute_exists(pk)")
+            .build()?)
+    }
+
+    /// Stores a change of email address, in place of one that the person asked for before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ask_email_change(&self, person: &PersonId, change: &EmailChange) -> Result<Put, StoreError> {
+        let item = EmailChangeItem {
+            pk: email_change_key(person),
+            id: change.id.clone(),
+            generation: change.generation,
+            code: change.code.clone(),
+            email_masked: change.email_masked.clone(),
+            email_digest: change.email_digest.clone(),
+            tries: change.tries,
+            expires_at: change.expires_at,
+            ttl: ttl(change.expires_at),
+        };
+        let sealed = AttributeValue::B(Blob::new(change.email_sealed.clone()));
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .item("email_sealed", sealed)
+            .build()?)
+    }
+
+    /// The change of email address that a person asked for last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn email_change(&self, person: &PersonId) -> Result<Option<EmailChange>, StoreError> {
+        let key = text(email_change_key(person));
+        let read = self.client.get_item().table_name(&self.table).key("pk", key).consistent_read(true);
+        let Some(mut item) = read.send().await?.item else { return Ok(None) };
+        let email_sealed = bytes(&mut item, "email_sealed").unwrap_or_default();
+        let item: EmailChangeItem = from_item(item)?;
+        Ok(Some(EmailChange {
+            id: item.id,
+            generation: item.generation,
+            code: item.code,
+            email_masked: item.email_masked,
+            email_sealed,
+            email_digest: item.email_digest,
+            tries: item.tries,
+            expires_at: item.expires_at,
+        }))
+    }
+
+    /// Counts a wrong code, if the change is still the one that it was tried at. Of many at once no more are told that they
+    /// are wrong than a change allows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count_wrong_code(&self, person: &PersonId, change: &EmailChange) -> Result<Update, StoreError> {
+        Ok(Update::builder()
+            .table_name(&self.table)
+            .key("pk", text(email_change_key(person)))
+            .update_expression("SET tries = tries + :one")
+            .condition_expression("id = :id AND tries < :limit")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":id", text(&change.id))
+            .expression_attribute_values(":limit", number(email_change::TRIES))
+            .build()?)
+    }
+
+    /// Uses up a change whose code was typed in: of two confirmations at once, one does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn redeem_email_change(
+        &self,
+        person: &PersonId,
+        change: &EmailChange,
+        now: Timestamp,
+    ) -> Result<Delete, StoreError> {
+        Ok(Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(email_change_key(person)))
+            .condition_expression("id = :id AND tries < :limit AND expires_at > :now")
+            .expression_attribute_values(":id", text(&change.id))
+            .expression_attribute_values(":limit", number(email_change::TRIES))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
             .build()?)
     }
 

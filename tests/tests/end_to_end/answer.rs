@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tests::browser::{Answer, ProofKey};
 use tests::people::{Civilian, HEAD_ELSEWHERE, STAFF, WANG, ZHANG, ZHOU};
-use tests::world::World;
+use tests::world::{World, eventually};
 
 /// Shows an answer without what differs each time.
 fn show(name: &str, answer: &Answer) {
@@ -39,6 +39,15 @@ async fn of_a_first_sign_in_by_card() {
     show("person", &wang.get("/v1/session").await);
     let change = json!({"password": "Dadaocheng-Pier#19", "password_confirmation": "Dadaocheng-Pier#19"});
     show("password_changed", &wang.post("/v1/account/password", change).await);
+    show("email_asked", &wang.ask_email("new@example.org", json!(null)).await);
+    eventually("the mail is delivered", async || {
+        let answer = wang.get("/v1/account/email").await.ok();
+        (answer.body["change"]["mail"] == "delivered").then_some(())
+    })
+    .await;
+    show("email_waiting", &wang.get("/v1/account/email").await);
+    let code = world.mailed_code("new@example.org", 1).await;
+    show("email_confirmed", &wang.confirm_email(&code).await);
     show("signed_out", &wang.request("DELETE", "/v1/session").send().await);
     let mut program = world.browser();
     show("token", &program.sign_in_by_password_for_token(WANG.account, "Dadaocheng-Pier#19").await);

@@ -271,6 +271,25 @@ async fn signed_in_calls() {
         wang.post("/v1/account/password", change).await.status(204),
         "GetItem GetItem TransactWriteItems |"
     );
+    world.stack.stop_stream().await;
+    assert_asks!(
+        world,
+        "asking for another email address",
+        wang.ask_email("new@example.org", serde_json::Value::Null).await.status(202),
+        "GetItem GetItem TransactWriteItems |"
+    );
+    assert_asks!(
+        world,
+        "the change that waits",
+        wang.get("/v1/account/email").await.ok(),
+        "GetItem GetItem GetItem GetItem |"
+    );
+    assert_asks!(
+        world,
+        "a wrong code",
+        wang.confirm_email("0000 0000").await.status(422),
+        "GetItem GetItem GetItem TransactWriteItems |"
+    );
     head.get("/v1/session").await.ok();
     assert_asks!(
         world,

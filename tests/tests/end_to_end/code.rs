@@ -167,6 +167,14 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             }
             browser.unbind(&challenge).await
         }
+        Code::EmailCodeWrong | Code::EmailCodeVoid => {
+            let person = if language == "en" { ZHANG } else { WANG };
+            let browser = speaking(world.signed_in(&person).await);
+            if code == Code::EmailCodeWrong {
+                browser.ask_email("new@example.org", json!(null)).await.status(202);
+            }
+            browser.confirm_email("0000 0000").await
+        }
         Code::ResendRefused => {
             let agency = speaking(world.agency("agency-a02").await);
             let id = agency.reset(&ZHOU, None).await.status(202).text_of("reset_id");
@@ -337,6 +345,8 @@ codes! {
     redirect_refused: RedirectRefused,
     agency_unknown: AgencyUnknown,
     agency_without_head: AgencyWithoutHead,
+    email_code_wrong: EmailCodeWrong,
+    email_code_void: EmailCodeVoid,
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod budget;
 mod card;
 mod code;
 mod document;
+mod email;
 mod feedback;
 mod idempotency;
 mod in_process;

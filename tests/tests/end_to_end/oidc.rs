@@ -348,6 +348,9 @@ async fn a_token_is_for_its_scopes() {
         ("POST", "/v1/session/token", json!({})),
         ("POST", "/v1/account/password", json!({"password": "x", "password_confirmation": "x"})),
         ("GET", "/v1/account/cards", Value::Null),
+        ("GET", "/v1/account/email", Value::Null),
+        ("PUT", "/v1/account/email", json!({"email": "new@example.org"})),
+        ("POST", "/v1/account/email/confirmation", json!({"code": "0000 0000"})),
     ] {
         let request = all.request(method, path);
         let request = if body.is_null() { request } else { request.json(body) };

@@ -84,8 +84,13 @@ async fn walk(world: &World) -> Vec<String> {
     let unbound = Notice::CardUnbound { issuer_name: "MOICA G3".to_owned(), number_tail: "4321".to_owned() };
     let told = world.tell(&person, &unbound).await;
     eventually("the notice is sent", async || world.mails_of(&told).await.into_iter().next()).await;
+    head.ask_email("head@example.org", json!(null)).await.status(202);
+    let code = world.mailed_code("head@example.org", 1).await;
+    head.confirm_email("0000 0000").await.problem(Code::EmailCodeWrong);
+    head.confirm_email(&code).await.status(204);
     // These mails stay in the outbox.
     world.stack.stop_stream().await;
+    head.ask_email("another@example.org", json!(null)).await.status(202);
     world.tell(&person, &unbound).await;
     head.reset(&WANG, None).await.status(202);
     vec![initial]
@@ -123,6 +128,7 @@ async fn no_log_holds_anything_personal_or_secret() {
         "password-login",
         "certificate-login",
         "activation",
+        "account",
         "session",
         "oidc",
         "hr-reset",
@@ -144,7 +150,15 @@ async fn no_log_holds_anything_personal_or_secret() {
         }
     }
     assert!(!text.contains(NUMBER), "a card's number");
-    for needle in ["example.gov.tw", "BEGIN CERTIFICATE", "$argon2", "__Host-session", "Bearer ", "#code="] {
+    for needle in [
+        "example.gov.tw",
+        "example.org",
+        "BEGIN CERTIFICATE",
+        "$argon2",
+        "__Host-session",
+        "Bearer ",
+        "#code=",
+    ] {
         assert!(!text.contains(needle), "{needle}");
     }
 }

@@ -82,6 +82,17 @@ const ROUTES: &[Expected] = &[
         For::SignedIn { refused: &[Kind::Agency] },
         Some(|| json!({"password": "too-short", "password_confirmation": "too-short"})),
     ),
+    expected("PortalApi GET /v1/account/email", For::SignedIn { refused: &[Kind::Agency] }, None),
+    expected(
+        "PortalApi PUT /v1/account/email",
+        For::SignedIn { refused: &[Kind::Agency] },
+        Some(|| json!({"email": "wang@example.org"})),
+    ),
+    expected(
+        "PortalApi POST /v1/account/email/confirmation",
+        For::SignedIn { refused: &[Kind::Agency] },
+        Some(|| json!({"code": "0000 0000"})),
+    ),
     expected("PortalApi GET /v1/account/cards", For::SignedIn { refused: &[Kind::Agency] }, None),
     expected(
         "PortalApi DELETE /v1/account/cards/{card_id}",

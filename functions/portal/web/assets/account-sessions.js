@@ -31,6 +31,8 @@ const ACTION = /** @type {Record<string, string>} */ ({
   activation: say("say.activity.activation"),
   password_reset: say("say.activity.password_reset"),
   password_change: say("say.activity.password_change"),
+  email_change_request: say("say.activity.email_change_request"),
+  email_change: say("say.activity.email_change"),
   card_binding: say("say.activity.card_binding"),
   card_renewal: say("say.activity.card_renewal"),
   card_unbinding: say("say.activity.card_unbinding"),

@@ -31,6 +31,8 @@ const ACTION = {
   activation: say("say.action.activation"),
   password_change: say("say.action.password_change"),
   password_reset: say("say.action.password_reset"),
+  email_change_request: say("say.action.email_change_request"),
+  email_change: say("say.action.email_change"),
   mail_resend: say("say.action.mail_resend"),
   mail_bounce: say("say.action.mail_bounce"),
   bulk_upload: say("say.action.bulk_upload"),

@@ -1,6 +1,7 @@
 // New staff by a file: look at what would come of every row, confirm, follow, and take the result.
 
 import { onSubmit } from "./form.js";
+import { MAIL } from "./mail.js";
 import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
@@ -14,7 +15,7 @@ import { callSignedIn, mayAuthorize, withSession } from "./session.js";
  * @property {{ reset: number, refused: number, remaining: number }} progress
  * @property {{ code: string, reason: string }} [stopped_by]
  */
-/** @typedef {"queued" | "sent" | "delivered" | "bounced" | "complained" | "failed"} Mail */
+/** @typedef {import("./mail.js").Mail} Mail */
 /**
  * @typedef {object} Row
  * @property {number} line
@@ -47,14 +48,6 @@ const ROW = {
   reset: say("say.bulk.row.reset"),
   refused: say("say.bulk.row.refused"),
   cancelled: say("say.bulk.row.cancelled"),
-};
-const MAIL = {
-  queued: say("say.mail.queued"),
-  sent: say("say.mail.sent"),
-  delivered: say("say.mail.delivered"),
-  bounced: say("say.mail.bounced"),
-  complained: say("say.mail.complained"),
-  failed: say("say.mail.failed"),
 };
 
 /** How long to wait before asking again how far it has come. */

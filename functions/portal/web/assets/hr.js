@@ -2,6 +2,7 @@
 
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
+import { MAIL, followMail, isFinal } from "./mail.js";
 import { ask, asProblem, describe, element, fill, fromTemplate, problemOf, reveal, say, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js";
 
@@ -19,7 +20,7 @@ import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js"
  * @property {string} [why_not] the code of the problem that a reset would meet
  */
 
-/** @typedef {"queued" | "sent" | "delivered" | "bounced" | "complained" | "failed"} Mail */
+/** @typedef {import("./mail.js").Mail} Mail */
 /**
  * @typedef {object} Reset
  * @property {string} reset_id
@@ -40,14 +41,6 @@ const ACCOUNT = {
   active: say("say.account.active"),
   locked: say("say.account.locked"),
 };
-const MAIL = {
-  queued: say("say.mail.queued"),
-  sent: say("say.mail.sent"),
-  delivered: say("say.mail.delivered"),
-  bounced: say("say.mail.bounced"),
-  complained: say("say.mail.complained"),
-  failed: say("say.mail.failed"),
-};
 const MAIL_DETAIL = {
   queued: say("say.mail-detail.queued"),
   sent: say("say.mail-detail.sent"),
@@ -57,13 +50,6 @@ const MAIL_DETAIL = {
   failed: say("say.mail-detail.failed"),
 };
 const FULL = say("say.mail-detail.full");
-
-/** States in which a mail stays. */
-const FINAL = ["delivered", "bounced", "complained", "failed"];
-
-/** When to ask again about a mail, in milliseconds after each answer; the last wait repeats until the page gives up. */
-const WAITS_MS = [1_000, 1_000, 2_000, 2_000, 4_000, 5_000, 10_000];
-const GIVE_UP_AFTER = 60;
 
 /** How many of the latest resets are listed, how often to look where their mails are, and for how long. */
 const RECENT = 20;
@@ -131,7 +117,7 @@ async function lookAtRecent() {
       problem.hidden = true;
       none.hidden = listed.size > 0;
       recent.hidden = false;
-      if (resets.every((reset) => FINAL.includes(reset.mail))) return;
+      if (resets.every((reset) => isFinal(reset.mail))) return;
     } catch (error) {
       describe(problem, asProblem(error));
       recent.hidden = false;
@@ -273,7 +259,7 @@ function listReset(place, name, reset) {
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
     // While it is on its way there is nothing to send again.
-    again.hidden = !resendable || !(FINAL.includes(mail) || mail === "sent");
+    again.hidden = !resendable || mail === "queued";
     if (state.dataset.mail === mail) return;
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];
@@ -306,16 +292,11 @@ function listReset(place, name, reset) {
  * @param {Reset} reset
  * @param {(reset: Reset) => void} show
  */
-async function follow(reset, show) {
-  for (let asked = 0; asked < GIVE_UP_AFTER; asked += 1) {
-    await new Promise((resolve) => setTimeout(resolve, WAITS_MS[Math.min(asked, WAITS_MS.length - 1)]));
-    try {
-      /** @type {Reset} */
-      const now = await callSignedIn("GET", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}`);
-      show(now);
-      if (FINAL.includes(now.mail)) return;
-    } catch {
-      // The next question may be answered; the reset itself is done either way.
-    }
-  }
+function follow(reset, show) {
+  return followMail(async () => {
+    /** @type {Reset} */
+    const now = await callSignedIn("GET", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}`);
+    show(now);
+    return now.mail;
+  });
 }

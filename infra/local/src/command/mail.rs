@@ -22,7 +22,7 @@ pub(crate) enum Mail {
     /// Hands mails that were given up in again: those of the dead-letter queue, or those that are named. Fails when one of
     /// them cannot be sent any more.
     Redrive {
-        /// Mails as the dead letters and the logs name them, `reset#…` or `notice#…`, in place of all in the queue.
+        /// Mails as the dead letters and the logs name them, `reset#…`, `notice#…` or `code#…`, in place of all in the queue.
         #[arg(value_name = "MAIL")]
         mails: Vec<String>,
         /// The data directory of a running stand-in.
@@ -59,7 +59,8 @@ async fn redrive(mails: &[String], data: &Path, aws: bool) -> Result<ExitCode, F
     let mut told = Told::default();
     if !mails.is_empty() {
         for mail in mails {
-            let id = MailId::of_key(mail).ok_or_else(|| format!("{mail}: neither reset#… nor notice#…"))?;
+            let id = MailId::of_key(mail)
+                .ok_or_else(|| format!("{mail}: none of reset#…, notice#… and code#…"))?;
             told.tell(mail, outbox.redrive(&id, now).await?);
         }
         return Ok(told.end());
@@ -119,7 +120,9 @@ impl Told {
             }
             Redriven::Expired => {
                 self.lost += 1;
-                println!("{mail}: its initial password has expired; have the password reset again");
+                println!(
+                    "{mail}: what it brings has expired; have the password reset again, or another code sent"
+                );
             }
             Redriven::Gone => {
                 self.lost += 1;

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use local::faults::Faults;
 use local::traffic::{Fault, Service};
 use serde_json::Value;
+use shared::problem::Code;
 use shared::store::outbox::{MailId, Outbox, Redriven};
 use shared::{aws, store};
 use tests::browser::Browser;
@@ -43,6 +44,68 @@ async fn put_back(world: &World, reset_id: &str) -> Item {
         entry.contains_key("not_before").then_some(entry)
     })
     .await
+}
+
+#[tokio::test]
+async fn a_code_that_is_good_for_nothing_any_more_is_not_sent_and_not_kept() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let wang = world.signed_in(&WANG).await;
+    eventually("the notices are sent", async || {
+        let notices = table::items_of(&world.stack, "MAIL_TABLE", "notice#");
+        notices.iter().all(|item| !item.contains_key("pending")).then_some(())
+    })
+    .await;
+    world.stack.stop_stream().await;
+    let ask = async |browser: &Browser, email: &str| {
+        browser.ask_email(email, Value::Null).await.status(202);
+    };
+    let unsent = |world: &World| {
+        let why = |item: &Item| table::text(item, "failure").to_owned();
+        let mails = table::items_of(&world.stack, "MAIL_TABLE", "code#");
+        assert!(mails.iter().all(|mail| !mail.contains_key("ciphertext") && !mail.contains_key("pending")));
+        let mut unsent: Vec<_> = mails.iter().map(why).filter(|why| !why.is_empty()).collect();
+        unsent.sort();
+        unsent
+    };
+    // Another one was asked for; a reset came.
+    ask(&wang, "first@example.org").await;
+    ask(&wang, "second@example.org").await;
+    ask(&head, "third@example.org").await;
+    head.reset(&WANG, None).await.status(202);
+    world.sweep_after(SignedDuration::from_mins(3)).await;
+    let third = world.mailed_code("third@example.org", 1).await;
+    assert_eq!(unsent(&world), ["replaced", "replaced"]);
+    head.confirm_email(&third).await.status(204);
+
+    // Nobody sent it in time.
+    ask(&head, "fourth@example.org").await;
+    world.sweep_after(SignedDuration::from_mins(31)).await;
+    assert_eq!(unsent(&world), ["expired", "replaced", "replaced"]);
+    let to: Vec<_> = world.mails().await.into_iter().map(|mail| mail.to).collect();
+    for never in ["first@example.org", "second@example.org", "fourth@example.org"] {
+        assert!(!to.iter().any(|address| address == never), "{never}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_half_an_hour() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    wang.ask_email("new@example.org", Value::Null).await.status(202);
+    let code = world.mailed_code("new@example.org", 1).await;
+    world.pass(SignedDuration::from_mins(29));
+    wang.sign_in_by_card().await.signed_in();
+    assert!(wang.get("/v1/account/email").await.ok().body["change"].is_object());
+    world.pass(SignedDuration::from_mins(1));
+    wang.confirm_email(&code).await.problem(Code::EmailCodeVoid);
+    assert!(wang.get("/v1/account/email").await.ok().body["change"].is_null());
+    // In a session of later as well as in the one that asked.
+    wang.ask_email("new@example.org", Value::Null).await.status(202);
+    let code = world.mailed_code("new@example.org", 2).await;
+    let mut later = world.browser();
+    later.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    later.confirm_email(&code).await.status(204);
 }
 
 #[tokio::test]
