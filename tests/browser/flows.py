@@ -38,6 +38,9 @@ ZHANG = Person("E211221932", "張三", "zhang.san", "zhang@example.gov.tw", "Yus
 ZHOU = Person("N212036550", "周九", "zhou.jiu", "zhou@example.gov.tw", "Sunmoon-Ferry#2604")
 WU = Person("P812172321", "吳外僑", "wu.waiqiao", "wu@example.gov.tw", "Matsu-Lantern#7731")
 ZHAO = Person("J111629243", "趙六", "zhao.liu", "zhao@example.gov.tw", "Guishan-Turtle#27")
+WANG_WU = Person("G211493476", "王五", "wang.wu", "wangwu@example.gov.tw", "Wulai-Bridge#8817")
+QIAN = Person("K211765014", "錢七", "qian.qi", "qian@example.gov.tw", "Tamsui-Sunset#5521")
+LIAO = Person("E113937333", "廖己", "liao.ji", "liao@example.gov.tw", "Cijin-Lighthouse#33")
 HEAD = Person("B210950397", "李人事", "hr.head", "head@example.gov.tw", "Alishan-Sunrise#77", "hr-head")
 STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "Penghu-Harbour#31", "hr-staff")
 HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
@@ -324,18 +327,17 @@ class Flow(unittest.TestCase):
             activate(hr, HEAD)
             hr.look("home-hr")
             self.in_each_language(lambda language, person: self.by_mail(hr, language, person), ZHOU, WU)
-            self.follow_authorizations(hr)
+            self.follow_authorizations(hr, ZHOU)
             self.read_the_trail(hr)
-            self.by_file(hr)
+            self.by_file(hr, ZHAO)
         with self.seat(HEAD.card, language="en") as hr:
             by_card(hr)
             hr.look("home-hr")
             self.search(hr, STAFF.national_id)
             hr.look("hr-found")
-            hr.go("/authorizations")
-            hr.page.wait_for_selector("#elsewhere li")
-            hr.look("authorizations")
+            self.follow_authorizations(hr, STAFF)
             self.read_the_trail(hr)
+            self.by_file(hr, QIAN)
 
     def search(self, hr: Seat, national_id: str):
         hr.go("/hr")
@@ -383,7 +385,62 @@ class Flow(unittest.TestCase):
             seat.at("/home")
             expect(seat.page.locator("#activated")).to_be_visible()
 
-    def by_file(self, hr: Seat):
+    def test_mails_that_come_back(self):
+        for language, card, person in (("zh-TW", "agency-a02", WANG_WU), ("en", "agency-a04", LIAO)):
+            with self.subTest(language), self.seat(card, language=language) as hr:
+                by_card(hr)
+                self.mails_come_back(hr, person, f"+{person.account}@simulator.amazonses.com")
+
+    def reset_to(self, hr: Seat, email: str):
+        hr.type("#email", email)
+        hr.page.keyboard.press("Enter")
+        hr.press("#confirm button[value=confirmed]")
+
+    def mails_come_back(self, hr: Seat, person: Person, simulator: str):
+        page = hr.page
+        mail = page.locator("#resets li [data-mail]").first
+        self.search(hr, person.national_id)
+        self.reset_to(hr, f"bounce{simulator}")
+        expect(page.locator("#done")).to_be_focused()
+        expect(mail).to_have_attribute("data-mail", "bounced")
+        hr.look("hr-bounced")
+        # From there to the same person again, without typing who it is.
+        hr.press("#resets li [data-correct] >> visible=true")
+        expect(page.locator("#employee")).to_be_focused()
+        self.reset_to(hr, f"bounce{simulator}")
+        hr.refused_at("#email")
+        expect(page.locator("#email-confirmed")).to_be_visible()
+        hr.look("hr-undeliverable")
+        hr.tab_to("#email-confirmed")
+        page.keyboard.press("Space")
+        hr.press("#reset button[type=submit]")
+        hr.press("#confirm button[value=confirmed]")
+        expect(page.locator("#done")).to_be_focused()
+        expect(page.locator("#resets li")).to_have_count(2)
+        expect(mail).to_have_attribute("data-mail", "bounced")
+        self.search(hr, person.national_id)
+        self.reset_to(hr, f"transient{simulator}")
+        expect(page.locator("#done")).to_be_focused()
+        again = page.locator("#resets li").first.locator("[data-again]")
+        expect(again).to_be_visible()
+        hr.look("hr-mailbox-full")
+        hr.press(again)
+        expect(again).to_be_hidden()
+        expect(again).to_be_visible()
+        self.search(hr, person.national_id)
+        self.reset_to(hr, person.email)
+        expect(page.locator("#done")).to_be_focused()
+        expect(mail).to_have_attribute("data-mail", "delivered")
+        hr.look("hr-corrected")
+
+    def test_guides_fit_on_a_page_each(self):
+        for language in LANGUAGES:
+            with self.subTest(language), self.seat(language=language) as seat:
+                for way in ("way-1", "way-2", "way-3"):
+                    seat.go(f"/help/{way}")
+                    self.assertEqual(seat.printed(way), 1, f"{way} in {language} takes more than a page")
+
+    def by_file(self, hr: Seat, person: Person):
         page = hr.page
         hr.go("/hr")
         page.wait_for_selector("#recent-resets li")
@@ -400,7 +457,7 @@ class Flow(unittest.TestCase):
         hr.press("#upload button[type=submit]")
         hr.refused_in("#upload")
         hr.look("bulk-file-refused")
-        upload(f"national_id,email\n{ZHAO.national_id},{ZHAO.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n")
+        upload(f"national_id,email\n{person.national_id},{person.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n")
         hr.press("#upload button[type=submit]")
         expect(page.locator("#bulk")).to_be_focused()
         expect(page.locator("#row-list li")).to_have_count(3)
@@ -421,17 +478,22 @@ class Flow(unittest.TestCase):
         result = page.locator("#result").evaluate("node => fetch(node.href).then(answer => answer.text())")
         self.assertIn("line,national_id,email,status", result)
 
-    def follow_authorizations(self, hr: Seat):
+    def follow_authorizations(self, hr: Seat, person: Person):
         page = hr.page
         hr.go("/authorizations")
-        page.wait_for_selector("#here li")
+        page.wait_for_selector("#here li, #here .none:visible")
         hr.look("authorizations")
         hr.press("#grant button[type=submit]")
         hr.refused_at("#national_id")
-        hr.type("#national_id", ZHOU.national_id)
+        hr.type("#national_id", person.national_id)
         page.keyboard.press("Enter")
         page.wait_for_selector("#done:focus, #grant .problem:focus")
         hr.look("authorizations-asked")
+        hr.type("#national_id", STAFF.national_id)
+        hr.type("#agency", "A03")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#done:focus, #grant .problem:focus")
+        hr.look("authorizations-duty")
         hr.press(page.locator("#here li [data-steps] button").first)
         expect(page.locator("#confirm")).to_be_visible()
         hr.look("authorizations-confirm")
@@ -467,25 +529,33 @@ class Flow(unittest.TestCase):
     def test_the_helpdesk_says_why(self):
         with self.seat(ZHANG.card, language="zh-TW") as somebody:
             activate(somebody, ZHANG)
-        with self.seat(HELPDESK.card, language="zh-TW") as desk:
-            page = desk.page
-            activate(desk, HELPDESK)
-            self.search(desk, ZHANG.national_id)
-            page.wait_for_selector("#cards li")
-            desk.look("helpdesk-found")
-            desk.type("#email", ZHANG.email)
-            page.keyboard.press("Enter")
-            desk.refused_at("#reason")
-            desk.look("helpdesk-no-reason")
-            desk.press("#cards li button")
-            expect(page.locator("#unbind")).to_be_visible()
-            desk.look("helpdesk-unbind")
-            desk.press("#unbind button[type=submit]")
-            desk.refused_at("#unbind-reason")
-            desk.type("#unbind-reason", "本人來電並核對身分，卡片遺失")
-            desk.press("#unbind button[type=submit]")
-            expect(page.locator("#unbound")).to_be_focused()
-            desk.look("helpdesk-unbound")
+        for language, enter in (("en", activate), ("zh-TW", lambda desk, _: by_card(desk))):
+            with self.subTest(language), self.seat(HELPDESK.card, language=language) as desk:
+                enter(desk, HELPDESK)
+                self.say_why(desk, lost=language == "zh-TW")
+
+    def say_why(self, desk: Seat, lost: bool):
+        page = desk.page
+        self.search(desk, ZHANG.national_id)
+        page.wait_for_selector("#cards li")
+        desk.look("helpdesk-found")
+        desk.type("#email", ZHANG.email)
+        page.keyboard.press("Enter")
+        desk.refused_at("#reason")
+        desk.look("helpdesk-no-reason")
+        desk.press("#cards li button")
+        expect(page.locator("#unbind")).to_be_visible()
+        desk.look("helpdesk-unbind")
+        desk.press("#unbind button[type=submit]")
+        desk.refused_at("#unbind-reason")
+        if not lost:
+            page.keyboard.press("Escape")
+            expect(page.locator("#unbind")).to_be_hidden()
+            return
+        desk.type("#unbind-reason", "本人來電並核對身分，卡片遺失")
+        desk.press("#unbind button[type=submit]")
+        expect(page.locator("#unbound")).to_be_focused()
+        desk.look("helpdesk-unbound")
 
     def test_an_agency_by_its_certificate(self):
         with self.seat("agency-a02", language="zh-TW") as agency:

@@ -25,6 +25,8 @@ LANGUAGES = ("zh-TW", "en")
 
 DESKTOP = {"width": 1200, "height": 800}
 PHONE = {"width": 360, "height": 740}
+# What A4 has between margins of 12 mm, in CSS pixels.
+PAPER = {"width": 703, "height": 1032}
 # The width at which WCAG 2.2 (1.4.10) wants a page to need no scrolling sideways: 1280 pixels at 400 %.
 NARROWEST = {"width": 320, "height": 740}
 
@@ -271,6 +273,18 @@ class Seat:
         self.complaints += [f"{name}: {what}" for what in page.evaluate(TOO_WIDE)]
         page.set_viewport_size(DESKTOP)
         page.emulate_media(color_scheme="light")
+
+    def printed(self, name: str) -> int:
+        """Prints the page to a file, keeps it with a picture of it, and counts its sheets."""
+        page = self.page
+        self.shots.mkdir(parents=True, exist_ok=True)
+        sheet = page.pdf(path=self.shots / f"{name}.pdf", format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "12mm"))
+        page.emulate_media(media="print")
+        page.set_viewport_size(PAPER)
+        page.screenshot(path=self.shots / f"{name}-print.png", full_page=True)
+        page.set_viewport_size(DESKTOP)
+        page.emulate_media(media="screen")
+        return len(re.findall(rb"/Type\s*/Page\b", sheet))
 
     def _axe(self, name: str, rules: dict):
         if not self.page.evaluate("'axe' in window"):

@@ -58,7 +58,7 @@ row_refusals! {
         "This row has another number of fields than the header.";
     /// Not a national ID.
     NationalIdInvalid = "national_id_invalid":
-        "身分證字號不正確，請核對後改正。",
+        "身分證號不正確，請核對後改正。",
         "This is not a national ID. Check it and correct it.";
     /// Not an address that a mail can be sent to.
     EmailInvalid = "email_invalid":
@@ -70,7 +70,7 @@ row_refusals! {
         "An earlier row of the file is about the same person. Keep one of them.";
     /// Nobody of that national ID in the actor's scope.
     EmployeeNotFound = "employee_not_found":
-        "您的權限範圍內查無此人，請確認身分證字號，或先將人員資料報送至公務人力資料庫。",
+        "您的權限範圍內查無此人，請確認身分證號，或先將人員資料報送至公務人力資料庫。",
         "Nobody of that national ID is in your scope. Check it, or report the person to the personnel directory first.";
     /// Departed.
     PersonDeparted = "person_departed":

@@ -1,5 +1,6 @@
 // Where the person is signed in, with an end to each; and what happened to the account lately.
 
+import { ACTION, OUTCOME } from "./action.js";
 import { asProblem, describe, element, fromTemplate, problemOf, reveal, say, showProblem, time, within } from "./page.js";
 import { callSignedIn, withSession } from "./session.js";
 
@@ -24,26 +25,6 @@ import { callSignedIn, withSession } from "./session.js";
 
 const OPENED_BY = { sc: say("say.session.by-card"), pwd: say("say.session.by-password") };
 const CARRIER = { cookie: say("say.session.browser"), token: say("say.session.program") };
-const ACTION = /** @type {Record<string, string>} */ ({
-  certificate_sign_in: say("say.activity.certificate_sign_in"),
-  password_sign_in: say("say.activity.password_sign_in"),
-  sign_out: say("say.activity.sign_out"),
-  activation: say("say.activity.activation"),
-  password_reset: say("say.activity.password_reset"),
-  password_change: say("say.activity.password_change"),
-  email_change_request: say("say.activity.email_change_request"),
-  email_change: say("say.activity.email_change"),
-  card_binding: say("say.activity.card_binding"),
-  card_renewal: say("say.activity.card_renewal"),
-  card_unbinding: say("say.activity.card_unbinding"),
-  certificate_revocation: say("say.activity.certificate_revocation"),
-});
-
-/** What a sign-in came to that was not refused. */
-const DONE = /** @type {Record<string, string>} */ ({
-  success: say("say.activity.success"),
-  activation_required: say("say.activity.activation_required"),
-});
 
 const sessions = element("sessions", HTMLElement);
 const activity = element("activity", HTMLElement);
@@ -125,7 +106,7 @@ function sessionLine(open) {
 
 /** @param {Entry} entry */
 function entryLine(entry) {
-  const done = DONE[entry.outcome];
+  const done = OUTCOME[entry.outcome];
   const detail = [time(entry.at)];
   if (entry.by === "other") detail.push(say("say.activity.by-other"));
   if (entry.address) detail.push(say("say.activity.address", { address: entry.address }));

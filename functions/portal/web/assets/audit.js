@@ -1,7 +1,9 @@
 // The audit trail: who did what to whom, in the agency or to one person, newest first.
 
+import { ACTION, OUTCOME } from "./action.js";
 import { onSubmit } from "./form.js";
-import { asProblem, describe, element, fill, fromTemplate, problemOf, reveal, say, time, toHome, within } from "./page.js";
+import { offerNext } from "./next-page.js";
+import { element, fill, fromTemplate, problemOf, reveal, say, showProblem, time, toHome, within } from "./page.js";
 import { callSignedIn, mayReadAudit, withSession } from "./session.js";
 
 /** @typedef {"person" | "agency" | "agency_code" | "card" | "certificate" | "identifier" | "system"} Kind */
@@ -19,41 +21,6 @@ import { callSignedIn, mayReadAudit, withSession } from "./session.js";
  * @property {string} [note]
  */
 
-/** @type {Record<string, string>} */
-const ACTION = {
-  certificate_sign_in: say("say.action.certificate_sign_in"),
-  password_sign_in: say("say.action.password_sign_in"),
-  sign_out: say("say.action.sign_out"),
-  card_binding: say("say.action.card_binding"),
-  card_renewal: say("say.action.card_renewal"),
-  card_unbinding: say("say.action.card_unbinding"),
-  certificate_revocation: say("say.action.certificate_revocation"),
-  activation: say("say.action.activation"),
-  password_change: say("say.action.password_change"),
-  password_reset: say("say.action.password_reset"),
-  email_change_request: say("say.action.email_change_request"),
-  email_change: say("say.action.email_change"),
-  mail_resend: say("say.action.mail_resend"),
-  mail_bounce: say("say.action.mail_bounce"),
-  bulk_upload: say("say.action.bulk_upload"),
-  bulk_confirmation: say("say.action.bulk_confirmation"),
-  bulk_cancellation: say("say.action.bulk_cancellation"),
-  authorization_grant: say("say.action.authorization_grant"),
-  authorization_request: say("say.action.authorization_request"),
-  authorization_accept: say("say.action.authorization_accept"),
-  authorization_refusal: say("say.action.authorization_refusal"),
-  authorization_withdrawal: say("say.action.authorization_withdrawal"),
-  authorization_revocation: say("say.action.authorization_revocation"),
-  authorization_end: say("say.action.authorization_end"),
-  departure: say("say.action.departure"),
-  return: say("say.action.return"),
-  move: say("say.action.move"),
-  role_change: say("say.action.role_change"),
-  audit_read: say("say.action.audit_read"),
-  client_sign_in: say("say.action.client_sign_in"),
-  client_code_replay: say("say.action.client_code_replay"),
-  token_revocation: say("say.action.token_revocation"),
-};
 /** @type {Record<Kind, string>} */
 const KIND = {
   person: say("say.party.person"),
@@ -63,11 +30,6 @@ const KIND = {
   certificate: say("say.party.certificate"),
   identifier: say("say.party.identifier"),
   system: say("say.party.system"),
-};
-/** Outcomes that are no refusals. @type {Record<string, string>} */
-const OUTCOME = {
-  success: say("say.outcome.success"),
-  activation_required: say("say.outcome.activation_required"),
 };
 
 /** A day in Taiwan is what a date means here. */
@@ -128,39 +90,16 @@ onSubmit(form, async ({ national_id = "", side = "person", agency = "", action =
   problem.hidden = true;
   list.replaceChildren(...page.entries.map(item));
   none.hidden = page.entries.length > 0;
-  follow(query, page.next_cursor, shown);
+  const of = shown;
+  offerNext(more, list, page.next_cursor, async (cursor) => {
+    problem.hidden = true;
+    const next = await callSignedIn("GET", `/v1/hr/audit?${query}&cursor=${encodeURIComponent(cursor)}`);
+    return of === shown ? { items: next.entries.map(item), next: next.next_cursor } : undefined;
+  }, (error) => {
+    if (of === shown) showProblem(problem, error);
+  });
   reveal(trail);
 });
-
-/**
- * Lets the button add the next page.
- * @param {URLSearchParams} query
- * @param {string | undefined} cursor
- * @param {number} of what the page showed then
- */
-function follow(query, cursor, of) {
-  more.hidden = cursor === undefined;
-  more.onclick = cursor === undefined ? null : async () => {
-    more.onclick = null;
-    more.setAttribute("aria-disabled", "true");
-    problem.hidden = true;
-    try {
-      const page = await callSignedIn("GET", `/v1/hr/audit?${query}&cursor=${encodeURIComponent(cursor)}`);
-      if (of !== shown) return;
-      const added = page.entries.map(item);
-      list.append(...added);
-      follow(query, page.next_cursor, of);
-      added[0]?.focus();
-    } catch (error) {
-      if (of !== shown) return;
-      follow(query, cursor, of);
-      describe(problem, asProblem(error));
-      problem.focus();
-    } finally {
-      more.setAttribute("aria-disabled", "false");
-    }
-  };
-}
 
 /**
  * An entry.

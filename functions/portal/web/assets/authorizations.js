@@ -1,6 +1,7 @@
 // Who may reset in the agency: what waits for an answer, what counts, what was; granting, asking, answering, revoking.
 
 import { onSubmit } from "./form.js";
+import { offerNext } from "./next-page.js";
 import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
@@ -120,36 +121,16 @@ async function show(name, queries, takes = () => true) {
     const pages = await Promise.all(queries.map((query) => callSignedIn("GET", `${AT}?${query}`)));
     list.replaceChildren(...pages.flatMap((page) => page.authorizations).filter(takes).map(item));
     none.hidden = list.children.length > 0;
-    if (more instanceof HTMLButtonElement) follow(more, list, queries[0] ?? "", pages[0].next_cursor, takes);
+    if (more instanceof HTMLButtonElement) {
+      offerNext(more, list, pages[0].next_cursor, async (cursor) => {
+        const page = await callSignedIn("GET", `${AT}?${queries[0] ?? ""}&cursor=${encodeURIComponent(cursor)}`);
+        return { items: page.authorizations.filter(takes).map(item), next: page.next_cursor };
+      }, (error) => showProblem(problem, error));
+    }
   } catch (error) {
     describe(problem, asProblem(error));
   }
   pending.textContent = "";
-}
-
-/**
- * Lets a button add the next page to a list.
- * @param {HTMLButtonElement} more
- * @param {HTMLElement} list
- * @param {string} query
- * @param {string | undefined} cursor
- * @param {(authorization: Authorization) => boolean} takes
- */
-function follow(more, list, query, cursor, takes) {
-  more.hidden = cursor === undefined;
-  more.onclick = cursor === undefined ? null : async () => {
-    more.onclick = null;
-    try {
-      const page = await callSignedIn("GET", `${AT}?${query}&cursor=${encodeURIComponent(cursor)}`);
-      const added = page.authorizations.filter(takes).map(item);
-      list.append(...added);
-      follow(more, list, query, page.next_cursor, takes);
-      added[0]?.focus();
-    } catch (error) {
-      follow(more, list, query, cursor, takes);
-      showProblem(element("problem", HTMLElement), error);
-    }
-  };
 }
 
 /**

@@ -230,7 +230,7 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
   asked = undefined;
   employeePart.hidden = true;
   element("search", HTMLFormElement).reset();
-  const shown = listReset("resets", person.name, reset);
+  const shown = listReset("resets", person.name, reset, person);
   reveal(donePart);
   follow(reset, shown);
 }, {
@@ -243,23 +243,36 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
 });
 
 /**
+ * Looks an employee up once more, whose mail did not arrive.
+ * @param {Found} person
+ */
+function searchAgain(person) {
+  element("national_id", HTMLInputElement).value = person.nationalId;
+  element("search", HTMLFormElement).requestSubmit();
+}
+
+/**
  * Adds a reset to a list of the page.
  * @param {"resets" | "recent-resets"} place
  * @param {string} name
  * @param {Reset} reset
+ * @param {Found} [person] where this page has reset them
  * @returns {(reset: Reset) => void} shows the mail's state
  */
-function listReset(place, name, reset) {
+function listReset(place, name, reset, person) {
   const item = fromTemplate("done-reset");
   const state = within(item, "[data-mail]");
   const detail = within(item, "[data-mail-detail]");
   within(item, "[data-name]").textContent = name;
   within(item, "[data-until]").textContent = say("say.initial-until", { made: time(reset.created_at), time: time(reset.expires_at) });
   const again = within(item, "[data-again]");
+  const correct = within(item, "[data-correct]");
+  correct.addEventListener("click", () => person && searchAgain(person));
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
     // While it is on its way there is nothing to send again.
     again.hidden = !resendable || mail === "queued";
+    correct.hidden = person === undefined || resendable === true || !["bounced", "failed"].includes(mail);
     if (state.dataset.mail === mail) return;
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];
