@@ -283,7 +283,7 @@ class Seat:
         page.set_viewport_size(PAPER)
         page.screenshot(path=self.shots / f"{name}-print.png", full_page=True)
         page.set_viewport_size(DESKTOP)
-        page.emulate_media(media="screen")
+        page.emulate_media(media="null")
         return len(re.findall(rb"/Type\s*/Page\b", sheet))
 
     def _axe(self, name: str, rules: dict):

@@ -264,7 +264,9 @@ function listReset(place, name, reset, person) {
   const state = within(item, "[data-mail]");
   const detail = within(item, "[data-mail-detail]");
   within(item, "[data-name]").textContent = name;
-  within(item, "[data-until]").textContent = say("say.initial-until", { made: time(reset.created_at), time: time(reset.expires_at) });
+  const until = within(item, "[data-until]");
+  const made = time(reset.created_at);
+  until.textContent = say("say.initial-until", { made, time: time(reset.expires_at) });
   const again = within(item, "[data-again]");
   const correct = within(item, "[data-correct]");
   correct.addEventListener("click", () => person && searchAgain(person));
@@ -277,6 +279,8 @@ function listReset(place, name, reset, person) {
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];
     detail.textContent = mail === "bounced" && bounce === "transient" ? FULL : MAIL_DETAIL[mail];
+    // What nobody received is good for nothing any more.
+    if (mail === "bounced" && bounce !== "transient") until.textContent = say("say.initial-void", { made });
   };
   const problem = within(item, "[data-problem]");
   element(place, HTMLUListElement).prepend(item);
