@@ -12,7 +12,7 @@ use shared::password::Password;
 use shared::person::Person;
 use shared::problem::{Advice, Code, Problem};
 use shared::secret::Secret;
-use shared::session::{Session, Subject};
+use shared::session::Session;
 use shared::store::outbox::{MailId, NewCode};
 use shared::store::tickets::Rate;
 use shared::store::{CommitError, Guard, Transaction};
@@ -213,7 +213,7 @@ impl AccountStep {
 /// The person whose account it is, who has activated it.
 fn holder(admitted: &Admitted) -> Result<&Person, Problem> {
     let Caller::Person(person) = &admitted.caller else { return Err(Code::NotAuthorized.into()) };
-    telemetry::note_subject(&Subject::Person(person.person().id.clone()));
+    telemetry::note_subject(&admitted.session.subject);
     if !person.person().account.is_activated() {
         return Err(Problem::new(Code::NotAuthorized).because("never activated"));
     }
