@@ -73,6 +73,8 @@ async fn measure(queued: usize) -> Rates {
     let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
     let running = Stack::start(options).await.unwrap();
     running.stop_stream().await;
+    // A sweep would send what is about to be counted.
+    running.stop_schedules().await;
     // What became of a mail is another function's work.
     running.ses.hold_events(true);
     let desk = Desk::open(&running).await;

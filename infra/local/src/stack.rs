@@ -595,6 +595,11 @@ impl Running {
         self.events.caught_up().await;
     }
 
+    /// Starts nothing by its schedule any more, but for the sync of revocation lists; [`Running::run_schedules`] still does.
+    pub async fn stop_schedules(&self) {
+        self.events.stop().await;
+    }
+
     /// Stops the event source mappings once their functions have answered.
     pub async fn stop_stream(&self) {
         for pump in std::mem::take(&mut *self.pumps.lock().await) {

@@ -39,6 +39,7 @@ use super::batch::{self, Patience};
 use super::personnel::listed_in;
 use super::{
     CommitError, Guard, Item, Refused, StoreError, Transaction, bytes, from_item, number, pk, text, to_item,
+    unless_refused,
 };
 use crate::audit::{self, Action, Origin};
 use crate::authority::authorization::{Authority, AuthorizationId, Held};
@@ -799,15 +800,7 @@ impl Accounts {
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(unless_refused(answer)?.is_some())
     }
 
     /// Reserves a custom account for a person, who may have it already.
@@ -1105,14 +1098,9 @@ impl Accounts {
             .set_expression_attribute_values(update.expression_attribute_values)
             .send()
             .await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(CommitError::Refused(vec![Refused { guard: Guard::Person, item: None }]))
-            }
-            Err(error) => Err(StoreError::from(error).into()),
+        match unless_refused(written)? {
+            Some(_) => Ok(()),
+            None => Err(CommitError::Refused(vec![Refused { guard: Guard::Person, item: None }])),
         }
     }
 

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Item, StoreError, from_item, text, to_item};
+use super::{Item, StoreError, from_item, text, to_item, unless_refused};
 use crate::audit::canonical::{Attribute, Attributes, Digest, canonical};
 use crate::audit::{Entry, EntryKey};
 
@@ -107,14 +107,7 @@ impl AuditTrail {
     pub async fn note(&self, entry: Entry) -> Result<(), StoreError> {
         let item = to_item(EntryItem::new(entry)?)?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        match put.condition_expression(NEW).send().await {
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            answer => answer.map(|_| ()).map_err(StoreError::from),
-        }
+        unless_refused(put.condition_expression(NEW).send().await).map(drop)
     }
 }
 

@@ -19,7 +19,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
@@ -30,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::batch::Patience;
-use super::{Item, StoreError, bytes, from_item, number, text, to_item};
+use super::{Item, StoreError, bytes, from_item, number, text, to_item, unless_refused};
 use crate::audit::Origin;
 use crate::bulk::{CHUNK, KEPT, RowRefusal, State};
 use crate::card::Seen;
@@ -543,11 +542,8 @@ impl Bulks {
             .expression_attribute_values(":now", milliseconds(now))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllNew);
-        match update.send().await {
-            Ok(answer) => Ok(Lease::Taken(Box::new(answer.attributes.unwrap_or_default().try_into()?))),
-            Err(error) if refused(&error) => Ok(Lease::NothingToDo),
-            Err(error) => Err(error.into()),
-        }
+        let Some(answer) = unless_refused(update.send().await)? else { return Ok(Lease::NothingToDo) };
+        Ok(Lease::Taken(Box::new(answer.attributes.unwrap_or_default().try_into()?)))
     }
 
     /// Notes how a row ended, as part of the transaction of its reset: the row's own item, and the job moved on behind it.
@@ -639,11 +635,7 @@ impl Bulks {
         if let Some(why) = why {
             update = update.expression_attribute_values(":why", value(why)?);
         }
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if refused(&error) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        unless_refused(update.send().await).map(drop)
     }
 
     /// The jobs that wait for a worker, those that have waited longest first, `limit` at most.
@@ -711,8 +703,4 @@ impl Job {
 
 fn value(value: impl Serialize) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
-fn refused(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

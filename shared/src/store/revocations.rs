@@ -21,8 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, DeleteRequest, KeysAndAttributes, Put, PutRequest, Update, WriteRequest,
@@ -32,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Patience};
 use super::transaction::{CommitError, Guard, Transaction};
-use super::{Item, StoreError, from_item, number, pk, text, to_item};
+use super::{Item, StoreError, from_item, number, pk, text, to_item, unless_refused};
 use crate::certificate::IssuerId;
 use crate::revocation::{
     Bucket, BucketDigests, Covers, Freshness, Link, ListStatus, Number, Reason, RevokedCertificate, Scope,
@@ -606,17 +605,6 @@ fn sk(item: &Item) -> &str {
 
 fn unreadable(error: impl ToString) -> StoreError {
     StoreError::Unreadable(error.to_string())
-}
-
-/// The answer of an update; `None` when its condition was refused.
-fn unless_refused<T>(answer: Result<T, SdkError<UpdateItemError>>) -> Result<Option<T>, StoreError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn read_status(link: &Link, found: &HashMap<(String, String), Item>) -> Result<Status, StoreError> {

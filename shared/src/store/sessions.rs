@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Put, ReturnValue, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, from_item, number, text, to_item};
+use super::{StoreError, from_item, number, text, to_item, unless_refused};
 use crate::card::Seen;
 use crate::certificate::Reference;
 use crate::oauth::{ClientId, Delegation, Scopes};
@@ -208,15 +208,7 @@ impl Sessions {
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        unless_refused(answer).map(drop)
     }
 
     /// Takes a session along to a new generation, when its own call made it.

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::keys_and_attributes;
 use super::batch::{self, Patience};
 use super::sessions::ProofAttributes;
-use super::{Item, StoreError, bytes, from_item, number, pk, text, to_item};
+use super::{Item, StoreError, bytes, from_item, number, pk, text, to_item, unless_refused};
 use crate::card::{Card, Seen};
 use crate::email_change::{self, EmailChange};
 use crate::identity::Named;
@@ -497,15 +497,7 @@ impl Tickets {
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(unless_refused(answer)?.is_some())
     }
 
     /// Stores an identity ticket.
@@ -879,20 +871,13 @@ impl Tickets {
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await;
-        match answer {
-            Ok(answer) => {
-                let count = counted(answer.attributes.as_ref());
-                telemetry::note_left(rate.limit.left(rate.what, count, rate.now));
-                Ok(Ok(()))
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                telemetry::note_left(rate.nothing_left());
-                Ok(Err(rate.exceeded()))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let Some(answer) = unless_refused(answer)? else {
+            telemetry::note_left(rate.nothing_left());
+            return Ok(Err(rate.exceeded()));
+        };
+        let count = counted(answer.attributes.as_ref());
+        telemetry::note_left(rate.limit.left(rate.what, count, rate.now));
+        Ok(Ok(()))
     }
 
     /// Reads an OCSP responder's answer out of an item of a batch.
@@ -932,14 +917,6 @@ impl Tickets {
             .set_item(Some(to_item(item)?))
             .condition_expression("attribute_not_exists(pk) OR this_update <= :this_update")
             .expression_attribute_values(":this_update", number(this_update.as_second()));
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        unless_refused(put.send().await).map(drop)
     }
 }
