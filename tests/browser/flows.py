@@ -558,13 +558,28 @@ class Flow(unittest.TestCase):
         desk.look("helpdesk-unbound")
 
     def test_an_agency_by_its_certificate(self):
-        with self.seat("agency-a02", language="zh-TW") as agency:
-            by_card(agency)
-            agency.look("home-agency")
-            agency.press("main a[href='/hr']")
-            agency.at("/hr")
-            agency.page.wait_for_selector("#desk:not([hidden])")
-            agency.look("hr-agency")
+        for language, card in zip(LANGUAGES, ("agency-a02", "agency-a04"), strict=True):
+            with self.subTest(language), self.seat(card, language=language) as agency:
+                by_card(agency)
+                agency.look("home-agency")
+                agency.press("main a[href='/hr']")
+                agency.at("/hr")
+                agency.page.wait_for_selector("#desk:not([hidden])")
+                agency.look("hr-agency")
+                self.be_sent_to_sign_out(agency)
+
+    def be_sent_to_sign_out(self, seat: Seat):
+        """As an application does that wants its person signed out of everything, and does not say which one it is."""
+        seat.page.goto(f"{self.world.portal}/logout")
+        seat.at("/sign-out")
+        expect(seat.page.locator("#ask")).to_be_focused()
+        seat.look("sign-out")
+        yes = seat.tab_to("#yes")
+        seat.sends_once("/v1/logout", lambda: yes.dblclick())
+        expect(seat.page.locator("#out")).to_be_focused()
+        seat.look("sign-out-done")
+        seat.page.goto(f"{self.world.portal}/home")
+        seat.at("/")
 
     def test_refused_cards_are_told_apart(self):
         for language, card in zip(LANGUAGES, ("encryption", "expired"), strict=True):
