@@ -561,6 +561,7 @@ class Flow(unittest.TestCase):
         for language, card in zip(LANGUAGES, ("agency-a02", "agency-a04"), strict=True):
             with self.subTest(language), self.seat(card, language=language) as agency:
                 by_card(agency)
+                expect(agency.page.locator("#session-account")).to_be_hidden()
                 agency.look("home-agency")
                 agency.press("main a[href='/hr']")
                 agency.at("/hr")

@@ -53,6 +53,8 @@ async function ask() {
     const session = await call("GET", "/v1/session");
     shown?.show(session);
     fill("session-name", session.subject === "agency" ? session.agency_name : session.name);
+    // An organization certificate has no account.
+    element("session-account", HTMLElement).hidden = session.subject === "agency";
     element("session-bar", HTMLElement).hidden = false;
     progress.hidden = true;
     if (shown) shown.part.hidden = false;
