@@ -54,6 +54,9 @@ async fn parent() {
         ..Options::new(folder.path().join("data"))
     };
     let running = Stack::start(options).await.unwrap();
+    // What is counted is this function's alone.
+    running.stop_stream().await;
+    running.stop_schedules().await;
     running.revocations.stop().await;
 
     // The sample's people stay: a country's file without them would let them depart.
