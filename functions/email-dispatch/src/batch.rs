@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::delivery::pace::Slots;
+use shared::delivery::pace::{Slots, Turns};
 use shared::lambda::time_left;
 use shared::notice::Undeliverable;
 use shared::store::outbox::MailId;
@@ -37,6 +37,7 @@ struct Shared<'a> {
     end: Option<Instant>,
     /// Whether SES has turned one of them away.
     throttled: AtomicBool,
+    turns: Turns,
     request_id: &'a str,
 }
 
@@ -61,11 +62,11 @@ impl EmailDispatch {
             Ok(Slots::Later(_)) => return self.put_off(tasks, "the pace", request_id),
             Err(reason) => return self.put_off(tasks, &reason, request_id),
         };
-        let shared = Shared { end, throttled: AtomicBool::new(false), request_id };
+        let shared = Shared { end, throttled: AtomicBool::new(false), turns: Turns::of(row), request_id };
         let mut sends = Vec::with_capacity(tasks.len());
         for (place, task) in tasks.iter().enumerate() {
             let shared = &shared;
-            let slot = row.at(u32::try_from(place).unwrap_or(u32::MAX));
+            let slot = shared.turns.slot(u32::try_from(place).unwrap_or(u32::MAX));
             sends.push(async move { (place, self.dispatch_one(task, slot, shared).await) });
         }
         let mut outcomes: Vec<(usize, Outcome)> =
@@ -92,7 +93,7 @@ impl EmailDispatch {
             write_line(&task.id, &outcome, &RequestNotes::default(), shared.request_id);
             return outcome;
         }
-        let (outcome, notes) = RequestNotes::collect(self.dispatch(&task.id, slot)).await;
+        let (outcome, notes) = RequestNotes::collect(self.dispatch(&task.id, slot, &shared.turns)).await;
         if let Outcome::PutBack { throttled: true, .. } = outcome {
             shared.throttled.store(true, Ordering::Relaxed);
         }

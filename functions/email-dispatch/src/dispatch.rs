@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::chance;
+use shared::delivery::pace::Turns;
 use shared::delivery::retry::{MAX_STRIKES, backoff};
 use shared::notice::Undeliverable;
 use shared::sqs::DeadLetter;
@@ -87,12 +88,12 @@ impl From<StoreError> for Outcome {
 }
 
 impl EmailDispatch {
-    /// Sends a mail, if it is there to be sent, and not before `slot`.
-    pub(crate) async fn dispatch(&self, id: &MailId, slot: Timestamp) -> Outcome {
-        self.try_dispatch(id, slot).await.unwrap_or_else(Outcome::from)
+    /// Sends a mail, if it is there to be sent, and not before `slot`, nor before its turn.
+    pub(crate) async fn dispatch(&self, id: &MailId, slot: Timestamp, turns: &Turns) -> Outcome {
+        self.try_dispatch(id, slot, turns).await.unwrap_or_else(Outcome::from)
     }
 
-    async fn try_dispatch(&self, id: &MailId, slot: Timestamp) -> Result<Outcome, StoreError> {
+    async fn try_dispatch(&self, id: &MailId, slot: Timestamp, turns: &Turns) -> Result<Outcome, StoreError> {
         let leased = match self.outbox.lease(id, self.clock.now()).await? {
             Lease::Taken(leased) => leased,
             Lease::Busy | Lease::NotYet(_) => return Ok(Outcome::NotNow),
@@ -101,7 +102,7 @@ impl EmailDispatch {
         if leased.strikes >= MAX_STRIKES {
             return self.give_up(&leased, "its dispatchers died").await;
         }
-        match self.send(&leased, slot).await {
+        match self.send(&leased, slot, turns).await {
             Ok(message_id) => {
                 self.outbox.sent(&leased, &message_id, self.clock.now()).await?;
                 Ok(Outcome::Sent)
@@ -118,13 +119,18 @@ impl EmailDispatch {
     }
 
     /// Composes and sends. What the message holds is in memory from here to the end of the call.
-    async fn send(&self, leased: &Leased, slot: Timestamp) -> Result<String, Unsent> {
+    async fn send(&self, leased: &Leased, slot: Timestamp, turns: &Turns) -> Result<String, Unsent> {
         let Message { to, content } = self.compose(leased).await?;
         // SES counts what reaches it: the slot is that of the call, however long the composition took.
-        if let Ok(wait) = Duration::try_from(slot.duration_since(self.clock.now())) {
+        self.until(slot).await;
+        self.until(turns.take(self.clock.now())).await;
+        Ok(self.mailer.send(&to, &content, leased.id.kind(), leased.id.as_str()).await?)
+    }
+
+    async fn until(&self, time: Timestamp) {
+        if let Ok(wait) = Duration::try_from(time.duration_since(self.clock.now())) {
             tokio::time::sleep(wait).await;
         }
-        Ok(self.mailer.send(&to, &content, leased.id.kind(), leased.id.as_str()).await?)
     }
 
     async fn put_back(&self, leased: &Leased, unsent: &Unsent) -> Result<Outcome, StoreError> {

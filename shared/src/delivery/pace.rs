@@ -3,10 +3,15 @@
 //! The generic cell rate algorithm: one time, when the next mail may go out, moves on by an interval with each mail. It is kept
 //! where all dispatchers see it (the outbox), and a dispatcher reserves a row of slots at once.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::{SignedDuration, Timestamp};
 
 /// How far ahead a slot may be reserved. Beyond it a dispatcher would wait for most of its time.
 pub const AHEAD: SignedDuration = SignedDuration::from_secs(20);
+
+/// What mails that are late for their slots may make up for at once.
+const CATCH_UP: SignedDuration = SignedDuration::from_millis(100);
 
 /// Mails a second, of which there may be less than one.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -62,6 +67,37 @@ impl Row {
     }
 }
 
+/// The turns of a row's mails. A process that stood still is late for many slots, and SES would turn away what it then sends
+/// together: turns keep their distance even then.
+#[derive(Debug)]
+pub struct Turns {
+    row: Row,
+    next: Mutex<Timestamp>,
+}
+
+impl Turns {
+    /// The turns of a row.
+    #[must_use]
+    pub fn of(row: Row) -> Self {
+        Self { row, next: Mutex::new(row.first) }
+    }
+
+    /// When the mail of this place in the row may go out, if no other is late.
+    #[must_use]
+    pub fn slot(&self, place: u32) -> Timestamp {
+        self.row.at(place)
+    }
+
+    /// Takes a turn, at `now`, for a mail whose slot has come: when it may go out.
+    #[must_use]
+    pub fn take(&self, now: Timestamp) -> Timestamp {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (*next).max(now.checked_sub(CATCH_UP).unwrap_or(now));
+        *next = turn.checked_add(self.row.interval).unwrap_or(turn);
+        turn
+    }
+}
+
 /// The row of slots that `mails` get at `now`, when the next free slot is `next`; and what the next free one is afterwards.
 #[must_use]
 pub fn reserve(next: Option<Timestamp>, mails: u32, pace: Pace, now: Timestamp) -> (Slots, Timestamp) {
@@ -109,6 +145,28 @@ mod tests {
         ];
         for (what, next, mails, expected) in rows {
             assert_eq!(reserve(next, mails, pace, at(0)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn mails_that_are_late_keep_their_distance() {
+        // Ten slots, one every 50 ms from 0 on; each mail asks for its turn at the time on the left.
+        let row = Row { first: at(0), interval: SignedDuration::from_millis(50) };
+        let cases: [(&str, [(i64, i64); 6]); 3] = [
+            ("on time", [(0, 0), (50, 50), (100, 100), (150, 150), (200, 200), (250, 250)]),
+            (
+                "a second late: two more at once, then one by one",
+                [(1_000, 900), (1_000, 950), (1_000, 1_000), (1_000, 1_050), (1_000, 1_100), (1_160, 1_150)],
+            ),
+            (
+                "one a little late holds up none",
+                [(0, 0), (70, 50), (100, 100), (190, 150), (200, 200), (250, 250)],
+            ),
+        ];
+        for (what, mails) in cases {
+            let turns = Turns::of(row);
+            let taken = mails.map(|(now, _)| turns.take(at(now)));
+            assert_eq!(taken, mails.map(|(_, turn)| at(turn)), "{what}");
         }
     }
 
