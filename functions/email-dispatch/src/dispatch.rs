@@ -123,7 +123,8 @@ impl EmailDispatch {
         let Message { to, content } = self.compose(leased).await?;
         // SES counts what reaches it: the slot is that of the call, however long the composition took.
         self.until(slot).await;
-        self.until(turns.take(self.clock.now())).await;
+        let turn = turns.take(self.clock.now());
+        self.until(turn.ok_or_else(|| Unsent::Passing("too late for its slot".to_owned()))?).await;
         Ok(self.mailer.send(&to, &content, leased.id.kind(), leased.id.as_str()).await?)
     }
 

@@ -13,6 +13,9 @@ pub const AHEAD: SignedDuration = SignedDuration::from_secs(20);
 /// What mails that are late for their slots may make up for at once.
 const CATCH_UP: SignedDuration = SignedDuration::from_millis(100);
 
+/// How long a mail that is late may wait for its turn. It is leased by then, and the lease has to outlast the call to SES.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(5);
+
 /// Mails a second, of which there may be less than one.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Pace(f64);
@@ -88,13 +91,16 @@ impl Turns {
         self.row.at(place)
     }
 
-    /// Takes a turn, at `now`, for a mail whose slot has come: when it may go out.
+    /// Takes a turn, at `now`, for a mail whose slot has come: when it may go out. `None`: not soon enough, and nothing is taken.
     #[must_use]
-    pub fn take(&self, now: Timestamp) -> Timestamp {
+    pub fn take(&self, now: Timestamp) -> Option<Timestamp> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (*next).max(now.checked_sub(CATCH_UP).unwrap_or(now));
+        if turn.duration_since(now) > LONGEST_WAIT {
+            return None;
+        }
         *next = turn.checked_add(self.row.interval).unwrap_or(turn);
-        turn
+        Some(turn)
     }
 }
 
@@ -166,8 +172,16 @@ mod tests {
         for (what, mails) in cases {
             let turns = Turns::of(row);
             let taken = mails.map(|(now, _)| turns.take(at(now)));
-            assert_eq!(taken, mails.map(|(_, turn)| at(turn)), "{what}");
+            assert_eq!(taken, mails.map(|(_, turn)| Some(at(turn))), "{what}");
         }
+    }
+
+    #[test]
+    fn no_mail_waits_longer_for_its_turn_than_its_lease_allows() {
+        let turns = Turns::of(Row { first: at(0), interval: SignedDuration::from_secs(2) });
+        let taken = [10_000, 10_000, 10_000, 10_000, 10_001, 11_000].map(|now| turns.take(at(now)));
+        let expected = [Some(9_900), Some(11_900), Some(13_900), None, None, Some(15_900)];
+        assert_eq!(taken, expected.map(|turn| turn.map(at)));
     }
 
     proptest! {
