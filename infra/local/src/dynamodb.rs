@@ -191,7 +191,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// Creates the tables that do not exist yet.
+    /// Creates the tables that do not exist yet, and the indexes that a database of an older template lacks.
     ///
     /// # Errors
     /// When a declaration is refused.
@@ -199,7 +199,11 @@ impl DynamoDb {
         let (database, tables) = (self.database.clone(), tables.to_vec());
         blocking(move || {
             let existing = database.list_tables(serde_json::from_value(json!({}))?)?.table_names;
-            for table in tables.into_iter().filter(|table| !existing.contains(&table.name)) {
+            for table in tables {
+                if existing.contains(&table.name) {
+                    add_indexes(&database, &table)?;
+                    continue;
+                }
                 database.create_table(serde_json::from_value(table.request)?)?;
                 if let Some(attribute) = table.ttl_attribute {
                     let ttl = json!({ "TableName": table.name,
@@ -321,6 +325,24 @@ impl Door {
     }
 }
 
+/// Creates the indexes that a table's declaration has and the table lacks.
+fn add_indexes(database: &Database, table: &TableDeclaration) -> Result<(), DynamoDbError> {
+    let described = database.describe_table(serde_json::from_value(json!({ "TableName": table.name }))?)?;
+    let described = serde_json::to_value(described)?;
+    let of = |value: &Value| value["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
+    let existing: Vec<_> =
+        of(&described["Table"]).into_iter().map(|index| index["IndexName"].clone()).collect();
+    for index in of(&table.request).into_iter().filter(|index| !existing.contains(&index["IndexName"])) {
+        let update = json!({
+            "TableName": table.name,
+            "AttributeDefinitions": table.request["AttributeDefinitions"],
+            "GlobalSecondaryIndexUpdates": [{ "Create": index }],
+        });
+        database.update_table(serde_json::from_value(update)?)?;
+    }
+    Ok(())
+}
+
 /// SQLite blocks its thread: away from the threads that serve requests.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DynamoDbError> + Send + 'static,
@@ -367,6 +389,37 @@ mod tests {
                 )
                 .unwrap();
             assert!(plan.contains("USING COVERING INDEX stream_order (table_name=?)"), "{name}: {plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_of_an_older_template_gets_its_new_indexes() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let dynamodb = DynamoDb::open(None, listener, Traffic::default()).await.unwrap();
+        dynamodb.create_tables(&[table()]).await.unwrap();
+        let item = json!({"TableName": "Mail", "Item": {"pk": {"S": "a"}, "lane": {"S": "bulk"}}});
+        dynamodb.database().put_item(serde_json::from_value(item).unwrap()).unwrap();
+
+        let mut newer = table();
+        newer.request["AttributeDefinitions"] = json!([
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "lane", "AttributeType": "S"},
+        ]);
+        newer.request["GlobalSecondaryIndexes"] = json!([{
+            "IndexName": "ByLane",
+            "KeySchema": [{"AttributeName": "lane", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }]);
+        for time in ["the first time", "again"] {
+            dynamodb.create_tables(&[newer.clone()]).await.unwrap();
+            let query = json!({
+                "TableName": "Mail",
+                "IndexName": "ByLane",
+                "KeyConditionExpression": "lane = :lane",
+                "ExpressionAttributeValues": {":lane": {"S": "bulk"}},
+            });
+            let found = dynamodb.database().query(serde_json::from_value(query).unwrap()).unwrap();
+            assert_eq!(found.count, 1, "{time}");
         }
     }
 
