@@ -154,7 +154,7 @@ pub fn notice(
         }
         Notice::Authorized { agency, from, until } => {
             let (from, until) = (in_taiwan(*from), until.map(in_taiwan));
-            words::authorized(Line(agency), Line(&from), until.as_deref().map(Line), url)
+            words::authorized(Line(agency), Line(&from), url, until.as_deref().map(Line))
         }
         Notice::AuthorizationRevoked { agency } => words::authorization_revoked(Line(agency), at, url),
         Notice::ConsentWanted { agency, until } => {

@@ -80,18 +80,21 @@ impl Words {
     }
 }
 
-/// Declares a mail: its two files, and their variables.
+/// Declares a mail: its two files, their variables, and those that may be missing.
 macro_rules! mail {
-    ($name:ident, $zh:literal, $en:literal, $($variable:ident),+) => {
-        pub(super) fn $name($($variable: Line<'_>),+) -> Result<[Words; 2], askama::Error> {
+    ($name:ident, $zh:literal, $en:literal, $($variable:ident),+ $(; $($optional:ident),+)?) => {
+        pub(super) fn $name(
+            $($variable: Line<'_>,)+
+            $($($optional: Option<Line<'_>>,)+)?
+        ) -> Result<[Words; 2], askama::Error> {
             #[derive(Template)]
             #[template(path = $zh)]
-            struct Zh<'a> { $($variable: Line<'a>),+ }
+            struct Zh<'a> { $($variable: Line<'a>,)+ $($($optional: Option<Line<'a>>,)+)? }
             #[derive(Template)]
             #[template(path = $en)]
-            struct En<'a> { $($variable: Line<'a>),+ }
-            let zh = Zeroizing::new(Zh { $($variable),+ }.render()?);
-            let en = Zeroizing::new(En { $($variable),+ }.render()?);
+            struct En<'a> { $($variable: Line<'a>,)+ $($($optional: Option<Line<'a>>,)+)? }
+            let zh = Zeroizing::new(Zh { $($variable,)+ $($($optional,)+)? }.render()?);
+            let en = Zeroizing::new(En { $($variable,)+ $($($optional,)+)? }.render()?);
             Ok([Words::read(&zh), Words::read(&en)])
         }
     };
@@ -114,7 +117,7 @@ mail!(locked, "mail/locked.zh-TW.txt", "mail/locked.en.txt", at, until, url);
 mail!(card_bound, "mail/card-bound.zh-TW.txt", "mail/card-bound.en.txt", issuer, tail, at, url);
 mail!(card_unbound, "mail/card-unbound.zh-TW.txt", "mail/card-unbound.en.txt", issuer, tail, at, url);
 mail!(card_on_hold, "mail/card-on-hold.zh-TW.txt", "mail/card-on-hold.en.txt", issuer, tail, since, url);
-
+mail!(authorized, "mail/authorized.zh-TW.txt", "mail/authorized.en.txt", agency, from, url; until);
 mail!(
     authorization_revoked,
     "mail/authorization-revoked.zh-TW.txt",
@@ -124,34 +127,6 @@ mail!(
     url
 );
 mail!(consent_wanted, "mail/consent-wanted.zh-TW.txt", "mail/consent-wanted.en.txt", agency, at, until, url);
-
-/// An authorization, with its end where it has one.
-pub(super) fn authorized(
-    agency: Line<'_>,
-    from: Line<'_>,
-    until: Option<Line<'_>>,
-    url: Line<'_>,
-) -> Result<[Words; 2], askama::Error> {
-    #[derive(Template)]
-    #[template(path = "mail/authorized.zh-TW.txt")]
-    struct Zh<'a> {
-        agency: Line<'a>,
-        from: Line<'a>,
-        until: Option<Line<'a>>,
-        url: Line<'a>,
-    }
-    #[derive(Template)]
-    #[template(path = "mail/authorized.en.txt")]
-    struct En<'a> {
-        agency: Line<'a>,
-        from: Line<'a>,
-        until: Option<Line<'a>>,
-        url: Line<'a>,
-    }
-    let zh = Zeroizing::new(Zh { agency, from, until, url }.render()?);
-    let en = Zeroizing::new(En { agency, from, until, url }.render()?);
-    Ok([Words::read(&zh), Words::read(&en)])
-}
 
 /// A certificate that was revoked, and why, where the reason says something.
 pub(super) fn card_revoked(
