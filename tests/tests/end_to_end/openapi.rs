@@ -56,6 +56,18 @@ fn it_names_every_code_under_its_status_and_no_other() {
 }
 
 #[test]
+fn each_operation_has_an_id_of_its_own() {
+    let document = contract().document();
+    let paths = document["paths"].as_object().unwrap().values();
+    let ids: Vec<&str> = paths
+        .flat_map(|path| path.as_object().unwrap().values())
+        .filter_map(|operation| operation["operationId"].as_str())
+        .collect();
+    assert_eq!(ids.len(), contract().operations().len());
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+}
+
+#[test]
 fn it_has_no_example_that_its_schemas_refuse() {
     let mut examples = Vec::new();
     media_types(contract().document(), &mut examples);
