@@ -8,6 +8,7 @@ policy on the console, asked another host for anything, broke a rule of axe-core
 """
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -15,9 +16,11 @@ import unittest
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from playwright.sync_api import expect, sync_playwright
 
+import refusals
 from seat import LANGUAGES, Seat, StandIn
 
 
@@ -202,6 +205,11 @@ class Flow(unittest.TestCase):
             seat.type("#identifier", person.national_id)
             seat.press("#identity button[type=submit]")
             seat.at("/activation")
+            for name in ("account", "email", "password"):
+                page.fill(f"#{name}", getattr(person, name))
+            page.fill("#password_confirmation", person.password)
+            refusals.meet(seat, "activate", page.locator("#activation button[type=submit]"))
+            page.reload()
             choose_account(seat, person, language)
             seat.press("main a.button")
             seat.at("/")
@@ -213,6 +221,9 @@ class Flow(unittest.TestCase):
             seat.at("/account")
             expect(page.locator("#name")).to_have_text(person.name)
             seat.look("account")
+            refusals.load(seat, "whoAmI", page.reload)
+            page.reload()
+            refusals.meet(seat, "signOut", page.locator("#sign-out"))
             self.change_password(seat, person)
             self.change_email(seat, person, language)
             self.end_other_sessions(seat, person, language)
@@ -239,6 +250,7 @@ class Flow(unittest.TestCase):
         seat.page.keyboard.press("Enter")
         seat.refused_at("#current_password")
         seat.look("password-refused")
+        refusals.meet(seat, "changePassword", seat.page.locator("#password-change button[type=submit]"))
         seat.type("#current_password", person.password)
         seat.page.keyboard.press("Enter")
         expect(seat.page.locator("#changed")).to_be_focused()
@@ -262,6 +274,7 @@ class Flow(unittest.TestCase):
         seat.refused_at("#current_password")
         self.assertEqual(page.input_value("#email"), new)
         seat.type("#current_password", f"{person.password}2")
+        refusals.meet(seat, "askEmail", page.locator("#ask button[type=submit]"))
         seat.press("#ask button[type=submit]")
         expect(page.locator("#code")).to_be_focused()
         expect(page.locator("#mail")).to_have_attribute("data-mail", "delivered")
@@ -273,6 +286,8 @@ class Flow(unittest.TestCase):
         page.keyboard.press("Enter")
         seat.refused_at("#code")
         seat.look("email-code-refused")
+        refusals.meet(seat, "confirmEmail", page.locator("#confirm button[type=submit]"))
+        refusals.load(seat, "email", page.reload)
         # Whoever comes back to the page finds the code asked for; another address can be chosen all the same.
         page.reload()
         expect(page.locator("#confirm")).to_be_visible()
@@ -303,6 +318,10 @@ class Flow(unittest.TestCase):
             seat.look("sessions")
             # Two wrong current passwords and a wrong code; nothing else was refused.
             expect(seat.page.locator("#activity .bad")).to_have_count(3)
+            refusals.meet(seat, "endOtherSession", seat.page.locator("#sessions li [data-end] >> visible=true"))
+            for loaded in ("sessions", "activity"):
+                refusals.load(seat, loaded, seat.page.reload)
+            seat.page.reload()
             seat.press("#sessions li [data-end] >> visible=true")
             expect(seat.page.locator("#ended")).to_be_focused()
             expect(seat.page.locator("#sessions li")).to_have_count(1)
@@ -313,6 +332,10 @@ class Flow(unittest.TestCase):
         seat.go("/account/cards")
         seat.page.wait_for_selector("#cards li")
         seat.look("cards")
+        unbind = lambda: seat.page.locator("#cards li button").first.press("Enter")
+        refusals.meet(seat, "unbindCard", seat.page.locator("#unbind button[value=confirmed]"), before=unbind)
+        refusals.load(seat, "cards", seat.page.reload)
+        seat.page.reload()
         seat.press("#cards li button")
         expect(seat.page.locator("#unbind")).to_be_visible()
         seat.look("cards-unbind")
@@ -359,12 +382,18 @@ class Flow(unittest.TestCase):
         page.keyboard.press("Enter")
         hr.refused_in("#search")
         hr.look("hr-not-found")
+        refusals.meet(hr, "searchEmployee", page.locator("#search button[type=submit]"))
+        refusals.load(hr, "listResets", page.reload)
         self.search(hr, person.national_id)
         hr.look("hr-found")
         hr.type("#email", "no address")
         page.keyboard.press("Enter")
         hr.press("#confirm button[value=confirmed]")
         hr.refused_at("#email")
+        hr.type("#email", person.email)
+        ask = lambda: page.locator("#reset button[type=submit]").press("Enter")
+        refusals.meet(hr, "resetPassword", page.locator("#confirm button[value=confirmed]"), before=ask)
+        self.search(hr, person.national_id)
         hr.type("#email", person.email)
         page.keyboard.press("Enter")
         expect(page.locator("#confirm")).to_be_visible()
@@ -424,6 +453,7 @@ class Flow(unittest.TestCase):
         again = page.locator("#resets li").first.locator("[data-again]")
         expect(again).to_be_visible()
         hr.look("hr-mailbox-full")
+        refusals.meet(hr, "resendPassword", again)
         hr.press(again)
         expect(again).to_be_hidden()
         expect(again).to_be_visible()
@@ -432,6 +462,12 @@ class Flow(unittest.TestCase):
         expect(page.locator("#done")).to_be_focused()
         expect(mail).to_have_attribute("data-mail", "delivered")
         hr.look("hr-corrected")
+        # Whoever comes back later knows the reset by its name alone, and is asked whose it was.
+        page.reload()
+        hr.press(page.locator("#recent-resets li [data-correct] >> visible=true").first)
+        expect(page.locator("#national_id")).to_be_focused()
+        expect(page.locator("#whose")).to_contain_text(person.name)
+        hr.look("hr-whose")
 
     def test_guides_fit_on_a_page_each(self):
         for language in LANGUAGES:
@@ -457,11 +493,19 @@ class Flow(unittest.TestCase):
         hr.press("#upload button[type=submit]")
         hr.refused_in("#upload")
         hr.look("bulk-file-refused")
+        upload("national_id,email\n")
+        refusals.meet(hr, "uploadBulkReset", page.locator("#upload button[type=submit]"))
         upload(f"national_id,email\n{person.national_id},{person.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n")
         hr.press("#upload button[type=submit]")
         expect(page.locator("#bulk")).to_be_focused()
         expect(page.locator("#row-list li")).to_have_count(3)
         hr.look("bulk-preview")
+        ask = lambda: page.locator("#confirm").press("Enter")
+        refusals.meet(hr, "confirmBulkReset", page.locator("#confirmation button[value=confirmed]"), before=ask)
+        refusals.meet(hr, "cancelBulkReset", page.locator("#cancel"))
+        for loaded in ("bulkReset", "bulkResetRows"):
+            refusals.load(hr, loaded, page.reload)
+        page.reload()
         hr.press("#confirm")
         expect(page.locator("#confirmation")).to_be_visible()
         hr.look("bulk-confirm")
@@ -494,6 +538,14 @@ class Flow(unittest.TestCase):
         page.keyboard.press("Enter")
         page.wait_for_selector("#done:focus, #grant .problem:focus")
         hr.look("authorizations-duty")
+        hr.type("#national_id", person.national_id)
+        refusals.meet(hr, "grantAuthorization", page.locator("#grant button[type=submit]"))
+        yes, step = page.locator("#confirm button[value=confirmed]"), page.locator("#here li [data-steps] button").first
+        refusals.meet(hr, "revokeAuthorization", yes, before=lambda: step.press("Enter"))
+        withdraw = page.locator("#elsewhere li [data-steps] button").first
+        refusals.meet(hr, "withdrawConcurrentDuty", yes, before=lambda: withdraw.press("Enter"))
+        refusals.load(hr, "listAuthorizations", page.reload)
+        page.reload()
         hr.press(page.locator("#here li [data-steps] button").first)
         expect(page.locator("#confirm")).to_be_visible()
         hr.look("authorizations-confirm")
@@ -520,6 +572,7 @@ class Flow(unittest.TestCase):
         hr.press("#query button[type=submit]")
         expect(page.locator("#trail-title")).to_contain_text("周")
         hr.look("audit-person")
+        refusals.meet(hr, "readAudit", page.locator("#query button[type=submit]"))
         page.fill("#from", "2001-01-01")
         page.fill("#to", "2001-01-02")
         hr.press("#query button[type=submit]")
@@ -551,8 +604,10 @@ class Flow(unittest.TestCase):
         if not lost:
             page.keyboard.press("Escape")
             expect(page.locator("#unbind")).to_be_hidden()
+            refusals.load(desk, "employeeCards", lambda: self.search(desk, ZHANG.national_id))
             return
         desk.type("#unbind-reason", "本人來電並核對身分，卡片遺失")
+        refusals.meet(desk, "unbindEmployeeCard", page.locator("#unbind button[type=submit]"))
         desk.press("#unbind button[type=submit]")
         expect(page.locator("#unbound")).to_be_focused()
         desk.look("helpdesk-unbound")
@@ -569,12 +624,66 @@ class Flow(unittest.TestCase):
                 agency.look("hr-agency")
                 self.be_sent_to_sign_out(agency)
 
+    def test_an_application_has_its_person_sign_in(self):
+        for language, card in zip(LANGUAGES, ("agency-a02", "agency-a04"), strict=True):
+            with self.subTest(language), self.seat(card, language=language) as agency:
+                self.be_sent_to_sign_in(agency)
+
+    def be_sent_to_sign_in(self, seat: Seat):
+        page = seat.page
+        application = "http://127.0.0.1:9/callback"
+        # Nobody listens there: what the application would show is of no interest here.
+        seat.awaited.append(application)
+        page.route(f"{application}*", lambda route: route.fulfill(content_type="text/html", body="<title>application</title>"))
+        asked = {
+            "response_type": "code",
+            "client_id": "example-portal",
+            "redirect_uri": application,
+            "scope": "openid profile",
+            "state": "of-this-browser",
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "code_challenge_method": "S256",
+        }
+        address = f"{self.world.portal}/authorize?{urlencode(asked)}"
+        back_with = lambda what: page.wait_for_url(re.compile(re.escape(application) + rf"\?(.*&)?{what}"))
+        page.goto(address)
+        seat.at("/")
+        expect(page.locator("#notice")).to_be_visible()
+        seat.look("sign-in-for-application")
+        seat.press("#card button")
+        back_with("code=")
+
+        def ask(_=None):
+            page.goto(address)
+            seat.at("/continue")
+            expect(page.locator("#ask")).to_be_focused()
+
+        ask()
+        seat.look("continue")
+        refusals.meet(seat, "answerAuthorization", page.locator("#allow"), after=ask)
+        seat.press("#allow")
+        back_with("code=")
+        ask()
+        seat.press("#deny")
+        back_with("error=access_denied")
+        ask()
+        seat.press("#other")
+        seat.at("/")
+        seat.press("#cancel")
+        back_with("error=access_denied")
+        page.goto(address.replace("example-portal", "nobody"))
+        seat.at("/continue")
+        expect(page.locator("#problem")).to_be_focused()
+        seat.look("continue-refused")
+
     def be_sent_to_sign_out(self, seat: Seat):
         """As an application does that wants its person signed out of everything, and does not say which one it is."""
         seat.page.goto(f"{self.world.portal}/logout")
         seat.at("/sign-out")
         expect(seat.page.locator("#ask")).to_be_focused()
         seat.look("sign-out")
+        ask = lambda _=None: (seat.page.goto(f"{self.world.portal}/logout"), expect(seat.page.locator("#ask")).to_be_focused())
+        refusals.meet(seat, "answerLogout", seat.page.locator("#yes"), after=ask)
         yes = seat.tab_to("#yes")
         seat.sends_once("/v1/logout", lambda: yes.dblclick())
         expect(seat.page.locator("#out")).to_be_focused()
@@ -595,13 +704,43 @@ class Flow(unittest.TestCase):
                 seat.look("card-revoked")
         for language, card, national_id in (("zh-TW", "departed", "M111900781"), ("en", "unknown", NOBODY)):
             with self.subTest(card), self.seat(card, language=language) as seat:
+                self.card_is_refused_in_every_way(seat)
                 seat.go("/")
                 seat.press("#card button")
                 seat.at("/identity")
+                self.identity_is_refused_in_every_way(seat, national_id)
                 seat.type("#identifier", national_id)
                 seat.page.keyboard.press("Enter")
                 seat.refused_in("#refused")
                 seat.look(f"card-{card}")
+
+    def card_is_refused_in_every_way(self, seat: Seat):
+        for refusal in refusals.of_operation(seat, "showCard"):
+            # Another page first: within one, a new fragment is no new page.
+            seat.go("/")
+            seat.go(f"/card#problem={refusal.name}")
+            refusals.said(seat, refusal)
+
+        def by_card():
+            seat.go("/")
+            seat.page.click("#card button")
+
+        refusals.load(seat, "exchangeCode", by_card)
+
+    def identity_is_refused_in_every_way(self, seat: Seat, national_id: str):
+        seat.page.fill("#identifier", national_id)
+
+        def again(_):
+            if seat.page.locator("#back").is_visible():
+                seat.page.click("#back")
+            elif seat.page.locator("#again").is_visible():
+                seat.page.click("#again")
+                seat.at("/")
+                seat.page.click("#card button")
+                seat.at("/identity")
+                seat.page.fill("#identifier", national_id)
+
+        refusals.meet(seat, "bindCard", seat.page.locator("#identity button[type=submit]"), after=again)
 
     def test_no_card_and_no_network(self):
         for language in LANGUAGES:
@@ -612,11 +751,11 @@ class Flow(unittest.TestCase):
                 expect(page.locator("#card-failed")).to_be_focused()
                 self.assertTrue(page.locator("[data-case=no-card]").evaluate("node => node.open"))
                 seat.look("card-none")
-                page.route("**/v1/login/password", lambda route: route.abort())
-                sign_in_by_account(seat, "wang.xiaoming", "whatever it was")
-                seat.refused_in("#account")
+                seat.type("#identifier", "wang.xiaoming")
+                seat.type("#password", "whatever it was")
+                # The last of them is no answer at all.
+                refusals.meet(seat, "signInWithPassword", page.locator("#account button[type=submit]"))
                 seat.look("no-network")
-                self.assertEqual(page.input_value("#password"), "whatever it was")
 
     def test_another_card_without_closing_the_browser(self):
         with self.seat("unknown", STAFF.card, picks="無此人", language="zh-TW") as seat:

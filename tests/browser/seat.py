@@ -110,7 +110,7 @@ class Seat:
     """Somebody at a computer: a browser with cards in its store, in a language."""
 
     def __init__(self, playwright: Playwright, world: StandIn, folder: Path, shots: Path, cards=(), language="zh-TW", picks=None):
-        self.world, self.shots = world, shots / language
+        self.world, self.language, self.shots = world, language, shots / language
         self.complaints: list[str] = []
         # Addresses whose failure a flow brings about, and a browser tells on its console. The card host's is always one:
         # a page asks it for nothing that there is, only to learn whether it lets the card in.
@@ -166,7 +166,8 @@ class Seat:
 
         def requested(request):
             host = urlsplit(request.url).hostname
-            if host not in ours and not host.endswith(f".{ours[1]}"):
+            ours_or_awaited = host in ours or host.endswith(f".{ours[1]}") or any(part in request.url for part in self.awaited)
+            if not ours_or_awaited:
                 self.complaints.append(f"{page.url} asks {request.url}")
 
         def told(message):

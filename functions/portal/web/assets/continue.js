@@ -2,7 +2,7 @@
 
 import { Problem, call } from "./api.js";
 import { askAuthorization, dropPending, keepPending, pendingAuthorization } from "./authorization.js";
-import { asProblem, comeBackTo, element, fill, giveWay, problemOf, ready, reveal, say, showProblem } from "./page.js";
+import { asProblem, comeBackTo, element, giveWay, problemOf, ready, revealQuestion, say, showProblem } from "./page.js";
 
 const progress = element("progress", HTMLElement);
 const part = element("ask", HTMLElement);
@@ -36,11 +36,8 @@ async function goOn(pending, word) {
     if (answer.status === "sign_in") {
       return signIn({ ...pending, client: answer.client_name, byCard: answer.by_card });
     }
-    fill("ask-title", say("say.continue.ask", { client: answer.client_name }));
-    fill("name", answer.name);
-    fill("agency", answer.agency_name);
     progress.hidden = true;
-    reveal(part);
+    revealQuestion(say("say.continue.ask", { client: answer.client_name }), answer);
   } catch (error) {
     refuse(asProblem(error));
   }

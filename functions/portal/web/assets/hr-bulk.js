@@ -194,11 +194,17 @@ function onPress(button, act) {
 onSubmit(upload, async () => {
   const [file] = element("file", HTMLInputElement).files ?? [];
   if (!file) return;
+  problem.hidden = true;
   const query = element("include-active", HTMLInputElement).checked ? "?include_active=true" : "";
   show(await callSignedIn("POST", `/v1/hr/bulk-resets${query}`, file));
   upload.reset();
   reveal(part);
-  await listRows(true);
+  try {
+    await listRows(true);
+  } catch (error) {
+    // The form is out of sight by now.
+    showProblem(problem, error);
+  }
 });
 
 onPress(confirmButton, async () => {

@@ -56,6 +56,9 @@ const RECENT = 20;
 const RECENT_MS = 10_000;
 const RECENT_LOOKS = 60;
 
+const searchForm = element("search", HTMLFormElement);
+const nationalId = element("national_id", HTMLInputElement);
+const whose = element("whose", HTMLElement);
 const employeePart = element("employee", HTMLElement);
 const resetForm = element("reset", HTMLFormElement);
 const reason = element("reason", HTMLTextAreaElement);
@@ -127,8 +130,9 @@ async function lookAtRecent() {
   }
 }
 
-onSubmit(element("search", HTMLFormElement), async ({ national_id = "" }) => {
+onSubmit(searchForm, async ({ national_id = "" }) => {
   employeePart.hidden = true;
+  whose.hidden = true;
   found = undefined;
   /** @type {Employee} */
   const employee = await callSignedIn("POST", "/v1/hr/employees/search", { national_id });
@@ -229,7 +233,7 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
   const reset = await callSignedIn("POST", "/v1/hr/employees/password-reset", request, key);
   asked = undefined;
   employeePart.hidden = true;
-  element("search", HTMLFormElement).reset();
+  searchForm.reset();
   const shown = listReset("resets", person.name, reset, person);
   reveal(donePart);
   follow(reset, shown);
@@ -243,12 +247,19 @@ onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
 });
 
 /**
- * Looks an employee up once more, whose mail did not arrive.
- * @param {Found} person
+ * Looks an employee up once more, whose mail did not arrive. Of a reset that was only listed nobody has typed the national ID.
+ * @param {string} name
+ * @param {Found} [person]
  */
-function searchAgain(person) {
-  element("national_id", HTMLInputElement).value = person.nationalId;
-  element("search", HTMLFormElement).requestSubmit();
+function searchAgain(name, person) {
+  nationalId.value = person?.nationalId ?? "";
+  if (person) {
+    searchForm.requestSubmit();
+    return;
+  }
+  whose.textContent = say("say.hr.whose", { name });
+  whose.hidden = false;
+  nationalId.focus();
 }
 
 /**
@@ -269,12 +280,12 @@ function listReset(place, name, reset, person) {
   until.textContent = say("say.initial-until", { made, time: time(reset.expires_at) });
   const again = within(item, "[data-again]");
   const correct = within(item, "[data-correct]");
-  correct.addEventListener("click", () => person && searchAgain(person));
+  correct.addEventListener("click", () => searchAgain(name, person));
   /** @param {Reset} now */
   const show = ({ mail, bounce, resendable }) => {
     // While it is on its way there is nothing to send again.
     again.hidden = !resendable || mail === "queued";
-    correct.hidden = person === undefined || resendable === true || !["bounced", "failed"].includes(mail);
+    correct.hidden = resendable === true || !["bounced", "failed"].includes(mail);
     if (state.dataset.mail === mail) return;
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];

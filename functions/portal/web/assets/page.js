@@ -84,6 +84,18 @@ export function fill(id, text) {
 }
 
 /**
+ * Shows who is asked, and moves the focus there. An organization certificate's name is its agency's.
+ * @param {string} title
+ * @param {{ name: string, agency_name: string }} who
+ */
+export function revealQuestion(title, { name, agency_name: agency }) {
+  fill("ask-title", title);
+  fill("name", name);
+  fill("agency", agency === name ? undefined : agency);
+  reveal(element("ask", HTMLElement));
+}
+
+/**
  * Shows a hidden part of the page and moves the focus to it.
  * @param {HTMLElement} part
  */

@@ -1,7 +1,7 @@
 // A client has sent the browser here to have the person signed out; the person is asked, unless it is about this very sign-in.
 
 import { Problem, call } from "./api.js";
-import { asProblem, element, fill, giveWay, problemOf, ready, reveal, say, showProblem } from "./page.js";
+import { asProblem, element, giveWay, problemOf, ready, reveal, revealQuestion, say, showProblem } from "./page.js";
 
 const progress = element("progress", HTMLElement);
 const part = element("ask", HTMLElement);
@@ -43,11 +43,8 @@ async function signOut(request, agreed) {
       return reveal(element("out", HTMLElement));
     }
     const client = answer.client_name;
-    fill("ask-title", client === undefined ? say("say.sign-out.ask") : say("say.sign-out.ask.client", { client }));
-    fill("name", answer.name);
-    fill("agency", answer.agency_name);
     progress.hidden = true;
-    reveal(part);
+    revealQuestion(client === undefined ? say("say.sign-out.ask") : say("say.sign-out.ask.client", { client }), answer);
   } catch (error) {
     refuse(asProblem(error));
   }
