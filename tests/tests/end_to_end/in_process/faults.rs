@@ -625,7 +625,12 @@ async fn a_thousand_resets_survive_every_fault() {
                     _ => perform(&made, &row).await,
                 };
                 assert!(outcome.hits > 0, "{}: no call was hit", row.name);
-                assert!(outcome.duplicates == 0 || row.duplicates_allowed, "{}: {outcome:?}", row.name);
+                assert!(
+                    outcome.duplicates == 0 || row.duplicates_allowed,
+                    "{}: {outcome:?}\n{}",
+                    row.name,
+                    tests::log::troubles()
+                );
                 assert_eq!(outcome.dead_letters, 0, "{}: {outcome:?}", row.name);
                 outcome
             })
