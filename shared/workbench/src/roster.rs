@@ -28,9 +28,10 @@ pub fn row(number: u32, name: &str) -> String {
 pub fn write(count: u32, changed: u32) -> String {
     let mut file = String::with_capacity(HEADER.len() + count as usize * 60);
     file.push_str(HEADER);
-    let every = count.checked_div(changed).unwrap_or(u32::MAX);
+    let every = count.checked_div(changed);
     for number in 0..count {
-        let name = if number % every == 1 { "改名人" } else { "某某人" };
+        let is_changed = every.is_some_and(|every| number.is_multiple_of(every));
+        let name = if is_changed { "改名人" } else { "某某人" };
         let _ = file.write_str(&row(number, name));
     }
     file

@@ -29,6 +29,7 @@ import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js"
  * @property {boolean} [resendable] whether the same password may be mailed once more
  * @property {string} created_at
  * @property {string} expires_at
+ * @property {boolean} [superseded] whether a later one of the same person is known
  */
 
 const STATUS = {
@@ -110,12 +111,15 @@ async function lookAtRecent() {
   if (!(problem instanceof HTMLElement) || !(none instanceof HTMLElement)) throw new Error("no #recent");
   for (let looked = 0; looked < RECENT_LOOKS; looked += 1) {
     try {
-      /** @type {{ resets: (Reset & { name?: string })[] }} */
+      /** @type {{ resets: (Reset & { name?: string, person_id: string })[] }} */
       const { resets } = await callSignedIn("GET", `/v1/hr/password-resets?limit=${RECENT}${helpdesk ? "&mine=true" : ""}`);
+      // The newest comes first, and of each person's only that one counts.
+      const newest = new Map([...resets].reverse().map((reset) => [reset.person_id, reset.reset_id]));
       for (const reset of [...resets].reverse()) {
+        const now = { ...reset, superseded: newest.get(reset.person_id) !== reset.reset_id };
         const show = listed.get(reset.reset_id);
-        if (show) show(reset);
-        else listReset("recent-resets", reset.name ?? "", reset);
+        if (show) show(now);
+        else listReset("recent-resets", reset.name ?? "", now);
       }
       problem.hidden = true;
       none.hidden = listed.size > 0;
@@ -282,10 +286,10 @@ function listReset(place, name, reset, person) {
   const correct = within(item, "[data-correct]");
   correct.addEventListener("click", () => searchAgain(name, person));
   /** @param {Reset} now */
-  const show = ({ mail, bounce, resendable }) => {
+  const show = ({ mail, bounce, resendable, superseded }) => {
     // While it is on its way there is nothing to send again.
     again.hidden = !resendable || mail === "queued";
-    correct.hidden = resendable === true || !["bounced", "failed"].includes(mail);
+    correct.hidden = superseded === true || resendable === true || !["bounced", "failed"].includes(mail);
     if (state.dataset.mail === mail) return;
     state.dataset.mail = mail;
     state.textContent = MAIL[mail];
