@@ -124,7 +124,8 @@ impl EmailDispatch {
         // SES counts what reaches it: the slot is that of the call, however long the composition took.
         self.until(slot).await;
         let turn = turns.take(self.clock.now());
-        self.until(turn.ok_or_else(|| Unsent::Passing("too late for its slot".to_owned()))?).await;
+        let turn = turn.ok_or_else(|| Unsent::Passing("too late for its slot".to_owned()))?;
+        self.until(turn).await;
         Ok(self.mailer.send(&to, &content, leased.id.kind(), leased.id.as_str()).await?)
     }
 

@@ -329,13 +329,15 @@ impl Door {
 fn add_indexes(database: &Database, table: &TableDeclaration) -> Result<(), DynamoDbError> {
     let described = database.describe_table(serde_json::from_value(json!({ "TableName": table.name }))?)?;
     let described = serde_json::to_value(described)?;
-    let of = |value: &Value| value["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
-    let existing: Vec<_> =
-        of(&described["Table"]).into_iter().map(|index| index["IndexName"].clone()).collect();
-    for index in of(&table.request).into_iter().filter(|index| !existing.contains(&index["IndexName"])) {
+    let indexes =
+        |of: Option<&Value>| -> Vec<Value> { of.and_then(Value::as_array).cloned().unwrap_or_default() };
+    let existing = indexes(described.pointer("/Table/GlobalSecondaryIndexes"));
+    let exists =
+        |index: &Value| existing.iter().any(|known| known.get("IndexName") == index.get("IndexName"));
+    for index in indexes(table.request.get("GlobalSecondaryIndexes")).into_iter().filter(|it| !exists(it)) {
         let update = json!({
             "TableName": table.name,
-            "AttributeDefinitions": table.request["AttributeDefinitions"],
+            "AttributeDefinitions": table.request.get("AttributeDefinitions"),
             "GlobalSecondaryIndexUpdates": [{ "Create": index }],
         });
         database.update_table(serde_json::from_value(update)?)?;
