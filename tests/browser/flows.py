@@ -312,6 +312,8 @@ class Flow(unittest.TestCase):
     def end_other_sessions(self, seat: Seat, person: Person, language: str):
         with self.seat(person.card, language=language) as elsewhere:
             by_card(elsewhere)
+            elsewhere.go("/account/password")
+            expect(elsewhere.page.locator("#session")).to_be_visible()
             seat.go("/account/sessions")
             seat.page.wait_for_selector("#sessions li >> nth=1")
             seat.page.wait_for_selector("#activity li")
@@ -325,8 +327,12 @@ class Flow(unittest.TestCase):
             seat.press("#sessions li [data-end] >> visible=true")
             expect(seat.page.locator("#ended")).to_be_focused()
             expect(seat.page.locator("#sessions li")).to_have_count(1)
-            elsewhere.page.reload()
+            for field in ("current_password", "password", "password_confirmation"):
+                elsewhere.type(f"#{field}", person.password)
+            elsewhere.page.keyboard.press("Enter")
             elsewhere.at("/")
+            expect(elsewhere.page.locator("#notice")).to_be_visible()
+            elsewhere.look("sign-in-session-ended")
 
     def unbind(self, seat: Seat):
         seat.go("/account/cards")
@@ -501,7 +507,14 @@ class Flow(unittest.TestCase):
         hr.look("bulk-file-refused")
         upload("national_id,email\n")
         refusals.meet(hr, "uploadBulkReset", page.locator("#upload button[type=submit]"))
-        upload(f"national_id,email\n{person.national_id},{person.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n")
+        rows = f"{person.national_id},{person.email}\n{ZHOU.national_id},{ZHOU.email}\n{NOBODY},x@example.gov.tw\n"
+        # Rows that cannot be shown are told where they would be: the form is out of sight by then.
+        upload(f"national_id,email\n{rows}")
+        refusals.put(hr, "bulkResetRows", "unavailable")
+        hr.press("#upload button[type=submit]")
+        expect(page.locator("#bulk-problem")).to_be_focused()
+        hr.press("#another")
+        upload(f"national_id,email\n{rows}")
         hr.press("#upload button[type=submit]")
         expect(page.locator("#bulk")).to_be_focused()
         expect(page.locator("#row-list li")).to_have_count(3)
@@ -628,7 +641,22 @@ class Flow(unittest.TestCase):
                 agency.at("/hr")
                 agency.page.wait_for_selector("#desk:not([hidden])")
                 agency.look("hr-agency")
+                self.be_sent_to_the_card_first(agency)
                 self.be_sent_to_sign_out(agency)
+
+    def be_sent_to_the_card_first(self, agency: Seat):
+        """As an operator has it who wants a recent sign-in by card for a reset."""
+        page = agency.page
+        self.search(agency, LIAO.national_id if agency.language == "en" else ZHANG.national_id)
+        refusals.put(agency, "resetPassword", "step_up_required")
+        self.reset_to(agency, "somebody@example.gov.tw")
+        agency.at("/")
+        expect(page.locator("#notice")).to_be_visible()
+        expect(page.locator("#by-account-part")).to_be_hidden()
+        agency.look("sign-in-card-first")
+        agency.press("#card button")
+        agency.at("/hr")
+        expect(page.locator("#desk")).to_be_visible()
 
     def test_an_application_has_its_person_sign_in(self):
         for language, card in zip(LANGUAGES, ("agency-a02", "agency-a04"), strict=True):

@@ -14,6 +14,8 @@ from typing import Callable, NamedTuple
 import yaml
 from playwright.sync_api import Locator, Route
 
+from seat import DESKTOP, NARROWEST
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # What leads to the sign-in page, which then says why: no refusal that is shown where it was met.
@@ -84,21 +86,27 @@ def _codes(schema) -> list[str]:
     return found
 
 
+def _refusals(described: dict):
+    for status, answer in described["responses"].items():
+        content = _resolved(answer).get("content", {})
+        if problem := content.get("application/problem+json"):
+            yield from ((int(status), code) for code in _codes(problem["schema"]))
+
+
+def _described():
+    for path, methods in _description()["paths"].items():
+        yield from ((path, method, what) for method, what in methods.items() if isinstance(what, dict))
+
+
 @cache
 def operation(name: str) -> Operation:
     """The operation of that id."""
-    for path, methods in _description()["paths"].items():
-        for method, described in methods.items():
-            if isinstance(described, dict) and described.get("operationId") == name:
-                content = _resolved(described.get("requestBody", {})).get("content", {})
-                schema = _resolved(content.get("application/json", {}).get("schema", {}))
-                refusals = []
-                for status, answer in described["responses"].items():
-                    problem = _resolved(answer).get("content", {}).get("application/problem+json")
-                    refusals += [(int(status), code) for code in _codes(problem["schema"])] if problem else []
-                pattern = re.compile("[^/?]+".join(map(re.escape, re.split(r"\{\w+\}", path))) + r"(\?.*)?$")
-                return Operation(method.upper(), pattern, tuple(schema.get("properties", {})), tuple(dict.fromkeys(refusals)))
-    raise KeyError(name)
+    path, method, described = next(found for found in _described() if found[2].get("operationId") == name)
+    pattern = "[^/?]+".join(map(re.escape, re.split(r"\{\w+\}", path))) + r"(\?.*)?$"
+    content = _resolved(described.get("requestBody", {})).get("content", {})
+    schema = _resolved(content.get("application/json", {}).get("schema", {}))
+    refusals = dict.fromkeys(_refusals(described))
+    return Operation(method.upper(), re.compile(pattern), tuple(schema.get("properties", {})), tuple(refusals))
 
 
 # By language, the service's own list of its problems: of each code, what happened and what to do.
@@ -170,9 +178,9 @@ def meet(seat, name: str, submit: Locator, before: Callable[[], None] = lambda: 
         seat.page.unroute(asked.path, answer)
         assert len(sent) == 1, f"{name}: asked {len(sent)} times"
         assert seat.page.evaluate(TYPED) == typed, f"{name}: {refusal.name}: what was typed is gone"
-        seat.page.set_viewport_size({"width": 320, "height": 740})
+        seat.page.set_viewport_size(NARROWEST)
         wide = seat.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        seat.page.set_viewport_size({"width": 1200, "height": 800})
+        seat.page.set_viewport_size(DESKTOP)
         assert not wide, f"{name}: {refusal.name}: the page scrolls sideways"
         after(refusal)
 
@@ -186,6 +194,13 @@ def load(seat, name: str, open_page: Callable[[], None]):
         open_page()
         _awaited(seat, f"{name}: {refusal.name}", SHOWN, refusal)
         seat.page.unroute(asked.path, answer)
+
+
+def put(seat, name: str, code: str):
+    """Has an operation refuse once, with a problem that it may answer with."""
+    asked = operation(name)
+    [refusal] = [_problem(seat, status, known) for status, known in asked.refusals if known == code]
+    seat.page.route(asked.path, lambda route: refusal.answer(route), times=1)
 
 
 def said(seat, refusal: Refusal):
