@@ -478,8 +478,9 @@ class Flow(unittest.TestCase):
         hr.look("hr-corrected")
         # Of each person's resets only the last one asks for anything.
         page.reload()
-        expect(page.locator("#recent-resets li")).to_have_count(4)
-        expect(page.locator("#recent-resets li [data-correct] >> visible=true")).to_have_count(0)
+        of_person = page.locator("#recent-resets li").filter(has_text=person.name)
+        expect(of_person).to_have_count(4)
+        expect(of_person.locator("[data-correct] >> visible=true")).to_have_count(0)
 
     def test_guides_fit_on_a_page_each(self):
         for language in LANGUAGES:

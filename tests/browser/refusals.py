@@ -36,6 +36,9 @@ TYPED = """() => Object.fromEntries([...document.querySelectorAll("form input, f
   .map((control) => [control.id, control.type === "checkbox" ? control.checked : control.value]))"""
 
 
+WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
 class Operation(NamedTuple):
     """An operation of the API, and what it may refuse with."""
 
@@ -154,6 +157,8 @@ def meet(seat, name: str, submit: Locator, before: Callable[[], None] = lambda: 
     was typed. It is asked for by `submit`, for which `before` makes ready; `after` goes back to where it can be asked for again.
     The first time it is pressed twice in a hurry, and asks once."""
     asked = operation(name)
+    # Where there is least room for what is said.
+    seat.page.set_viewport_size(NARROWEST)
     for turn, refusal in enumerate(_everything(seat, name)):
         sent = []
 
@@ -178,11 +183,9 @@ def meet(seat, name: str, submit: Locator, before: Callable[[], None] = lambda: 
         seat.page.unroute(asked.path, answer)
         assert len(sent) == 1, f"{name}: asked {len(sent)} times"
         assert seat.page.evaluate(TYPED) == typed, f"{name}: {refusal.name}: what was typed is gone"
-        seat.page.set_viewport_size(NARROWEST)
-        wide = seat.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        seat.page.set_viewport_size(DESKTOP)
-        assert not wide, f"{name}: {refusal.name}: the page scrolls sideways"
+        assert not seat.page.evaluate(WIDE), f"{name}: {refusal.name}: the page scrolls sideways"
         after(refusal)
+    seat.page.set_viewport_size(DESKTOP)
 
 
 def load(seat, name: str, open_page: Callable[[], None]):
