@@ -6,7 +6,6 @@ list of its problems. The answers are put in the browser's way, since some of th
 
 import json
 import re
-import time
 from functools import cache
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -160,28 +159,11 @@ def meet(seat, name: str, submit: Locator, before: Callable[[], None] = lambda: 
     # Where there is least room for what is said.
     seat.page.set_viewport_size(NARROWEST)
     for turn, refusal in enumerate(_everything(seat, name)):
-        sent = []
-
-        def answer(route: Route):
-            if route.request.method != asked.method:
-                return route.fallback()
-            sent.append(route.request.url)
-            if turn == 0:
-                time.sleep(0.4)
-            return refusal.answer(route)
-
         before()
         typed = seat.page.evaluate(TYPED)
-        seat.page.route(asked.path, answer)
-        if turn == 0:
-            submit.dblclick()
-        else:
-            submit.press("Enter")
+        press = submit.dblclick if turn == 0 else lambda: submit.press("Enter")
+        seat.asks_once(asked.path, asked.method, press, refusal.answer)
         _awaited(seat, f"{name}: {refusal.name}", SAID, refusal)
-        if turn == 0:
-            seat.page.wait_for_timeout(600)
-        seat.page.unroute(asked.path, answer)
-        assert len(sent) == 1, f"{name}: asked {len(sent)} times"
         assert seat.page.evaluate(TYPED) == typed, f"{name}: {refusal.name}: what was typed is gone"
         assert not seat.page.evaluate(WIDE), f"{name}: {refusal.name}: the page scrolls sideways"
         after(refusal)

@@ -234,20 +234,24 @@ class Seat:
         """Waits for a refusal at the top of a part of the page; it has the focus."""
         expect(self.page.locator(f"{part} .problem >> visible=true").first).to_be_focused()
 
-    def sends_once(self, path: str, submit):
-        """Does something twice in a hurry while the network is slow: it is sent once, and the page says that it waits."""
-        sent = []
-
-        def slowly(route):
-            sent.append(route.request.url)
-            time.sleep(0.4)
-            route.continue_()
-
-        self.page.route(f"**{path}", slowly)
+    def asks_once(self, path: str | re.Pattern[str], method: str, submit, answer):
+        """Does something, be it twice in a hurry: the page asks once, and shows that it waits, until it is answered."""
+        held = []
+        hold = lambda route: held.append(route) if route.request.method == method else route.fallback()
+        self.page.route(path, hold)
         submit()
-        self.page.wait_for_timeout(1500)
-        self.page.unroute(f"**{path}")
-        assert len(sent) == 1, f"{path}: sent {len(sent)} times"
+        until = time.monotonic() + PATIENCE_S
+        while not held and time.monotonic() < until:
+            self.page.wait_for_timeout(20)
+        waits = self.page.locator("[aria-busy=true], [aria-disabled=true], .pending:not(:empty)").filter(visible=True)
+        expect(waits.first).to_be_visible()
+        assert len(held) == 1, f"{path}: asked {len(held)} times"
+        answer(held[0])
+        self.page.unroute(path, hold)
+
+    def sends_once(self, path: str, submit):
+        """Does something twice in a hurry, and lets it go on."""
+        self.asks_once(f"**{path}", "POST", submit, lambda route: route.continue_())
 
     # ---- What a person sees ----
 

@@ -172,14 +172,18 @@ function rowItem({ line, national_id: id = "", email = "", status, reason = "", 
   return made;
 }
 
+/** Whether something is being done about the bulk reset: the second click of a double one may meet another button. */
+let acting = false;
+
 /**
- * Does something about the bulk reset, once at a time, and shows what went wrong.
+ * Does something about the bulk reset, one thing at a time, and shows what went wrong.
  * @param {HTMLButtonElement} button
  * @param {() => Promise<void>} act
  */
 function onPress(button, act) {
   button.addEventListener("click", async () => {
-    if (button.getAttribute("aria-disabled") === "true") return;
+    if (acting) return;
+    acting = true;
     button.setAttribute("aria-disabled", "true");
     problem.hidden = true;
     try {
@@ -188,6 +192,7 @@ function onPress(button, act) {
       showProblem(problem, error);
     }
     button.setAttribute("aria-disabled", "false");
+    acting = false;
   });
 }
 
