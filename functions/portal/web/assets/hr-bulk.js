@@ -172,7 +172,7 @@ function rowItem({ line, national_id: id = "", email = "", status, reason = "", 
   return made;
 }
 
-/** Whether something is being done about the bulk reset: the second click of a double one may meet another button. */
+/** Whether something is being done about the bulk reset. */
 let acting = false;
 
 /**

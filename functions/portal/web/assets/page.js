@@ -104,6 +104,22 @@ export function reveal(part) {
   part.focus();
 }
 
+/** How soon after a click in a dialog another one, of a pointer, is the second of a double click, in milliseconds. */
+const DOUBLE_CLICK_MS = 500;
+
+/** When a dialog was clicked last. */
+let clicked = -Infinity;
+
+// The second click of a double one is not meant for what the dialog has uncovered.
+document.addEventListener("click", (event) => {
+  if (event.target instanceof Element && event.target.closest("dialog")) {
+    clicked = event.timeStamp;
+  } else if (event.detail > 0 && event.timeStamp - clicked < DOUBLE_CLICK_MS) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, { capture: true });
+
 /**
  * Asks the person to confirm, in a dialog whose button with the value `confirmed` does so.
  * @param {HTMLDialogElement} dialog
