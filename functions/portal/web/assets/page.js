@@ -104,17 +104,18 @@ export function reveal(part) {
   part.focus();
 }
 
-/** How soon after a click in a dialog another one, of a pointer, is the second of a double click, in milliseconds. */
+/** How soon after a click in a dialog another one is the second of a double click, in milliseconds. */
 const DOUBLE_CLICK_MS = 500;
 
-/** When a dialog was clicked last. */
+/** When a dialog was clicked last, by a pointer. */
 let clicked = -Infinity;
 
-// The second click of a double one is not meant for what the dialog has uncovered.
+// The second click of a double one is not meant for what the dialog has uncovered. The keyboard's have no count.
 document.addEventListener("click", (event) => {
+  if (event.detail === 0) return;
   if (event.target instanceof Element && event.target.closest("dialog")) {
     clicked = event.timeStamp;
-  } else if (event.detail > 0 && event.timeStamp - clicked < DOUBLE_CLICK_MS) {
+  } else if (event.timeStamp - clicked < DOUBLE_CLICK_MS) {
     event.preventDefault();
     event.stopPropagation();
   }
