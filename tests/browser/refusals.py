@@ -34,7 +34,6 @@ TYPED = """() => Object.fromEntries([...document.querySelectorAll("form input, f
   .filter((control) => control.id && control.type !== "hidden" && control.type !== "file")
   .map((control) => [control.id, control.type === "checkbox" ? control.checked : control.value]))"""
 
-
 WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 

@@ -247,11 +247,18 @@ class Seat:
         expect(waits.first).to_be_visible()
         assert len(held) == 1, f"{path}: asked {len(held)} times"
         answer(held[0])
+        assert len(held) == 1, f"{path}: asked again"
         self.page.unroute(path, hold)
 
     def sends_once(self, path: str, submit):
         """Does something twice in a hurry, and lets it go on."""
-        self.asks_once(f"**{path}", "POST", submit, lambda route: route.continue_())
+
+        def go_on(route):
+            route.continue_()
+            # Whatever comes late is one too many as well.
+            self.page.wait_for_timeout(1000)
+
+        self.asks_once(f"**{path}", "POST", submit, go_on)
 
     # ---- What a person sees ----
 
