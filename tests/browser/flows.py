@@ -7,47 +7,21 @@ at. A flow fails when it does not come to its end, and when a page on its way ha
 policy on the console, asked another host for anything, broke a rule of axe-core, or was too wide for a narrow screen.
 """
 
-import argparse
 import re
-import shutil
 import sys
 import time
 import unittest
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from playwright.sync_api import expect, sync_playwright
 
 import refusals
-from seat import LANGUAGES, Seat, StandIn
+from people import HEAD, HELPDESK, LI, LIAO, NOBODY, QIAN, STAFF, WANG, WANG_WU, WU, ZHANG, ZHAO, ZHOU, Person
+from seat import Seat
+from stand_in import LANGUAGES, StandIn, run
 
-
-class Person(NamedTuple):
-    """Somebody of the sample roster."""
-
-    national_id: str
-    name: str
-    account: str
-    email: str
-    password: str
-    card: str | None = None
-
-
-WANG = Person("A123456789", "王小明", "wang.xiaoming", "wang@example.gov.tw", "Taroko-Gorge#1842", "wang-xiaoming")
-LI = Person("F111357703", "李四", "li.si", "li@example.gov.tw", "Kinmen-Sorghum#58", "li-si")
-ZHANG = Person("E211221932", "張三", "zhang.san", "zhang@example.gov.tw", "Yushan-Summit#3952", "zhang-san")
-ZHOU = Person("N212036550", "周九", "zhou.jiu", "zhou@example.gov.tw", "Sunmoon-Ferry#2604")
-WU = Person("P812172321", "吳外僑", "wu.waiqiao", "wu@example.gov.tw", "Matsu-Lantern#7731")
-ZHAO = Person("J111629243", "趙六", "zhao.liu", "zhao@example.gov.tw", "Guishan-Turtle#27")
-WANG_WU = Person("G211493476", "王五", "wang.wu", "wangwu@example.gov.tw", "Wulai-Bridge#8817")
-QIAN = Person("K211765014", "錢七", "qian.qi", "qian@example.gov.tw", "Tamsui-Sunset#5521")
-LIAO = Person("E113937333", "廖己", "liao.ji", "liao@example.gov.tw", "Cijin-Lighthouse#33")
-HEAD = Person("B210950397", "李人事", "hr.head", "head@example.gov.tw", "Alishan-Sunrise#77", "hr-head")
-STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "Penghu-Harbour#31", "hr-staff")
-HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
-NOBODY = "A287654325"
 
 # What somebody who has never been here may have to wait for, in bytes.
 FIRST_VIEW = 60_000
@@ -830,26 +804,9 @@ class Flow(unittest.TestCase):
 
 
 def main() -> int:
-    """Runs the flows, and ends as cargo-nextest does, with a line that counts."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--stand-in", type=Path, required=True)
-    arguments.add_argument("--output", type=Path, required=True)
-    arguments.add_argument("--only", default="", help="flows whose name has this")
-    given = arguments.parse_args()
-    Flow.output = given.output.resolve()
-    shutil.rmtree(Flow.output, ignore_errors=True)
-    Flow.output.mkdir(parents=True)
-    tests = unittest.TestSuite(test for test in unittest.defaultTestLoader.loadTestsFromTestCase(Flow) if given.only in test.id())
-    began = time.monotonic()
-    Flow.world = StandIn(given.stand_in.resolve(), Flow.output / "stand-in")
-    try:
-        with sync_playwright() as Flow.playwright:
-            result = unittest.TextTestRunner(verbosity=2).run(tests)
-    finally:
-        Flow.world.stop()
-    bad = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
-    print(f"     Summary [{time.monotonic() - began:8.3f}s] {result.testsRun} flows run: {result.testsRun - bad} passed, {bad} failed")
-    return 0 if result.wasSuccessful() else 1
+    """Runs the flows."""
+    with sync_playwright() as Flow.playwright:
+        return run(Flow)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a flow needs: a stand-in, and people who sit at a computer with Chromium and cards.
+"""People who sit at a computer with Chromium and cards.
 
 A card is in the browser's own certificate store, an NSS database as Debian's Chromium has it, and goes to the card host in
 the TLS handshake as a smart card's certificate would. A person picks it in a window of the browser that no test can reach;
@@ -9,19 +9,14 @@ in that place, by a mount that it alone sees.
 import json
 import os
 import re
-import signal
-import subprocess
 import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import axe_playwright_python
 from playwright.sync_api import Locator, Page, Playwright, expect
 
-PATIENCE_S = 20
-PIN = "1234"
-LANGUAGES = ("zh-TW", "en")
+from stand_in import PATIENCE_S, StandIn, fill_store
 
 DESKTOP = {"width": 1200, "height": 800}
 PHONE = {"width": 360, "height": 740}
@@ -64,48 +59,6 @@ FOCUS_SHOWN = """() => {
 }"""
 
 
-class StandIn:
-    """The stand-in as a process, with a data directory of its own."""
-
-    def __init__(self, binary: Path, folder: Path):
-        folder.mkdir(parents=True)
-        data, log = folder / "data", (folder / "stand-in.log").open("wb")
-        free = [f"--{name}=127.0.0.1:0" for name in ("portal", "card", "mailbox")]
-        command = [binary, "serve", "--data", data, "--memory", "--ready-json", *free]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the stand-in does not start: {(folder / 'stand-in.log').read_text()}")
-        ready = json.loads(line)
-        self.portal, self.card, self.mailbox = (ready[f"{name}_url"] for name in ("portal", "card", "mailbox"))
-        self.server_ca, self.cards = Path(ready["server_ca"]), Path(ready["cards_dir"])
-
-    def stop(self):
-        """Ends it."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(PATIENCE_S)
-        self.process.stdout.close()
-
-    def mails_to(self, address: str) -> list[dict]:
-        """The mails to an address, newest first."""
-        with urllib.request.urlopen(f"{self.mailbox}/api/messages") as answer:
-            return [mail for mail in json.load(answer) if mail["to"] == address]
-
-    def initial_password(self, address: str) -> str:
-        """The initial password in the newest mail to an address that has one."""
-        return self.in_mail(address, r"(?m)^(?:\w{5}-){3}\w{5}(?=\r?$)")
-
-    def in_mail(self, address: str, pattern: str) -> str:
-        """What a pattern finds in the newest mail to an address that has it."""
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            for mail in self.mails_to(address):
-                if found := re.search(pattern, mail["text"]):
-                    return found.group()
-            time.sleep(0.2)
-        raise AssertionError(f"no mail to {address} has {pattern}")
-
-
 class Seat:
     """Somebody at a computer: a browser with cards in its store, in a language."""
 
@@ -116,7 +69,7 @@ class Seat:
         # a page asks it for nothing that there is, only to learn whether it lets the card in.
         self.awaited: list[str] = [urlsplit(world.card).netloc]
         home = folder / "home"
-        self._fill_store(home, cards)
+        fill_store(home / ".pki" / "nssdb", world, cards)
         self.policies = folder / "chromium"
         (self.policies / "policies" / "managed").mkdir(parents=True)
         self.pick(picks)
@@ -129,15 +82,6 @@ class Seat:
         self.context = self.browser.new_context(locale=language, viewport=DESKTOP, color_scheme="light")
         self.context.set_default_timeout(PATIENCE_S * 1000)
         self.page = self.watched(self.context.new_page())
-
-    def _fill_store(self, home: Path, cards):
-        store = home / ".pki" / "nssdb"
-        store.mkdir(parents=True)
-        run = lambda *command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        run("certutil", "-d", f"sql:{store}", "-N", "--empty-password")
-        run("certutil", "-d", f"sql:{store}", "-A", "-t", "C,,", "-n", "stand-in", "-i", self.world.server_ca)
-        for card in cards:
-            run("pk12util", "-d", f"sql:{store}", "-i", self.world.cards / card / "card.p12", "-W", PIN, "-K", "")
 
     def _wrapper(self, folder: Path) -> Path:
         """Chromium with this seat's policies. Who is not root becomes so in a name space that has nothing else to it."""

@@ -8,7 +8,8 @@
 //! - `web/texts/`, one file a language with the same keys; the texts of error codes come from [`shared::problem`] and
 //!   those of password rules from [`shared::password`], so there is no second copy of either;
 //! - `web/assets/`: one style sheet, and ES modules without a framework, checked by TypeScript through their JSDoc
-//!   types (`web/jsconfig.json`). `build.rs` gives each a name that carries its content's hash, and compresses it.
+//!   types (`web/jsconfig.json`), and with nothing that a browser of two years ago did not know, which
+//!   `tests/browser/support.mjs` looks up. `build.rs` gives each a name that carries its content's hash, and compresses it.
 
 mod encoding;
 mod handler;

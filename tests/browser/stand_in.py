@@ -1,0 +1,90 @@
+"""What every flow needs: a stand-in, certificate stores for browsers, and somebody who runs and counts flows."""
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import urllib.request
+from pathlib import Path
+
+PATIENCE_S = 20
+PIN = "1234"
+LANGUAGES = ("zh-TW", "en")
+
+
+class StandIn:
+    """The stand-in as a process, with a data directory of its own."""
+
+    def __init__(self, binary: Path, folder: Path):
+        folder.mkdir(parents=True)
+        data, log = folder / "data", (folder / "stand-in.log").open("wb")
+        free = [f"--{name}=127.0.0.1:0" for name in ("portal", "card", "mailbox")]
+        command = [binary, "serve", "--data", data, "--memory", "--ready-json", *free]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the stand-in does not start: {(folder / 'stand-in.log').read_text()}")
+        ready = json.loads(line)
+        self.portal, self.card, self.mailbox = (ready[f"{name}_url"] for name in ("portal", "card", "mailbox"))
+        self.server_ca, self.cards = Path(ready["server_ca"]), Path(ready["cards_dir"])
+
+    def stop(self):
+        """Ends it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE_S)
+        self.process.stdout.close()
+
+    def mails_to(self, address: str) -> list[dict]:
+        """The mails to an address, newest first."""
+        with urllib.request.urlopen(f"{self.mailbox}/api/messages") as answer:
+            return [mail for mail in json.load(answer) if mail["to"] == address]
+
+    def initial_password(self, address: str) -> str:
+        """The initial password in the newest mail to an address that has one."""
+        return self.in_mail(address, r"(?m)^(?:\w{5}-){3}\w{5}(?=\r?$)")
+
+    def in_mail(self, address: str, pattern: str) -> str:
+        """What a pattern finds in the newest mail to an address that has it."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            for mail in self.mails_to(address):
+                if found := re.search(pattern, mail["text"]):
+                    return found.group()
+            time.sleep(0.2)
+        raise AssertionError(f"no mail to {address} has {pattern}")
+
+
+def fill_store(store: Path, world: StandIn, cards=()):
+    """Makes a certificate store of NSS, as Chromium and Firefox have it, that trusts the stand-in and has cards."""
+    store.mkdir(parents=True)
+    tool = lambda *command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    tool("certutil", "-d", f"sql:{store}", "-N", "--empty-password")
+    tool("certutil", "-d", f"sql:{store}", "-A", "-t", "C,,", "-n", "stand-in", "-i", world.server_ca)
+    for card in cards:
+        tool("pk12util", "-d", f"sql:{store}", "-i", world.cards / card / "card.p12", "-W", PIN, "-K", "")
+
+
+def run(flows: type[unittest.TestCase]) -> int:
+    """Runs flows, which share a stand-in, and ends as cargo-nextest does, with a line that counts."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--stand-in", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--only", default="", help="flows whose name has this")
+    given = arguments.parse_args()
+    flows.output = given.output.resolve()
+    shutil.rmtree(flows.output, ignore_errors=True)
+    flows.output.mkdir(parents=True)
+    tests = unittest.TestSuite(test for test in unittest.defaultTestLoader.loadTestsFromTestCase(flows) if given.only in test.id())
+    began = time.monotonic()
+    flows.world = StandIn(given.stand_in.resolve(), flows.output / "stand-in")
+    try:
+        result = unittest.TextTestRunner(verbosity=2).run(tests)
+    finally:
+        flows.world.stop()
+    bad = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
+    print(f"     Summary [{time.monotonic() - began:8.3f}s] {result.testsRun} flows run: {result.testsRun - bad} passed, {bad} failed")
+    return 0 if result.wasSuccessful() else 1
