@@ -1,7 +1,7 @@
 // Where the person is signed in, with an end to each; and what happened to the account lately.
 
 import { ACTION, OUTCOME } from "./action.js";
-import { asProblem, describe, element, fromTemplate, problemOf, reveal, say, showProblem, time, within } from "./page.js";
+import { asProblem, describe, element, fromTemplate, pressed, problemOf, reveal, say, time, within } from "./page.js";
 import { callSignedIn, withSession } from "./session.js";
 
 /**
@@ -88,19 +88,12 @@ function sessionLine(open) {
   within(made, "[data-state]").remove();
   end.hidden = false;
   end.setAttribute("aria-label", say("say.session.end", { since: time(open.created_at) }));
-  end.addEventListener("click", async () => {
-    if (end.getAttribute("aria-disabled") === "true") return;
-    end.setAttribute("aria-disabled", "true");
+  end.addEventListener("click", () => pressed(end, within(sessions, ".problem"), async () => {
     ended.hidden = true;
-    try {
-      await callSignedIn("DELETE", `/v1/account/sessions/${encodeURIComponent(open.session_id)}`);
-      await showSessions();
-      reveal(ended);
-    } catch (error) {
-      end.setAttribute("aria-disabled", "false");
-      showProblem(within(sessions, ".problem"), error);
-    }
-  });
+    await callSignedIn("DELETE", `/v1/account/sessions/${encodeURIComponent(open.session_id)}`);
+    await showSessions();
+    reveal(ended);
+  }));
   return made;
 }
 

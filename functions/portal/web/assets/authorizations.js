@@ -2,7 +2,7 @@
 
 import { onSubmit } from "./form.js";
 import { offerNext } from "./next-page.js";
-import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, time, toHome, within } from "./page.js";
+import { asProblem, ask, describe, element, fill, fromTemplate, pressed, reveal, say, showProblem, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
 /** @typedef {"requested" | "active" | "refused" | "withdrawn" | "revoked" | "ended" | "expired"} State */
@@ -173,8 +173,7 @@ function button(place, authorization, step) {
   if (step !== "accept") made.className = "quiet";
   made.textContent = name;
   made.setAttribute("aria-label", say("say.step.of", { step: name, name: holder.name ?? "" }));
-  made.addEventListener("click", async () => {
-    if (made.getAttribute("aria-disabled") === "true") return;
+  made.addEventListener("click", () => pressed(made, within(place, "[data-problem]"), async () => {
     fill("confirm-title", name);
     fill("confirm-person", holder.name);
     fill("confirm-where", agency);
@@ -183,19 +182,13 @@ function button(place, authorization, step) {
       made.focus();
       return;
     }
-    made.setAttribute("aria-disabled", "true");
     done.hidden = true;
-    try {
-      const at = `${AT}/${encodeURIComponent(id)}`;
-      if (step === "revoke") await callSignedIn("DELETE", at);
-      else await callSignedIn("POST", `${at}/${step}`);
-      await showAll();
-      tell(said);
-    } catch (error) {
-      made.setAttribute("aria-disabled", "false");
-      showProblem(within(place, "[data-problem]"), error);
-    }
-  });
+    const at = `${AT}/${encodeURIComponent(id)}`;
+    if (step === "revoke") await callSignedIn("DELETE", at);
+    else await callSignedIn("POST", `${at}/${step}`);
+    await showAll();
+    tell(said);
+  }));
   return made;
 }
 

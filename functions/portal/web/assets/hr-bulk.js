@@ -2,7 +2,7 @@
 
 import { onSubmit } from "./form.js";
 import { MAIL } from "./mail.js";
-import { asProblem, ask, describe, element, fill, fromTemplate, reveal, say, showProblem, toHome, within } from "./page.js";
+import { asProblem, ask, describe, element, fill, fromTemplate, pressed, reveal, say, showProblem, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, withSession } from "./session.js";
 
 /** @typedef {"preview" | "expired" | "queued" | "running" | "done" | "stopped" | "cancelled"} State */
@@ -184,14 +184,7 @@ function onPress(button, act) {
   button.addEventListener("click", async () => {
     if (acting) return;
     acting = true;
-    button.setAttribute("aria-disabled", "true");
-    problem.hidden = true;
-    try {
-      await act();
-    } catch (error) {
-      showProblem(problem, error);
-    }
-    button.setAttribute("aria-disabled", "false");
+    await pressed(button, problem, act);
     acting = false;
   });
 }

@@ -3,7 +3,7 @@
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
 import { MAIL, followMail, isFinal } from "./mail.js";
-import { ask, asProblem, describe, element, fill, fromTemplate, problemOf, reveal, say, time, toHome, within } from "./page.js";
+import { ask, asProblem, describe, element, fill, fromTemplate, pressed, problemOf, reveal, say, time, toHome, within } from "./page.js";
 import { callSignedIn, mayAuthorize, mayReset, withSession } from "./session.js";
 
 /**
@@ -299,21 +299,12 @@ function listReset(place, name, reset, person) {
   };
   const problem = within(item, "[data-problem]");
   element(place, HTMLUListElement).prepend(item);
-  again.addEventListener("click", async () => {
-    if (again.getAttribute("aria-disabled") === "true") return;
-    again.setAttribute("aria-disabled", "true");
-    problem.hidden = true;
-    try {
-      /** @type {Reset} */
-      const now = await callSignedIn("POST", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}/resend`);
-      show(now);
-      follow(now, show);
-    } catch (error) {
-      describe(problem, asProblem(error));
-      problem.focus();
-    }
-    again.setAttribute("aria-disabled", "false");
-  });
+  again.addEventListener("click", () => pressed(again, problem, async () => {
+    /** @type {Reset} */
+    const now = await callSignedIn("POST", `/v1/hr/password-resets/${encodeURIComponent(reset.reset_id)}/resend`);
+    show(now);
+    follow(now, show);
+  }));
   show(reset);
   listed.set(reset.reset_id, show);
   return show;

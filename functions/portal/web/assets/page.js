@@ -135,6 +135,25 @@ export function ask(dialog) {
 }
 
 /**
+ * Does what the press of a button asks for, unless that is being done already, and shows what went wrong.
+ * @param {HTMLElement} button
+ * @param {HTMLElement} problem
+ * @param {() => Promise<void>} act
+ */
+export async function pressed(button, problem, act) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  // Not `disabled`, which would take the focus away.
+  button.setAttribute("aria-disabled", "true");
+  problem.hidden = true;
+  try {
+    await act();
+  } catch (error) {
+    showProblem(problem, error);
+  }
+  button.setAttribute("aria-disabled", "false");
+}
+
+/**
  * Goes to another page. Never resolves, so that whoever awaits it stays pending until the page is gone.
  * @param {string} address
  * @returns {Promise<never>}
