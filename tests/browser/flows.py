@@ -331,6 +331,7 @@ class Flow(unittest.TestCase):
             hr.look("home-hr")
             self.in_each_language(lambda language, person: self.by_mail(hr, language, person), ZHOU, WU)
             self.follow_authorizations(hr, ZHOU)
+            self.answer_a_duty(hr)
             self.read_the_trail(hr)
             self.by_file(hr, ZHAO)
         with self.seat(HEAD.card, language="en") as hr:
@@ -339,6 +340,7 @@ class Flow(unittest.TestCase):
             self.search(hr, STAFF.national_id)
             hr.look("hr-found")
             self.follow_authorizations(hr, STAFF)
+            self.answer_a_duty(hr)
             self.read_the_trail(hr)
             self.by_file(hr, QIAN)
 
@@ -548,6 +550,37 @@ class Flow(unittest.TestCase):
         hr.press("#show-history")
         page.wait_for_selector("#history li, #history .none:visible")
         hr.look("authorizations-history")
+
+    def answer_a_duty(self, hr: Seat):
+        """Has another agency answer whom this one wants to act there: at first it ends what there was, and refuses; then it accepts."""
+        accepts = hr.language == "en"
+        with self.seat("agency-a04", language=hr.language) as other:
+            page = other.page
+            yes = page.locator("#confirm button[value=confirmed]")
+            by_card(other)
+            other.go("/authorizations")
+            if not accepts:
+                other.press(page.locator("#here li").filter(has_text=STAFF.name).locator("[data-steps] button"))
+                other.press(yes)
+                expect(page.locator("#done")).to_be_focused()
+            hr.go("/authorizations")
+            hr.type("#national_id", STAFF.national_id)
+            hr.type("#agency", "A04")
+            hr.page.keyboard.press("Enter")
+            expect(hr.page.locator("#done")).to_be_focused()
+            page.reload()
+            asked = page.locator("#waiting li").filter(has_text=STAFF.name)
+            accept, refuse = (asked.locator("[data-steps] button").nth(place) for place in (0, 1))
+            expect(refuse).to_be_visible()
+            other.look("authorizations-waiting")
+            refusals.meet(other, "acceptConcurrentDuty", yes, before=lambda: accept.press("Enter"))
+            refusals.meet(other, "refuseConcurrentDuty", yes, before=lambda: refuse.press("Enter"))
+            other.press(accept if accepts else refuse)
+            other.look("authorizations-answer")
+            other.press(yes)
+            expect(page.locator("#done")).to_be_focused()
+            expect(asked).to_have_count(0)
+            expect(page.locator("#here li").filter(has_text=STAFF.name)).to_have_count(1 if accepts else 0)
 
     def read_the_trail(self, hr: Seat):
         page = hr.page
