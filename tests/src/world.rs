@@ -98,6 +98,12 @@ impl World {
         self.control.advance(time);
     }
 
+    /// Lets time pass until a rate's window of that length begins, so that none ends while a test counts.
+    pub fn begin(&self, window: SignedDuration) {
+        let into = self.now().as_second().rem_euclid(window.as_secs());
+        self.pass(window - SignedDuration::from_secs(into));
+    }
+
     /// Somebody without a card.
     ///
     /// # Panics

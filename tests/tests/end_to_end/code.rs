@@ -143,6 +143,7 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             nobody.sign_in_by_password("nobody.at.all", WRONG).await
         }
         Code::TooManyRequests => {
+            world.begin(SignedDuration::from_hours(1));
             let agency = speaking(world.agency("agency-a02").await);
             agency.search(WANG.national_id).await;
             for mut counter in table::items_of(&world.stack, "TICKETS_TABLE", "rate#searches#") {

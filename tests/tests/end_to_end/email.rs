@@ -244,6 +244,7 @@ async fn what_ends_other_sessions_ends_a_change_and_its_mail() {
 #[tokio::test]
 async fn a_person_may_ask_five_times_in_an_hour() {
     let world = World::start().await;
+    world.begin(SignedDuration::from_hours(1));
     let (mut wang, zhang) = (world.signed_in(&WANG).await, world.signed_in(&ZHANG).await);
     for _ in 0..5 {
         ask(&wang, NEW).await.status(202);

@@ -484,6 +484,7 @@ async fn a_password_that_is_good_no_more_is_not_sent_again() {
 #[tokio::test]
 async fn a_resend_counts_as_a_reset() {
     let world = World::start().await;
+    world.begin(SignedDuration::from_hours(1));
     let desk = world.helpdesk().await;
     let id = desk.reset(&XU, Some("called")).await.status(202).text_of("reset_id");
     world.stack.ses.hold_events(true);

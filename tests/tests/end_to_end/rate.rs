@@ -9,6 +9,9 @@ use tests::people::{WANG, ZHOU};
 use tests::table;
 use tests::world::World;
 
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
 /// Sets the counters of a kind to a number.
 fn fill(world: &World, kind: &str, count: u64) {
     let counters = table::items_of(&world.stack, "TICKETS_TABLE", &format!("rate#{kind}#"));
@@ -32,14 +35,13 @@ async fn sign_ins_of_an_address() {
     let world = World::start().await;
     world.signed_in(&WANG).await;
     let mut wang = world.browser();
-    // Begin a window, so that it does not end meanwhile.
-    begin_window(&world, 60);
+    world.begin(MINUTE);
     wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
     fill(&world, "sign-ins", 599);
     wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
     too_many(wang.sign_in_by_password(WANG.account, WANG.password).await, 60);
     too_many(wang.sign_in_by_password("nobody.at.all", "Not-The-Password#1").await, 60);
-    world.pass(SignedDuration::from_secs(60));
+    world.pass(MINUTE);
     wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
 }
 
@@ -47,12 +49,12 @@ async fn sign_ins_of_an_address() {
 async fn sign_ins_of_an_address_by_card() {
     let world = World::start().await;
     let mut wang = world.signed_in(&WANG).await;
-    begin_window(&world, 60);
+    world.begin(MINUTE);
     wang.sign_in_by_card().await.signed_in();
     fill(&world, "sign-ins", 599);
     wang.sign_in_by_card().await.signed_in();
     too_many(wang.sign_in_by_card().await, 60);
-    world.pass(SignedDuration::from_secs(60));
+    world.pass(MINUTE);
     wang.sign_in_by_card().await.signed_in();
 }
 
@@ -60,7 +62,7 @@ async fn sign_ins_of_an_address_by_card() {
 async fn searches_of_an_actor() {
     let world = World::start().await;
     let (head, desk) = (world.head().await, world.helpdesk().await);
-    begin_window(&world, 3600);
+    world.begin(HOUR);
     let (mut head, _) = (head, desk);
     head.sign_in_by_card().await.signed_in();
     head.search(WANG.national_id).await.ok();
@@ -68,7 +70,7 @@ async fn searches_of_an_actor() {
     head.search(WANG.national_id).await.ok();
     too_many(head.search(WANG.national_id).await, 3600);
     world.agency("agency-a02").await.search(WANG.national_id).await.ok();
-    world.pass(SignedDuration::from_secs(3600));
+    world.pass(HOUR);
     head.sign_in_by_card().await.signed_in();
     head.search(WANG.national_id).await.ok();
 }
@@ -77,7 +79,7 @@ async fn searches_of_an_actor() {
 async fn resets_by_an_actor() {
     let world = World::start().await;
     let mut head = world.head().await;
-    begin_window(&world, 3600);
+    world.begin(HOUR);
     head.sign_in_by_card().await.signed_in();
     head.reset(&WANG, None).await.status(202);
     fill(&world, "resets-by", 119);
@@ -90,7 +92,7 @@ async fn resets_by_an_actor() {
 async fn resets_of_a_person() {
     let world = World::start().await;
     let mut head = world.head().await;
-    begin_window(&world, 3600);
+    world.begin(HOUR);
     head.sign_in_by_card().await.signed_in();
     head.reset(&WANG, None).await.status(202);
     fill(&world, "resets-of", 4);
@@ -111,7 +113,7 @@ fn told(answer: &Answer, field: &str, policy: &str, parameter: &str) -> u64 {
 async fn what_is_left_is_told_before_it_is_too_much() {
     let world = World::start().await;
     let mut head = world.head().await;
-    begin_window(&world, 3600);
+    world.begin(HOUR);
     head.sign_in_by_card().await.signed_in();
     let first = head.search(WANG.national_id).await.ok();
     assert_eq!(told(&first, "ratelimit-policy", "searches", "q"), 300);
@@ -133,18 +135,12 @@ async fn what_is_left_is_told_before_it_is_too_much() {
     assert!(told(&sign_in, "ratelimit", "sign-ins", "r") < 600, "{sign_in}");
 }
 
-/// Moves the clock to just after the beginning of a window of so many seconds.
-fn begin_window(world: &World, window: i64) {
-    let into = world.now().as_second().rem_euclid(window);
-    world.pass(SignedDuration::from_secs(window - into));
-}
-
 #[tokio::test]
 async fn the_helpdesks_look_at_cards_counts_as_a_search_and_an_unbinding_as_a_reset() {
     let world = World::start().await;
     let mut helpdesk = world.helpdesk().await;
     let wang = world.signed_in(&WANG).await;
-    begin_window(&world, 3600);
+    world.begin(HOUR);
     helpdesk.sign_in_by_card().await.signed_in();
     let card = helpdesk.cards_of(&WANG).await.ok().body["cards"][0]["card_id"].as_str().unwrap().to_owned();
     fill(&world, "searches", 300);

@@ -366,6 +366,7 @@ async fn reading_has_a_rate() {
         options.variables.insert("AUDIT_READS_PER_ACTOR_PER_HOUR".to_owned(), "2".to_owned());
     })
     .await;
+    world.begin(SignedDuration::from_hours(1));
     let head = world.head().await;
     for _ in 0..2 {
         head.get("/v1/hr/audit").await.ok();
