@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import expect, sync_playwright
 
 import refusals
-from people import HEAD, HELPDESK, LI, LIAO, NOBODY, QIAN, STAFF, WANG, WANG_WU, WU, ZHANG, ZHAO, ZHOU, Person
+from people import HEAD, HELPDESK, LI, LIAO, NOBODY, OTHER_HEAD, QIAN, STAFF, WANG, WANG_WU, WU, ZHANG, ZHAO, ZHOU, Person
 from seat import Seat
 from stand_in import LANGUAGES, StandIn, run
 
@@ -552,12 +552,15 @@ class Flow(unittest.TestCase):
         hr.look("authorizations-history")
 
     def answer_a_duty(self, hr: Seat):
-        """Has another agency answer whom this one wants to act there: at first it ends what there was, and refuses; then it accepts."""
+        """Has another agency's HR head answer whom this one wants to act there: at first they end what there was, and refuse; then
+        they accept."""
         accepts = hr.language == "en"
-        with self.seat("agency-a04", language=hr.language) as other:
+        if not accepts:
+            self.world.issue(OTHER_HEAD)
+        with self.seat(OTHER_HEAD.card, language=hr.language) as other:
             page = other.page
             yes = page.locator("#confirm button[value=confirmed]")
-            by_card(other)
+            by_card(other) if accepts else activate(other, OTHER_HEAD)
             other.go("/authorizations")
             if not accepts:
                 other.press(page.locator("#here li").filter(has_text=STAFF.name).locator("[data-steps] button"))

@@ -25,5 +25,6 @@ QIAN = Person("K211765014", "錢七", "qian.qi", "qian@example.gov.tw", "Tamsui-
 LIAO = Person("E113937333", "廖己", "liao.ji", "liao@example.gov.tw", "Cijin-Lighthouse#33")
 HEAD = Person("B210950397", "李人事", "hr.head", "head@example.gov.tw", "Alishan-Sunrise#77", "hr-head")
 STAFF = Person("D111086163", "陳助理", "hr.staff", "staff@example.gov.tw", "Penghu-Harbour#31", "hr-staff")
+OTHER_HEAD = Person("A113801567", "曾館長", "zeng.head", "zeng@example.gov.tw", "Lukang-Temple#4419", "other-head")
 HELPDESK = Person("A210271541", "客示範", "help.desk", "desk@example.gov.tw", "Kenting-Lantern#58", "helpdesk")
 NOBODY = "A287654325"

@@ -11,6 +11,8 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+from people import Person
+
 PATIENCE_S = 20
 PIN = "1234"
 LANGUAGES = ("zh-TW", "en")
@@ -21,9 +23,9 @@ class StandIn:
 
     def __init__(self, binary: Path, folder: Path):
         folder.mkdir(parents=True)
-        data, log = folder / "data", (folder / "stand-in.log").open("wb")
+        self.binary, self.data, log = binary, folder / "data", (folder / "stand-in.log").open("wb")
         free = [f"--{name}=127.0.0.1:0" for name in ("portal", "card", "mailbox")]
-        command = [binary, "serve", "--data", data, "--memory", "--ready-json", *free]
+        command = [binary, "serve", "--data", self.data, "--memory", "--ready-json", *free]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline()
         if not line:
@@ -37,6 +39,12 @@ class StandIn:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE_S)
         self.process.stdout.close()
+
+    def issue(self, person: Person):
+        """Gives somebody the card that they are said to have, and that is none of the sample's."""
+        holder = ["--name", person.name, "--id-tail", person.national_id[-4:]]
+        command = [self.binary, "card", "issue", "--data", self.data, "--kind", "citizen", *holder, "--out", self.cards / person.card]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def mails_to(self, address: str) -> list[dict]:
         """The mails to an address, newest first."""
