@@ -575,6 +575,9 @@ class Flow(unittest.TestCase):
             asked = page.locator("#waiting li").filter(has_text=STAFF.name)
             accept, refuse = (asked.locator("[data-steps] button").nth(place) for place in (0, 1))
             expect(refuse).to_be_visible()
+            expect(page.locator("#here li").first).to_be_visible()
+            here = page.locator("#here li").filter(has_text=STAFF.name)
+            expect(here).to_have_count(0)
             other.look("authorizations-waiting")
             refusals.meet(other, "acceptConcurrentDuty", yes, before=lambda: accept.press("Enter"))
             refusals.meet(other, "refuseConcurrentDuty", yes, before=lambda: refuse.press("Enter"))
@@ -583,7 +586,7 @@ class Flow(unittest.TestCase):
             other.press(yes)
             expect(page.locator("#done")).to_be_focused()
             expect(asked).to_have_count(0)
-            expect(page.locator("#here li").filter(has_text=STAFF.name)).to_have_count(1 if accepts else 0)
+            expect(here).to_have_count(1 if accepts else 0)
 
     def read_the_trail(self, hr: Seat):
         page = hr.page

@@ -90,12 +90,12 @@ const isConcurrent = (authorization) => authorization.concurrent;
 /** @param {Authorization} authorization */
 const isAnswerable = (authorization) => authorization.may.includes("accept") || authorization.may.includes("refuse");
 
-/** Shows what is open, as it is now. */
+/** Shows what is open, as it is now; what waits for this agency's answer, there alone. */
 async function showAll() {
   await Promise.all([
     show("waiting", ["side=target&state=requested&limit=100", "side=home&state=requested&limit=100"], isAnswerable),
-    show("here", ["side=target"]),
-    show("elsewhere", ["side=home"], isConcurrent),
+    show("here", ["side=target"], (authorization) => !isAnswerable(authorization)),
+    show("elsewhere", ["side=home"], (authorization) => isConcurrent(authorization) && !isAnswerable(authorization)),
   ]);
 }
 
