@@ -1,7 +1,7 @@
 //! Mails that time passes over: put back and swept, expired, replaced, given up, kept to SES's pace. The dispatcher asks the
 //! stand-in's clock, which no process of its own has.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use local::faults::Faults;
 use local::traffic::{Fault, Service};
 use serde_json::Value;
@@ -396,7 +396,9 @@ async fn redrive(world: &World, reset_id: &str) -> Redriven {
 
 #[tokio::test]
 async fn mails_go_out_no_faster_than_ses_takes_them() {
-    let world = World::start_with(|options| options.ses_rate = 20.0).await;
+    /// Mails a second.
+    const RATE: u32 = 20;
+    let world = World::start_with(|options| options.ses_rate = f64::from(RATE)).await;
     let (head, person) = (world.head().await, world.person_id(&WANG).await);
     world.signed_in(&WANG).await;
     world.stack.stop_stream().await;
@@ -407,7 +409,8 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     let reset = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
     // Three dispatchers at once: both mappings, and the sweep beside them.
     world.pass(QUARTER);
-    world.stack.traffic.reset();
+    let earlier = world.mails().await.len();
+    let began = Timestamp::now();
     world.stack.start_stream().await;
     let (one, other) = tokio::join!(
         world.stack.run_schedules("email-dispatch"),
@@ -418,7 +421,13 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     for id in &notices {
         eventually("each is sent once", async || (world.mails_of(id).await.len() == 1).then_some(())).await;
     }
-    let calls = world.stack.traffic.counts();
-    let sends = calls[&(Service::Ses, "SendEmail".to_owned())];
-    assert_eq!(sends, notices.len() as u64 + 1, "SES never had to turn one away");
+    // Whatever held them up, no two have the same slot, and none goes before its own: each arrives when that many can have
+    // been sent. How dispatchers catch up is the rule's own test.
+    let mut arrivals: Vec<Timestamp> =
+        world.mails().await.iter().map(|mail| mail.received.parse().unwrap()).collect();
+    arrivals.sort_unstable();
+    for (place, arrival) in (0..).zip(&arrivals[earlier..]) {
+        let soonest = began + SignedDuration::from_secs(1) / RATE.cast_signed() * place;
+        assert!(*arrival >= soonest, "mail {place} came at {arrival}, before {soonest}");
+    }
 }
