@@ -32,7 +32,7 @@ class StandIn:
             raise RuntimeError(f"the stand-in does not start: {(folder / 'stand-in.log').read_text()}")
         ready = json.loads(line)
         self.portal, self.card, self.mailbox = (ready[f"{name}_url"] for name in ("portal", "card", "mailbox"))
-        self.server_ca, self.cards = Path(ready["server_ca"]), Path(ready["cards_dir"])
+        self.server_ca, self.cards, self.issued = Path(ready["server_ca"]), Path(ready["cards_dir"]), folder / "issued"
 
     def stop(self):
         """Ends it."""
@@ -41,10 +41,14 @@ class StandIn:
         self.process.stdout.close()
 
     def issue(self, person: Person):
-        """Gives somebody the card that they are said to have, and that is none of the sample's."""
+        """Gives somebody the card that they are said to have, and that is none of the sample's: those stay as they are."""
         holder = ["--name", person.name, "--id-tail", person.national_id[-4:]]
-        command = [self.binary, "card", "issue", "--data", self.data, "--kind", "citizen", *holder, "--out", self.cards / person.card]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = [self.binary, "card", "issue", "--data", self.data, "--kind", "citizen", *holder, "--out", self.issued / person.card]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def card_file(self, card: str) -> Path:
+        """A card as a browser imports it."""
+        return next(path for folder in (self.cards, self.issued) if (path := folder / card / "card.p12").exists())
 
     def mails_to(self, address: str) -> list[dict]:
         """The mails to an address, newest first."""
@@ -73,7 +77,7 @@ def fill_store(store: Path, world: StandIn, cards=()):
     tool("certutil", "-d", f"sql:{store}", "-N", "--empty-password")
     tool("certutil", "-d", f"sql:{store}", "-A", "-t", "C,,", "-n", "stand-in", "-i", world.server_ca)
     for card in cards:
-        tool("pk12util", "-d", f"sql:{store}", "-i", world.cards / card / "card.p12", "-W", PIN, "-K", "")
+        tool("pk12util", "-d", f"sql:{store}", "-i", world.card_file(card), "-W", PIN, "-K", "")
 
 
 def run(flows: type[unittest.TestCase]) -> int:
