@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use local::faults::Faults;
 use local::traffic::{Fault, Service};
 use serde_json::Value;
+use shared::clock::Clock;
 use shared::problem::Code;
 use shared::store::outbox::{MailId, Outbox, Redriven};
 use shared::{aws, store};
@@ -410,7 +411,7 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     // Three dispatchers at once: both mappings, and the sweep beside them.
     world.pass(QUARTER);
     let earlier = world.mails().await.len();
-    let began = Timestamp::now();
+    let began = Clock::system().now();
     world.stack.start_stream().await;
     let (one, other) = tokio::join!(
         world.stack.run_schedules("email-dispatch"),
