@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use shared::clock::Clock;
-use shared::delivery::pace::{Slots, Turns};
 use shared::lambda::time_left;
 use shared::notice::Undeliverable;
 use shared::store::outbox::MailId;
@@ -14,14 +13,16 @@ use shared::telemetry::{Metrics, RequestNotes};
 
 use crate::EmailDispatch;
 use crate::dispatch::Outcome;
+use crate::pace::Turns;
 
 /// Mails that are sent side by side.
 pub(crate) const SIDE_BY_SIDE: usize = 16;
 /// How long before its slot a mail is leased and composed.
 const LEAD: SignedDuration = SignedDuration::from_millis(500);
 
-/// Before the function's time is over, so long is left for what is under way: longer than one mail may take.
-const RESERVE: Duration = Duration::from_secs(20);
+/// Before the function's time is over, so long is left for what is under way: longer than one mail may take, from its lease
+/// on ([`shared::store::outbox::Leased::outlasts_a_call`]).
+const RESERVE: Duration = Duration::from_secs(25);
 
 /// A mail that is to be sent.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ struct Shared<'a> {
     end: Option<Instant>,
     /// Whether SES has turned one of them away.
     throttled: AtomicBool,
-    turns: Turns,
+    turns: Turns<'a>,
     request_id: &'a str,
 }
 
@@ -56,18 +57,15 @@ impl EmailDispatch {
         end: Option<Instant>,
         request_id: &str,
     ) -> Vec<Outcome> {
-        let slots = self.slots(tasks.len()).await;
-        let row = match slots {
-            Ok(Slots::Reserved(row)) => row,
-            Ok(Slots::Later(_)) => return self.put_off(tasks, "the pace", request_id),
+        let turns = match Turns::reserve(self, tasks.len()).await {
+            Ok(turns) => turns,
             Err(reason) => return self.put_off(tasks, &reason, request_id),
         };
-        let shared = Shared { end, throttled: AtomicBool::new(false), turns: Turns::of(row), request_id };
+        let shared = Shared { end, throttled: AtomicBool::new(false), turns, request_id };
         let mut sends = Vec::with_capacity(tasks.len());
         for (place, task) in tasks.iter().enumerate() {
             let shared = &shared;
-            let slot = shared.turns.slot(u32::try_from(place).unwrap_or(u32::MAX));
-            sends.push(async move { (place, self.dispatch_one(task, slot, shared).await) });
+            sends.push(async move { (place, self.dispatch_one(task, shared).await) });
         }
         let mut outcomes: Vec<(usize, Outcome)> =
             stream::iter(sends).buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -77,28 +75,36 @@ impl EmailDispatch {
         outcomes
     }
 
-    async fn dispatch_one(&self, task: &Task, slot: Timestamp, shared: &Shared<'_>) -> Outcome {
-        let wait = slot.duration_since(self.clock.now()).saturating_sub(LEAD);
-        let wait = Duration::try_from(wait).unwrap_or_default();
-        let begins = Instant::now().checked_add(wait);
-        let put_off = if begins.zip(shared.end).is_some_and(|(begins, end)| begins > end) {
-            Some("the function's time is over")
-        } else {
-            tokio::time::sleep(wait).await;
-            // Where SES has just turned one away, the others would only be turned away as well.
-            shared.throttled.load(Ordering::Relaxed).then_some("SES is throttling")
+    async fn dispatch_one(&self, task: &Task, shared: &Shared<'_>) -> Outcome {
+        let (outcome, notes) = match self.turn(shared).await {
+            Ok(slot) => RequestNotes::collect(self.dispatch(&task.id, slot, &shared.turns)).await,
+            Err(reason) => (Outcome::PutOff(reason), RequestNotes::default()),
         };
-        if let Some(reason) = put_off {
-            let outcome = Outcome::PutOff(reason.to_owned());
-            write_line(&task.id, &outcome, &RequestNotes::default(), shared.request_id);
-            return outcome;
-        }
-        let (outcome, notes) = RequestNotes::collect(self.dispatch(&task.id, slot, &shared.turns)).await;
         if let Outcome::PutBack { throttled: true, .. } = outcome {
             shared.throttled.store(true, Ordering::Relaxed);
         }
         write_line(&task.id, &outcome, &notes, shared.request_id);
         outcome
+    }
+
+    /// Waits until it is nearly a mail's turn, and answers when that is.
+    ///
+    /// # Errors
+    /// Why the mail is not to be begun, in words for the log.
+    async fn turn(&self, shared: &Shared<'_>) -> Result<Timestamp, String> {
+        let slot = shared.turns.take().await?;
+        let wait = slot.duration_since(self.clock.now()).saturating_sub(LEAD);
+        let wait = Duration::try_from(wait).unwrap_or_default();
+        let begins = Instant::now().checked_add(wait);
+        if begins.zip(shared.end).is_some_and(|(begins, end)| begins > end) {
+            return Err("the function's time is over".to_owned());
+        }
+        tokio::time::sleep(wait).await;
+        // Where SES has just turned one away, the others would only be turned away as well.
+        if shared.throttled.load(Ordering::Relaxed) {
+            return Err("SES is throttling".to_owned());
+        }
+        Ok(slot)
     }
 
     /// Leaves mails where they are: the sweep comes for them.

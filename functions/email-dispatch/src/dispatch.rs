@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::chance;
-use shared::delivery::pace::Turns;
+use shared::delivery::pace::has_passed;
 use shared::delivery::retry::{MAX_STRIKES, backoff};
 use shared::notice::Undeliverable;
 use shared::sqs::DeadLetter;
@@ -13,6 +13,7 @@ use shared::store::outbox::{Lease, Leased, MailId};
 
 use crate::EmailDispatch;
 use crate::message::{Message, Unsent};
+use crate::pace::Turns;
 
 /// How a mail ended, for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,12 +89,17 @@ impl From<StoreError> for Outcome {
 }
 
 impl EmailDispatch {
-    /// Sends a mail, if it is there to be sent, and not before `slot`, nor before its turn.
-    pub(crate) async fn dispatch(&self, id: &MailId, slot: Timestamp, turns: &Turns) -> Outcome {
+    /// Sends a mail, if it is there to be sent, in `slot` or in another one when that has passed.
+    pub(crate) async fn dispatch(&self, id: &MailId, slot: Timestamp, turns: &Turns<'_>) -> Outcome {
         self.try_dispatch(id, slot, turns).await.unwrap_or_else(Outcome::from)
     }
 
-    async fn try_dispatch(&self, id: &MailId, slot: Timestamp, turns: &Turns) -> Result<Outcome, StoreError> {
+    async fn try_dispatch(
+        &self,
+        id: &MailId,
+        slot: Timestamp,
+        turns: &Turns<'_>,
+    ) -> Result<Outcome, StoreError> {
         let leased = match self.outbox.lease(id, self.clock.now()).await? {
             Lease::Taken(leased) => leased,
             Lease::Busy | Lease::NotYet(_) => return Ok(Outcome::NotNow),
@@ -119,14 +125,30 @@ impl EmailDispatch {
     }
 
     /// Composes and sends. What the message holds is in memory from here to the end of the call.
-    async fn send(&self, leased: &Leased, slot: Timestamp, turns: &Turns) -> Result<String, Unsent> {
+    async fn send(&self, leased: &Leased, slot: Timestamp, turns: &Turns<'_>) -> Result<String, Unsent> {
         let Message { to, content } = self.compose(leased).await?;
-        // SES counts what reaches it: the slot is that of the call, however long the composition took.
-        self.until(slot).await;
-        let turn = turns.take(self.clock.now());
-        let turn = turn.ok_or_else(|| Unsent::Passing("too late for its slot".to_owned()))?;
-        self.until(turn).await;
+        self.await_turn(leased, slot, turns).await?;
         Ok(self.mailer.send(&to, &content, leased.id.kind(), leased.id.as_str()).await?)
+    }
+
+    /// Waits for `slot`, and for another one while that has passed: SES counts what reaches it, however long the composition
+    /// took or the process stood still.
+    async fn await_turn(
+        &self,
+        leased: &Leased,
+        mut slot: Timestamp,
+        turns: &Turns<'_>,
+    ) -> Result<(), Unsent> {
+        loop {
+            if !leased.outlasts_a_call(slot.max(self.clock.now())) {
+                return Err(Unsent::Passing("too late for its slot".to_owned()));
+            }
+            self.until(slot).await;
+            if !has_passed(slot, self.clock.now()) {
+                return Ok(());
+            }
+            slot = turns.take_another().await.map_err(Unsent::Passing)?;
+        }
     }
 
     async fn until(&self, time: Timestamp) {

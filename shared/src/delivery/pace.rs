@@ -1,20 +1,16 @@
 //! How fast mails go out: one rate for all dispatchers, which is SES's.
 //!
 //! The generic cell rate algorithm: one time, when the next mail may go out, moves on by an interval with each mail. It is kept
-//! where all dispatchers see it (the outbox), and a dispatcher reserves a row of slots at once.
-
-use std::sync::{Mutex, PoisonError};
+//! where all dispatchers see it (the outbox), and a dispatcher reserves a row of slots at once. A slot is good for a moment
+//! only: dispatchers that stood still together would otherwise send together what they are late with.
 
 use jiff::{SignedDuration, Timestamp};
 
 /// How far ahead a slot may be reserved. Beyond it a dispatcher would wait for most of its time.
 pub const AHEAD: SignedDuration = SignedDuration::from_secs(20);
 
-/// What mails that are late for their slots may make up for at once.
-const CATCH_UP: SignedDuration = SignedDuration::from_millis(100);
-
-/// How long a mail that is late may wait for its turn. It is leased by then, and the lease has to outlast the call to SES.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(5);
+/// How late for its slot a mail may go out: what goes out in a second are then the mails of 1.1 seconds at most.
+pub const GRACE: SignedDuration = SignedDuration::from_millis(100);
 
 /// Mails a second, of which there may be less than one.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -55,53 +51,33 @@ pub enum Slots {
 /// A row of reserved slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// When the first mail may go out.
-    pub first: Timestamp,
+    /// When the next mail may go out.
+    pub next: Timestamp,
     /// The time from one to the next.
     pub interval: SignedDuration,
+    /// How many slots are left.
+    pub left: u32,
 }
 
 impl Row {
-    /// When the mail of this place in the row may go out, counted from 0.
-    #[must_use]
-    pub fn at(&self, place: u32) -> Timestamp {
-        let after = self.interval.saturating_mul(i32::try_from(place).unwrap_or(i32::MAX));
-        self.first.checked_add(after).unwrap_or(Timestamp::MAX)
-    }
-}
-
-/// The turns of a row's mails. A process that stood still is late for many slots, and SES would turn away what it then sends
-/// together: turns keep their distance even then.
-#[derive(Debug)]
-pub struct Turns {
-    row: Row,
-    next: Mutex<Timestamp>,
-}
-
-impl Turns {
-    /// The turns of a row.
-    #[must_use]
-    pub fn of(row: Row) -> Self {
-        Self { row, next: Mutex::new(row.first) }
-    }
-
-    /// When the mail of this place in the row may go out, if no other is late.
-    #[must_use]
-    pub fn slot(&self, place: u32) -> Timestamp {
-        self.row.at(place)
-    }
-
-    /// Takes a turn, at `now`, for a mail whose slot has come: when it may go out. `None`: not soon enough, and nothing is taken.
-    #[must_use]
-    pub fn take(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = (*next).max(now.checked_sub(CATCH_UP).unwrap_or(now));
-        if turn.duration_since(now) > LONGEST_WAIT {
-            return None;
+    /// Takes the next slot that has not passed at `now`; `None` when none is left.
+    pub fn take(&mut self, now: Timestamp) -> Option<Timestamp> {
+        while self.left > 0 {
+            let slot = self.next;
+            self.next = slot.checked_add(self.interval).unwrap_or(Timestamp::MAX);
+            self.left -= 1;
+            if !has_passed(slot, now) {
+                return Some(slot);
+            }
         }
-        *next = turn.checked_add(self.row.interval).unwrap_or(turn);
-        Some(turn)
+        None
     }
+}
+
+/// Whether it is too late, at `now`, for a mail to go out in this slot.
+#[must_use]
+pub fn has_passed(slot: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(slot) > GRACE
 }
 
 /// The row of slots that `mails` get at `now`, when the next free slot is `next`; and what the next free one is afterwards.
@@ -112,7 +88,7 @@ pub fn reserve(next: Option<Timestamp>, mails: u32, pace: Pace, now: Timestamp) 
         return (Slots::Later(first), first);
     }
     let after = first.checked_add(pace.time_for(mails)).unwrap_or(Timestamp::MAX);
-    (Slots::Reserved(Row { first, interval: pace.interval() }), after)
+    (Slots::Reserved(Row { next: first, interval: pace.interval(), left: mails }), after)
 }
 
 #[cfg(test)]
@@ -141,12 +117,13 @@ mod tests {
     #[test]
     fn rows_of_slots() {
         let pace = Pace::per_second(10.0).unwrap();
-        let row = |first| Slots::Reserved(Row { first, interval: SignedDuration::from_millis(100) });
+        let interval = SignedDuration::from_millis(100);
+        let row = |next, left| Slots::Reserved(Row { next, interval, left });
         let rows = [
-            ("the first ever", None, 3, (row(at(0)), at(300))),
-            ("after a pause", Some(at(-5_000)), 3, (row(at(0)), at(300))),
-            ("behind others", Some(at(450)), 2, (row(at(450)), at(650))),
-            ("just near enough", Some(at(20_000)), 1, (row(at(20_000)), at(20_100))),
+            ("the first ever", None, 3, (row(at(0), 3), at(300))),
+            ("after a pause", Some(at(-5_000)), 3, (row(at(0), 3), at(300))),
+            ("behind others", Some(at(450)), 2, (row(at(450), 2), at(650))),
+            ("just near enough", Some(at(20_000)), 1, (row(at(20_000), 1), at(20_100))),
             ("too far ahead", Some(at(20_001)), 1, (Slots::Later(at(20_001)), at(20_001))),
         ];
         for (what, next, mails, expected) in rows {
@@ -155,38 +132,30 @@ mod tests {
     }
 
     #[test]
-    fn mails_that_are_late_keep_their_distance() {
-        // Ten slots, one every 50 ms from 0 on; each mail asks for its turn at the time on the left.
-        let row = Row { first: at(0), interval: SignedDuration::from_millis(50) };
-        let cases: [(&str, [(i64, i64); 6]); 3] = [
-            ("on time", [(0, 0), (50, 50), (100, 100), (150, 150), (200, 200), (250, 250)]),
+    fn slots_that_have_passed_are_not_handed_out() {
+        // Five slots, one every 50 ms from 0 on; a mail asks at each time on the left.
+        let row = Row { next: at(0), interval: SignedDuration::from_millis(50), left: 5 };
+        let cases: [(&str, &[_]); 5] = [
             (
-                "a second late: two more at once, then one by one",
-                [(1_000, 900), (1_000, 950), (1_000, 1_000), (1_000, 1_050), (1_000, 1_100), (1_160, 1_150)],
+                "on time",
+                &[(0, Some(0)), (50, Some(50)), (100, Some(100)), (150, Some(150)), (200, Some(200))],
             ),
-            (
-                "one a little late holds up none",
-                [(0, 0), (70, 50), (100, 100), (190, 150), (200, 200), (250, 250)],
-            ),
+            ("ahead of time", &[(-500, Some(0)), (-500, Some(50)), (-500, Some(100))]),
+            ("a little late", &[(100, Some(0)), (150, Some(50))]),
+            ("late", &[(101, Some(50)), (290, Some(200)), (290, None)]),
+            ("after all of them", &[(301, None), (0, None)]),
         ];
-        for (what, mails) in cases {
-            let turns = Turns::of(row);
-            let taken = mails.map(|(now, _)| turns.take(at(now)));
-            assert_eq!(taken, mails.map(|(_, turn)| Some(at(turn))), "{what}");
+        for (what, asks) in cases {
+            let mut row = row;
+            for (now, slot) in asks {
+                assert_eq!(row.take(at(*now)), slot.map(at), "{what}: {now}");
+            }
         }
-    }
-
-    #[test]
-    fn no_mail_waits_longer_for_its_turn_than_its_lease_allows() {
-        let turns = Turns::of(Row { first: at(0), interval: SignedDuration::from_secs(2) });
-        let taken = [10_000, 10_000, 10_000, 10_000, 10_001, 11_000].map(|now| turns.take(at(now)));
-        let expected = [Some(9_900), Some(11_900), Some(13_900), None, None, Some(15_900)];
-        assert_eq!(taken, expected.map(|turn| turn.map(at)));
     }
 
     proptest! {
         #[test]
-        fn no_two_mails_are_closer_than_the_rate_allows(
+        fn no_two_slots_are_closer_than_the_rate_allows(
             rate in 0.5_f64..5_000.0,
             asks in proptest::collection::vec((0_i64..2_000, 1_u32..20), 1..40),
         ) {
@@ -196,12 +165,52 @@ mod tests {
                 now += later;
                 let (slots, after) = reserve(next, mails, pace, at(now));
                 next = Some(after);
-                if let Slots::Reserved(row) = slots {
-                    times.extend((0..mails).map(|place| row.at(place)));
+                if let Slots::Reserved(mut row) = slots {
+                    times.extend((0..mails).map(|_| row.take(at(now)).unwrap()));
                 }
             }
             for pair in times.windows(2) {
                 prop_assert!(pair[1].duration_since(pair[0]) >= pace.interval());
+            }
+        }
+
+        /// Each dispatcher sends one mail after the other, and now and then stands still before one.
+        #[test]
+        fn no_second_holds_more_than_the_rate_allows_whoever_stood_still(
+            rate in 5.0_f64..200.0,
+            mails in proptest::collection::vec(
+                proptest::collection::vec(prop_oneof![9 => Just(0_i64), 1 => 50_i64..3_000], 100),
+                1..5,
+            ),
+        ) {
+            let pace = Pace::per_second(rate).unwrap();
+            let nothing = Row { next: at(0), interval: pace.interval(), left: 0 };
+            let mut dispatchers: Vec<(Timestamp, Row, Vec<i64>)> =
+                mails.into_iter().map(|standstills| (at(0), nothing, standstills)).collect();
+            let (mut next, mut sent) = (None, Vec::new());
+            while let Some((now, row, standstills)) = dispatchers
+                .iter_mut()
+                .filter(|(_, _, standstills)| !standstills.is_empty())
+                .min_by_key(|(now, _, _)| *now)
+            {
+                let Some(slot) = row.take(*now) else {
+                    match reserve(next, 30, pace, *now) {
+                        (Slots::Reserved(reserved), after) => (*row, next) = (reserved, Some(after)),
+                        (Slots::Later(_), _) => *now += SignedDuration::from_secs(1),
+                    }
+                    continue;
+                };
+                let standstill = standstills.pop().unwrap_or_default();
+                *now = (*now).max(slot) + SignedDuration::from_millis(standstill);
+                if !has_passed(slot, *now) {
+                    sent.push(*now);
+                }
+            }
+            sent.sort_unstable();
+            let second = SignedDuration::from_secs(1);
+            for (place, first) in sent.iter().enumerate() {
+                let within = sent[place..].iter().take_while(|time| time.duration_since(*first) < second);
+                prop_assert!(within.count() as f64 <= rate * 1.1 + 1.0);
             }
         }
     }

@@ -50,6 +50,8 @@ use crate::session::Subject;
 
 /// How long a dispatcher may take from lease to note.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// The part of it that is kept for the call to SES and the note: a call ends by itself before ([`crate::aws`]).
+const CALL: SignedDuration = SignedDuration::from_secs(20);
 /// When a mail whose stream record was lost is looked for.
 const STREAM_LATE: SignedDuration = SignedDuration::from_mins(2);
 /// How long an entry outlives what it was for: for HR's look at its state, and an operator's at what became of it.
@@ -253,6 +255,16 @@ pub struct Leased {
     pub strikes: u32,
     /// When it was queued first.
     pub created_at: Timestamp,
+    /// When another dispatcher may take it.
+    until: Timestamp,
+}
+
+impl Leased {
+    /// Whether the lease outlasts a call to SES that begins `then`. Beyond, another dispatcher may be at it.
+    #[must_use]
+    pub fn outlasts_a_call(&self, then: Timestamp) -> bool {
+        self.until.duration_since(then) >= CALL
+    }
 }
 
 /// What a dispatcher needs.
@@ -788,17 +800,17 @@ impl Outbox {
             .expression_attribute_values(":queued", state(MailState::Queued))
             .expression_attribute_values(":strikes", number(0));
         let found = match write(waiting).await? {
-            Written::Done(item) => return taken(id, item),
+            Written::Done(item) => return taken(id, until, item),
             Written::Refused(None) => return Ok(Lease::Gone),
             Written::Refused(Some(item)) => Progress::of(&item)?,
         };
         match (found.standing(), found.leased_until, found.not_before) {
-            (Standing::Sending, Some(until), _) if until < now => {
+            (Standing::Sending, Some(ended), _) if ended < now => {
                 let abandoned = leased("#state = :sending AND attempt = :attempt AND leased_until < :now")
                     .expression_attribute_values(":attempt", number(found.attempt))
                     .expression_attribute_values(":strikes", number(1));
                 match write(abandoned).await? {
-                    Written::Done(item) => taken(id, item),
+                    Written::Done(item) => taken(id, until, item),
                     Written::Refused(_) => Ok(Lease::Busy),
                 }
             }
@@ -1323,11 +1335,11 @@ fn next_slot(item: &Item) -> Option<Timestamp> {
     Timestamp::from_microsecond(micros).ok()
 }
 
-fn taken(id: &MailId, item: Item) -> Result<Lease, StoreError> {
+fn taken(id: &MailId, until: Timestamp, item: Item) -> Result<Lease, StoreError> {
     let Progress { attempt, strikes, created_at, .. } = Progress::of(&item)?;
     let content =
         Content::of(id, item, created_at).unwrap_or_else(|error| Content::Damaged(error.to_string()));
-    Ok(Lease::Taken(Leased { id: id.clone(), content, attempt, strikes, created_at }))
+    Ok(Lease::Taken(Leased { id: id.clone(), content, attempt, strikes, created_at, until }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Mails that time passes over: put back and swept, expired, replaced, given up, kept to SES's pace. The dispatcher asks the
 //! stand-in's clock, which no process of its own has.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use local::faults::Faults;
 use local::traffic::{Fault, Service};
@@ -39,6 +41,22 @@ async fn is(world: &World, reset_id: &str, wanted: &str) {
         .await;
 }
 
+/// Stops the stream when all notices so far have gone out.
+async fn stop_stream(world: &World) {
+    eventually("the notices are sent", async || {
+        let notices = table::items_of(&world.stack, "MAIL_TABLE", "notice#");
+        notices.iter().all(|item| !item.contains_key("pending")).then_some(())
+    })
+    .await;
+    world.stack.stop_stream().await;
+}
+
+/// How often SES was asked to send something.
+fn sends(world: &World) -> usize {
+    let calls = world.stack.traffic.counts();
+    usize::try_from(calls[&(Service::Ses, "SendEmail".to_owned())]).unwrap()
+}
+
 async fn put_back(world: &World, reset_id: &str) -> Item {
     eventually("the mail is put back", async || {
         let entry = entry(world, reset_id);
@@ -52,12 +70,7 @@ async fn a_code_that_is_good_for_nothing_any_more_is_not_sent_and_not_kept() {
     let world = World::start().await;
     let head = world.head().await;
     let wang = world.signed_in(&WANG).await;
-    eventually("the notices are sent", async || {
-        let notices = table::items_of(&world.stack, "MAIL_TABLE", "notice#");
-        notices.iter().all(|item| !item.contains_key("pending")).then_some(())
-    })
-    .await;
-    world.stack.stop_stream().await;
+    stop_stream(&world).await;
     let ask = async |browser: &Browser, email: &str| {
         browser.ask_email(email, Value::Null).await.status(202);
     };
@@ -396,13 +409,34 @@ async fn redrive(world: &World, reset_id: &str) -> Redriven {
 }
 
 #[tokio::test]
+async fn a_dispatcher_that_lost_its_lease_sends_nothing() {
+    let world = World::start().await;
+    let head = world.head().await;
+    stop_stream(&world).await;
+    let slow = "[[fault]]\nservice = \"kms\"\noperation = \"Decrypt\"\nfunction = \"email-dispatch\"\n\
+                calls = 1\neffect = \"timeout_before\"\n";
+    world.stack.traffic.set_faults(Some(Faults::parse(slow).unwrap()));
+    world.stack.traffic.reset();
+    world.stack.start_stream().await;
+    let id = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
+    // One dispatcher waits for KMS, for so long that another one comes and sends the mail.
+    is(&world, &id, "sending").await;
+    world.pass(SignedDuration::from_mins(1));
+    assert!(world.stack.run_schedules("email-dispatch").await.is_ok());
+    assert_eq!(world.mails_of(&id).await.len(), 1);
+    world.stack.stop_stream().await;
+    assert_eq!((world.mails_of(&id).await.len(), sends(&world)), (1, 1));
+    assert_eq!(table::number(&entry(&world, &id), "attempt"), 2);
+}
+
+#[tokio::test]
 async fn mails_go_out_no_faster_than_ses_takes_them() {
     /// Mails a second.
     const RATE: u32 = 20;
     let world = World::start_with(|options| options.ses_rate = f64::from(RATE)).await;
     let (head, person) = (world.head().await, world.person_id(&WANG).await);
     world.signed_in(&WANG).await;
-    world.stack.stop_stream().await;
+    stop_stream(&world).await;
     let mut notices = Vec::new();
     for _ in 0..40 {
         notices.push(world.tell(&person, &crate::notice::revoked()).await);
@@ -410,6 +444,7 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
     let reset = head.reset(&ZHOU, None).await.status(202).text_of("reset_id");
     // Three dispatchers at once: both mappings, and the sweep beside them.
     world.pass(QUARTER);
+    world.stack.traffic.reset();
     let earlier = world.mails().await.len();
     let began = Clock::system().now();
     world.stack.start_stream().await;
@@ -423,7 +458,7 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
         eventually("each is sent once", async || (world.mails_of(id).await.len() == 1).then_some(())).await;
     }
     // Whatever held them up, no two have the same slot, and none goes before its own: each arrives when that many can have
-    // been sent. How dispatchers catch up is the rule's own test.
+    // been sent.
     let mut arrivals: Vec<Timestamp> =
         world.mails().await.iter().map(|mail| mail.received.parse().unwrap()).collect();
     arrivals.sort_unstable();
@@ -431,4 +466,44 @@ async fn mails_go_out_no_faster_than_ses_takes_them() {
         let soonest = began + SignedDuration::from_secs(1) / RATE.cast_signed() * place;
         assert!(*arrival >= soonest, "mail {place} came at {arrival}, before {soonest}");
     }
+    assert_eq!(sends(&world), notices.len() + 1, "SES turned some away");
+}
+
+/// A machine stands still, as those of a cloud do at times, and all that was to happen meanwhile happens when it goes on.
+#[tokio::test]
+async fn dispatchers_that_stood_still_together_send_no_more_than_ses_takes() {
+    const MAILS: usize = 40;
+    let world = World::start_with(|options| options.ses_rate = 5.0).await;
+    let person = world.person_id(&WANG).await;
+    world.signed_in(&WANG).await;
+    let sent = async || world.mails().await.len();
+    stop_stream(&world).await;
+    for _ in 0..MAILS {
+        world.tell(&person, &crate::notice::revoked()).await;
+    }
+    world.stack.traffic.reset();
+    let earlier = sent().await;
+    world.pass(QUARTER);
+    world.stack.start_stream().await;
+    let (one, other, ()) = tokio::join!(
+        world.stack.run_schedules("email-dispatch"),
+        world.stack.run_schedules("email-dispatch"),
+        async {
+            for standstill in 1..3 {
+                let some = earlier + MAILS / 4 * standstill;
+                eventually("some have gone out", async || (sent().await >= some).then_some(())).await;
+                // All of the stand-in runs in this thread.
+                std::thread::sleep(Duration::from_secs(4));
+            }
+        }
+    );
+    assert!(one.is_ok() && other.is_ok());
+    let all = earlier + MAILS;
+    eventually("all have gone out", async || {
+        assert!(world.stack.run_schedules("email-dispatch").await.is_ok());
+        (sent().await >= all).then_some(())
+    })
+    .await;
+    assert_eq!(sent().await, all);
+    assert_eq!(sends(&world), MAILS, "SES turned some away");
 }
