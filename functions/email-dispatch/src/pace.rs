@@ -12,8 +12,7 @@ use crate::EmailDispatch;
 /// How long a quota is believed.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
-/// The part of SES's rate that is used. Mails may be a little late for their slots ([`shared::delivery::pace::GRACE`]), SES
-/// counts when they reach it, and the way there is not always equally long.
+/// The part of SES's rate that is used. SES counts when mails reach it, and the way there is not always equally long.
 const SHARE: f64 = 0.9;
 
 /// What SES last said of its quota.
