@@ -27,6 +27,7 @@ use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::outbox::{Lane, NewLetter, Outbox};
 use shared::store::{self, Guard, Transaction};
+use tests::table;
 use workbench::stopwatch::print_table;
 
 const FEW: usize = 1_000;
@@ -35,6 +36,8 @@ const MANY: usize = 100_000;
 const SIDE_BY_SIDE: usize = 16;
 /// How often the number of mails is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// When no mail has gone out for so long, none will.
+const STANDSTILL: Duration = Duration::from_secs(30);
 
 fn main() {
     let asked = std::env::args().find_map(|argument| argument.parse().ok());
@@ -84,12 +87,25 @@ async fn measure(queued: usize) -> Rates {
     running.traffic.reset();
     let began = Instant::now();
     running.start_stream().await;
-    while sent(&running) < queued {
+    let (mut most, mut since) = (0, Instant::now());
+    while most < queued {
         tokio::time::sleep(LOOK).await;
+        let now = sent(&running);
+        if now > most {
+            (most, since) = (now, Instant::now());
+        }
+        assert!(since.elapsed() < STANDSTILL, "{most} mails went out, and no more: {}", why_not(&running));
     }
     let dispatched = rate(queued, began);
     running.shutdown().await;
     Rates { alone, dispatched }
+}
+
+/// What was wrong with a mail that did not go out.
+fn why_not(running: &Running) -> String {
+    let mails = table::items_of(running, "MAIL_TABLE", "reset#");
+    let mut reasons = mails.iter().filter_map(|mail| mail.get("last_error")?["S"].as_str());
+    reasons.next().unwrap_or("nobody came for them").to_owned()
 }
 
 fn rate(mails: usize, began: Instant) -> f64 {
@@ -164,6 +180,7 @@ impl<'a> Desk<'a> {
         let item = json!({
             "pk": {"S": format!("person#{person}")},
             "service": {"S": "in_service"},
+            "generation": {"N": "1"},
             "initial_reset": {"S": reset_id},
         });
         let table = self.running.environment().get("ACCOUNTS_TABLE").unwrap();
