@@ -99,15 +99,14 @@ impl<'a> Turns<'a> {
     pub(crate) async fn take(&self) -> Result<Timestamp, String> {
         let mut left = self.left.lock().await;
         let now = self.step.clock.now();
-        let slot = match left.row.take(now) {
-            Some(slot) => slot,
-            None => {
-                left.row = self.step.slots(left.mails.max(1)).await?;
-                left.row.take(now).ok_or("the pace")?
-            }
-        };
-        left.mails = left.mails.saturating_sub(1);
-        Ok(slot)
+        let mails = left.mails;
+        // One that gets none does not ask again.
+        left.mails = mails.saturating_sub(1);
+        if let Some(slot) = left.row.take(now) {
+            return Ok(slot);
+        }
+        left.row = self.step.slots(mails).await?;
+        left.row.take(now).ok_or_else(|| "the pace".to_owned())
     }
 
     /// Another slot, for a mail whose own has passed.
