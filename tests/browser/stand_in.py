@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import unittest
 import urllib.request
@@ -80,23 +81,61 @@ def fill_store(store: Path, world: StandIn, cards=()):
         tool("pk12util", "-d", f"sql:{store}", "-i", world.card_file(card), "-W", PIN, "-K", "")
 
 
-def run(flows: type[unittest.TestCase]) -> int:
-    """Runs flows, which share a stand-in, and ends as cargo-nextest does, with a line that counts."""
+def run(flows: type[unittest.TestCase], first: str = "") -> int:
+    """Runs flows, and ends as cargo-nextest does, with a line that counts. The workers are processes, each with a stand-in that its
+    flows share; who is free takes the next flow, and the one named `first`, which takes longest, is the first of all."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--stand-in", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     arguments.add_argument("--only", default="", help="flows whose name has this")
+    arguments.add_argument("--workers", type=int, default=1, help="how many flows run at once")
+    arguments.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     flows.output = given.output.resolve()
-    shutil.rmtree(flows.output, ignore_errors=True)
-    flows.output.mkdir(parents=True)
-    tests = unittest.TestSuite(test for test in unittest.defaultTestLoader.loadTestsFromTestCase(flows) if given.only in test.id())
-    began = time.monotonic()
-    flows.world = StandIn(given.stand_in.resolve(), flows.output / "stand-in")
+    if given.worker is None:
+        return _supervise(flows.output, given.workers)
+    tests = [test for test in unittest.defaultTestLoader.loadTestsFromTestCase(flows) if given.only in test.id()]
+    tests.sort(key=lambda test: test.id().rpartition(".")[2] != first)
+    flows.place = flows.output / f"worker-{given.worker}"
+    flows.world = StandIn(given.stand_in.resolve(), flows.place / "stand-in")
     try:
-        result = unittest.TextTestRunner(verbosity=2).run(tests)
+        result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(unittest.TestSuite(map(Unclaimed, tests)))
     finally:
         flows.world.stop()
     bad = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
-    print(f"     Summary [{time.monotonic() - began:8.3f}s] {result.testsRun} flows run: {result.testsRun - bad} passed, {bad} failed")
+    (flows.place / "counts").write_text(f"{result.testsRun} {bad}")
     return 0 if result.wasSuccessful() else 1
+
+
+class Unclaimed:
+    """A flow that runs unless another worker has it."""
+
+    def __init__(self, test: unittest.TestCase):
+        self.test = test
+
+    def __call__(self, result: unittest.TestResult):
+        try:
+            (self.test.output / "claims" / self.test.id()).mkdir()
+        except FileExistsError:
+            return
+        self.test(result)
+
+
+def _supervise(output: Path, workers: int) -> int:
+    """Starts the workers, and counts what they ran."""
+    shutil.rmtree(output, ignore_errors=True)
+    (output / "claims").mkdir(parents=True)
+    began = time.monotonic()
+    logs = [(output / f"worker-{number}.log").open("w+") for number in range(workers)]
+    start = lambda number, log: subprocess.Popen([sys.executable, *sys.argv, f"--worker={number}"], stdout=log, stderr=log)
+    started = [start(number, log) for number, log in enumerate(logs)]
+    failed = [process.wait() != 0 for process in started]
+    for log in logs:
+        log.seek(0)
+        print(log.read())
+    counts = [file.read_text().split() for file in output.glob("worker-*/counts")]
+    ran, bad = (sum(int(count[place]) for count in counts) for place in (0, 1))
+    # A worker that did not come to its end has counted nothing.
+    bad = max(bad, int(any(failed)))
+    print(f"     Summary [{time.monotonic() - began:8.3f}s] {ran} flows run: {max(ran - bad, 0)} passed, {bad} failed")
+    return int(bad > 0 or ran == 0)
