@@ -6,7 +6,7 @@ use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 
-use crate::national_id::NationalId;
+use crate::national_id::{NationalId, is_invisible};
 
 /// Fewest characters.
 pub const MIN_LENGTH: usize = 4;
@@ -16,8 +16,8 @@ pub const MAX_LENGTH: usize = 32;
 /// A custom account that may be registered, in the person's own spelling (NFKC).
 ///
 /// Letters and digits of any script, with `.`, `_` and `-` between them; at least one letter; and not the shape of a
-/// national ID, so that an identifier is always one or the other. The manual's forbidden characters
-/// `% & + " ? < > \ /` are outside of that.
+/// national ID, in whatever spelling, so that an identifier is always one or the other. The manual's forbidden characters
+/// `% & + " ? < > \ /` are outside of that. What is not seen is no part of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CustomAccount(String);
@@ -45,6 +45,13 @@ impl CustomAccount {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
+        let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        let account = Self::registered(&seen)?;
+        if NationalId::resembles(&account.0) { Err(AccountRefusal::LikeNationalId) } else { Ok(account) }
+    }
+
+    /// Reads one that was registered, perhaps when fewer spellings counted as those of a national ID.
+    fn registered(text: &str) -> Result<Self, AccountRefusal> {
         let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(text.trim()).into_owned();
         if !(MIN_LENGTH..=MAX_LENGTH).contains(&normal.chars().count()) {
             return Err(AccountRefusal::Length);
@@ -56,9 +63,6 @@ impl CustomAccount {
         }
         if !normal.chars().any(char::is_alphabetic) {
             return Err(AccountRefusal::NoLetter);
-        }
-        if NationalId::resembles(&normal) {
-            return Err(AccountRefusal::LikeNationalId);
         }
         Ok(Self(normal))
     }
@@ -86,7 +90,7 @@ impl fmt::Debug for CustomAccount {
 impl TryFrom<String> for CustomAccount {
     type Error = AccountRefusal;
     fn try_from(text: String) -> Result<Self, AccountRefusal> {
-        Self::parse(&text)
+        Self::registered(&text)
     }
 }
 
@@ -118,6 +122,11 @@ mod tests {
             ("only digits", "20131127", Err(AccountRefusal::NoLetter)),
             ("like a national ID", "A123456789", Err(AccountRefusal::LikeNationalId)),
             ("like a national ID with a wrong checksum", "a123456780", Err(AccountRefusal::LikeNationalId)),
+            ("like a national ID with hyphens", "a-123-456-780", Err(AccountRefusal::LikeNationalId)),
+            ("like one with the long vowels of kana", "aー123456780", Err(AccountRefusal::LikeNationalId)),
+            ("not like one, with a dot", "a.123456780", Ok("a.123456780")),
+            ("what is not seen", "\u{feff}wang\u{200b}01\u{3164}", Ok("wang01")),
+            ("nothing that is seen", "\u{3164}\u{3164}\u{3164}\u{3164}", Err(AccountRefusal::Length)),
         ];
         for (what, text, expected) in rows {
             let parsed = CustomAccount::parse(text);
@@ -132,6 +141,14 @@ mod tests {
             let fold = |text| CustomAccount::parse(text).unwrap().folded();
             assert_eq!(fold(one), fold(other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn an_account_that_was_registered_stays_readable() {
+        let stored = "\"a-123-456-780\"";
+        let account: CustomAccount = serde_json::from_str(stored).unwrap();
+        assert_eq!(account.as_str(), "a-123-456-780");
+        assert_eq!(serde_json::to_string(&account).unwrap(), stored);
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use crate::custom_account::CustomAccount;
 use crate::email_address::EmailAddress;
 use crate::email_change::EmailCode;
 use crate::identifier::Identifier;
-use crate::national_id::NationalId;
+use crate::national_id::{NationalId, bare};
 
 macro_rules! pseudonym {
     ($(#[$doc:meta])* $name:ident) => {
@@ -131,7 +131,7 @@ impl Pseudonymizer {
         IdentifierDigest(match identifier {
             Identifier::NationalId(id) => self.digest("identifier", &["national-id", id.reveal()]),
             Identifier::Account(account) => self.account_digest(account),
-            Identifier::Nobodys => self.digest("identifier", &["nobody", &typed.trim().to_lowercase()]),
+            Identifier::Nobodys => self.digest("identifier", &["nobody", &bare(typed).to_lowercase()]),
         })
     }
 
@@ -205,6 +205,42 @@ mod tests {
         assert_eq!(one.person(&id), one.person(&typed));
         assert_ne!(one.person(&id), other.person(&id));
         assert_eq!(one.person(&id).as_str().len(), 43);
+    }
+
+    #[test]
+    fn failures_are_counted_for_all_spellings_of_an_identifier_together() {
+        let digests = Pseudonymizer::new(&[1; 32]);
+        let digest = |typed: &str| digests.identifier(&Identifier::parse(typed).unwrap(), typed);
+        let rows: [&[&str]; 4] = [
+            &[
+                "A123456789",
+                "a123456789 ",
+                "\u{200b}A123456789",
+                "'A123456789",
+                "A123-456-789",
+                "=\"A123456789\"",
+            ],
+            // A wrong checksum is nobody's, and is counted like somebody's.
+            &[
+                "A123456780",
+                "a123456780 ",
+                "\u{200b}A123456780",
+                "'A123456780",
+                "A123-456-780",
+                "=\"A123456780\"",
+            ],
+            &["wang01", "WANG01", "\u{feff}wang01", "wang01\u{200b}"],
+            &["wang-01", "Wang-01 "],
+        ];
+        for (at, spellings) in rows.iter().enumerate() {
+            for typed in *spellings {
+                for (other_at, others) in rows.iter().enumerate() {
+                    for other in *others {
+                        assert_eq!(digest(typed) == digest(other), at == other_at, "{typed:?} {other:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

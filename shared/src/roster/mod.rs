@@ -354,6 +354,21 @@ mod tests {
     }
 
     #[test]
+    fn a_national_id_is_one_in_whatever_spelling() {
+        let row = |id: &str| format!("{id},王大明,A01,甲機關,,in_service,,\n");
+        let expected = read(&row("A123456789")).people;
+        for spelling in [
+            "\u{200b}A123456789",
+            "'A123456789",
+            "A123-456-789",
+            "=\"A123456789\"",
+            "\"=\"\"A123456789\"\"\"",
+        ] {
+            assert_eq!(read(&row(spelling)).people, expected, "{spelling}");
+        }
+    }
+
+    #[test]
     fn bad_rows_are_refused_with_line_and_reason_and_good_ones_load() {
         let rows = "A123456788,王大明,A01,甲機關,,in_service,,\n\
                     A123456789,王大明,A01,甲機關,,in_service,,\n\

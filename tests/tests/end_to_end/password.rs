@@ -135,6 +135,38 @@ async fn failures_are_counted_for_the_identifier_that_was_typed() {
     wang.sign_in_by_password(WANG.national_id, WANG.password).await.signed_in();
 }
 
+/// What spreadsheets, chats and people make of WANG's national ID.
+const SPELLINGS: [&str; 6] = [
+    "\u{200b}A123456789",
+    "'A123456789",
+    "A123-456-789",
+    "=\"A123456789\"",
+    "\u{2019}a123\u{3000}456\u{2011}789\u{202c}",
+    "\u{feff}Ａ１２３４５６７８９\t",
+];
+
+#[tokio::test]
+async fn a_national_id_is_one_in_whatever_spelling() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let head = world.head().await;
+    for spelling in SPELLINGS {
+        wang.sign_in_by_password(spelling, WANG.password).await.signed_in();
+        assert_eq!(head.search(spelling).await.ok().body["name"], WANG.name, "{spelling:?}");
+    }
+    for spelling in SPELLINGS.into_iter().take(5) {
+        wang.sign_in_by_password(spelling, WRONG).await.problem(Code::InvalidCredentials);
+    }
+    wang.sign_in_by_password(WANG.national_id, WANG.password).await.problem(Code::AccountLocked);
+    // Nobody's, in the same spellings: counted in the same way.
+    for spelling in
+        SPELLINGS.map(|spelling| spelling.replace("89", "80").replace("８９", "８０")).iter().take(5)
+    {
+        wang.sign_in_by_password(spelling, WRONG).await.problem(Code::InvalidCredentials);
+    }
+    wang.sign_in_by_password("A123456780", WRONG).await.problem(Code::AccountLocked);
+}
+
 #[tokio::test]
 async fn old_failures_and_those_before_a_success_do_not_count() {
     let world = World::start().await;

@@ -49,12 +49,15 @@ export function broken(rules, typed, names) {
   return codes.includes("too_long") ? ["too_long"] : codes;
 }
 
+/** Format characters and others that nobody sees: no part of a custom account. */
+const UNSEEN = /[\p{Cf}\p{Default_Ignorable_Code_Point}]|(?!\s)\p{Cc}/gu;
+
 /**
  * The custom account as the server reads it.
  * @param {string} typed
  */
 export function accountName(typed) {
-  return typed.trim().normalize("NFKC") || undefined;
+  return typed.replace(UNSEEN, "").trim().normalize("NFKC") || undefined;
 }
 
 /**
