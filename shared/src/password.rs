@@ -38,6 +38,24 @@ impl Password {
         Self(normal)
     }
 
+    /// What was typed, taken for one of our initial passwords: those are mailed, copied with what stands around them, typed
+    /// off a screen or in full width. Only the letters and digits count, and the case of a letter that our alphabet has in one
+    /// case alone does not. What has not as many of them as an initial password stays as it was typed. A password that somebody
+    /// chose is never read like this.
+    #[must_use]
+    pub fn as_initial(&self) -> Self {
+        if self.0.len() > MAX_BYTES {
+            return self.clone();
+        }
+        let mut folded = ComposingNormalizerBorrowed::new_nfkc().normalize(&self.0).into_owned();
+        let mut letters = String::with_capacity(folded.len());
+        letters.extend(folded.chars().filter(char::is_ascii_alphanumeric).map(of_alphabet));
+        folded.zeroize();
+        let meant = if letters.len() == INITIAL_LETTERS { Self(grouped(&letters)) } else { self.clone() };
+        letters.zeroize();
+        meant
+    }
+
     /// The characters, for the mail that carries an initial password.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -263,18 +281,41 @@ fn classes(text: &str) -> usize {
 /// Letters and digits that nobody mistakes for each other on a printed page: without `0 O o 1 I l i 5 S 2 Z B 8`.
 const ALPHABET: &[u8] = b"34679ACDEFGHJKLMNPQRTUVWXYabcdefghjkmnpqrstuvwxyz";
 
+/// Random letters and digits of an initial password, and how many of them stand between two hyphens.
+const INITIAL_LETTERS: usize = 20;
+const GROUP: usize = 5;
+
+/// A letter or digit as [`ALPHABET`] has it: in the other case when it has it in that one alone.
+fn of_alphabet(typed: char) -> char {
+    let has = |c: char| u8::try_from(c).is_ok_and(|byte| ALPHABET.contains(&byte));
+    let other =
+        if typed.is_ascii_lowercase() { typed.to_ascii_uppercase() } else { typed.to_ascii_lowercase() };
+    if !has(typed) && has(other) { other } else { typed }
+}
+
+/// Letters in groups, with hyphens between them.
+fn grouped(letters: &str) -> String {
+    let mut text = String::with_capacity(letters.len().saturating_add(letters.len() / GROUP));
+    for (position, letter) in letters.chars().enumerate() {
+        if position > 0 && position.is_multiple_of(GROUP) {
+            text.push('-');
+        }
+        text.push(letter);
+    }
+    text
+}
+
 /// A new initial password: four groups of five characters with hyphens between them. 49 characters, 20 of them
 /// random: more than 112 bits. It satisfies both policies.
 pub fn generate_initial(rng: &mut impl CryptoRng) -> NewPassword {
     loop {
-        let mut text = String::with_capacity(23);
-        for position in 0..20 {
-            if position > 0 && position % 5 == 0 {
-                text.push('-');
-            }
+        let mut letters = String::with_capacity(INITIAL_LETTERS);
+        for _ in 0..INITIAL_LETTERS {
             let index = rng.random_range(0..ALPHABET.len());
-            text.push(ALPHABET.get(index).copied().map_or('x', char::from));
+            letters.push(ALPHABET.get(index).copied().map_or('x', char::from));
         }
+        let mut text = grouped(&letters);
+        letters.zeroize();
         // Nearly always all classes occur; a draw without a digit or a capital is drawn again.
         if classes(&text) == 4 {
             return NewPassword(Password(text));
@@ -458,6 +499,49 @@ mod tests {
     }
 
     #[test]
+    fn an_initial_password_is_what_its_letters_and_digits_are() {
+        let mailed = "bs4zL-kwaJY-6QA9y-cYrTR";
+        let wide: String = mailed.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect();
+        let rows = [
+            ("as mailed", mailed.to_owned()),
+            ("a blank behind it", format!("{mailed} ")),
+            ("a tab before it", format!("\t{mailed}")),
+            ("a line break behind it", format!("{mailed}\r\n")),
+            ("no-break space around it", format!("\u{a0}{mailed}\u{a0}")),
+            ("ideographic space", format!("\u{3000}{mailed}")),
+            ("zero width space", format!("\u{200b}{mailed}\u{200b}")),
+            ("byte order mark", format!("\u{feff}{mailed}")),
+            ("a mark of direction", format!("\u{200e}{mailed}\u{202c}")),
+            ("an invisible filler", format!("{mailed}\u{3164}")),
+            ("broken over two lines", mailed.replace("JY-", "JY-\n  ")),
+            ("no hyphens", mailed.replace('-', "")),
+            ("blanks in place of hyphens", mailed.replace('-', " ")),
+            ("dashes that a mail program made", mailed.replace('-', "\u{2013}")),
+            ("hyphens that break no line", mailed.replace('-', "\u{2011}")),
+            ("a minus sign", mailed.replace('-', "\u{2212}")),
+            ("soft hyphens", mailed.replace('-', "\u{ad}")),
+            ("the input method's long vowel mark", mailed.replace('-', "\u{30fc}")),
+            ("full width", wide),
+            ("the case of letters that are there in one case", mailed.replace("bs4zL", "BS4Zl")),
+            ("in quotation marks", format!("「{mailed}」。")),
+        ];
+        for (what, typed) in rows {
+            assert_eq!(Password::new(typed).as_initial().reveal(), mailed, "{what}");
+        }
+        for (what, typed) in [
+            ("another letter", mailed.replace('y', "x")),
+            ("another case of a letter that is there in both", mailed.replace('k', "K")),
+            ("a letter too few", mailed.replace('y', "")),
+            ("a letter too many", format!("{mailed}a")),
+            ("an accent on a letter", mailed.replace('a', "a\u{301}")),
+        ] {
+            assert_ne!(Password::new(typed).as_initial().reveal(), mailed, "{what}");
+        }
+        let chosen = "Correct Horse-42 ";
+        assert_eq!(Password::new(chosen.to_owned()).as_initial().reveal(), chosen);
+    }
+
+    #[test]
     fn hashes() {
         let mut rng = StdRng::seed_from_u64(1);
         let password = Password::new("Correct-Horse-42".to_owned());
@@ -486,6 +570,7 @@ mod tests {
             for policy in [Policy::manual(), Policy::nist_800_63b_4()] {
                 prop_assert!(policy.accept(first.password().clone(), None, None).is_ok());
             }
+            prop_assert_eq!(&first.password().as_initial(), first.password());
             let random = first.password().reveal().bytes().filter(|b| *b != b'-');
             prop_assert!(random.clone().all(|b| ALPHABET.contains(&b)));
             prop_assert!((random.count() as f64) * (ALPHABET.len() as f64).log2() >= 80.0);
