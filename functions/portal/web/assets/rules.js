@@ -2,6 +2,8 @@
 // and has the last word: what needs its dictionaries and its memory, only it can tell. `policy.json` holds this evaluation and
 // the server's against the same passwords.
 
+import { meantAddress } from "./address.js";
+
 /**
  * @typedef {{ code: "too_short", min: number } | { code: "too_long", max: number, bytes: number }
  *   | { code: "too_few_classes", needed: number } | { code: "forbidden_character", forbidden: string }
@@ -62,6 +64,7 @@ export function accountName(typed) {
  * @param {string} typed
  */
 export function localPart(typed) {
-  const at = typed.trim().indexOf("@");
-  return at > 0 ? typed.trim().slice(0, at) : undefined;
+  const address = meantAddress(typed);
+  const at = address.indexOf("@");
+  return at > 0 ? address.slice(0, at) : undefined;
 }
