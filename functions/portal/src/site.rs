@@ -363,6 +363,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use shared::custom_account::CustomAccount;
+    use shared::oauth::Scope;
     use shared::password::Password;
 
     use super::*;
@@ -422,6 +423,15 @@ mod tests {
             used.extend(said);
         }
         assert_eq!(used, texts(Language::ZhTw).unwrap().into_keys().collect());
+    }
+
+    #[test]
+    fn whatever_a_client_may_ask_for_has_words() {
+        let script = ASSETS.iter().find(|asset| asset.name == "continue.js").unwrap().identity;
+        for scope in Scope::ALL {
+            let text = format!("say(\"say.scope.{}\")", scope.name());
+            assert!(script.contains(&text), "{text}");
+        }
     }
 
     #[test]
