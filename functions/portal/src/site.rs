@@ -364,7 +364,7 @@ mod tests {
 
     use shared::custom_account::CustomAccount;
     use shared::oauth::Scope;
-    use shared::password::Password;
+    use shared::password::{KnownBy, Password};
 
     use super::*;
 
@@ -515,7 +515,13 @@ mod tests {
             let text = |name: &str| row[name].as_str();
             let account = text("account").map(|account| CustomAccount::parse(account).unwrap());
             let password = Password::new(text("password").unwrap().to_owned());
-            let judged = policy(text("policy").unwrap()).accept(password, account.as_ref(), text("email"));
+            let known_by = KnownBy {
+                account: account.as_ref(),
+                email: text("email"),
+                name: text("name"),
+                ..KnownBy::default()
+            };
+            let judged = policy(text("policy").unwrap()).accept(password, &known_by);
             let broken = judged.err().unwrap_or_default();
             // What needs a dictionary, the page does not tell.
             let told = broken.iter().map(BrokenRule::code).filter(|code| *code != "too_common");
