@@ -58,7 +58,7 @@ impl Request {
     /// # Errors
     /// `account_invalid`, `email_invalid`, `password_mismatch`, `password_rejected`.
     pub fn judge(self, person: &Person, policy: &Policy) -> Result<Choice, Problem> {
-        let account = CustomAccount::parse(&self.account)?;
+        let account = CustomAccount::choose(&self.account)?;
         let email = EmailAddress::parse(&self.email)?;
         if self.password != self.confirmation {
             return Err(Problem::new(Code::PasswordMismatch).on("password_confirmation"));
