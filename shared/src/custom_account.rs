@@ -4,7 +4,10 @@ use std::fmt;
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Serialize};
+use unicode_security::skeleton;
 
 use crate::national_id::{NationalId, is_invisible};
 
@@ -12,6 +15,37 @@ use crate::national_id::{NationalId, is_invisible};
 pub const MIN_LENGTH: usize = 4;
 /// Most characters.
 pub const MAX_LENGTH: usize = 32;
+
+/// Names that nobody may choose, because others would take them for somebody with more power: in lower case.
+const RESERVED: [&str; 27] = [
+    "admin",
+    "administrator",
+    "admins",
+    "anonymous",
+    "daemon",
+    "first-sign-in",
+    "guest",
+    "helpdesk",
+    "hostmaster",
+    "moderator",
+    "nobody",
+    "noreply",
+    "no-reply",
+    "null",
+    "operator",
+    "postmaster",
+    "root",
+    "security",
+    "superuser",
+    "support",
+    "sysadmin",
+    "system",
+    "undefined",
+    "webmaster",
+    "系統管理員",
+    "系統管理者",
+    "客服人員",
+];
 
 /// A custom account that may be registered, in the person's own spelling (NFKC).
 ///
@@ -37,6 +71,9 @@ pub enum AccountRefusal {
     /// The shape of a national ID.
     #[error("like a national ID")]
     LikeNationalId,
+    /// Nothing is seen of a character, or a name that looks like one that is kept back. Only of an account that is chosen.
+    #[error("invisible, or like a name that is kept back")]
+    Reserved,
 }
 
 impl CustomAccount {
@@ -67,6 +104,21 @@ impl CustomAccount {
         Ok(Self(normal))
     }
 
+    /// Reads a custom account that somebody chooses: besides, all of it can be seen, and it does not look like a name that is kept
+    /// back. Who has one of before these rules goes on signing in with it.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn choose(text: &str) -> Result<Self, AccountRefusal> {
+        let account = Self::parse(text)?;
+        let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        let look = look(&account.folded());
+        if account.0.chars().any(|c| invisible.contains(c)) || RESERVED.iter().any(|name| self::look(name) == look) {
+            return Err(AccountRefusal::Reserved);
+        }
+        Ok(account)
+    }
+
     /// The person's own spelling.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -79,6 +131,21 @@ impl CustomAccount {
         let folded = CaseMapper::new().fold_string(&self.0).into_owned();
         nfkc.normalize(&folded).into_owned()
     }
+}
+
+/// What a name looks like: Unicode's skeleton of confusable characters (UTS 39, section 4), and what a letter is written for.
+fn look(name: &str) -> String {
+    let letter = |c: char| match c {
+        '1' | 'l' | '|' => 'i',
+        '0' => 'o',
+        '3' => 'e',
+        '4' => 'a',
+        '5' => 's',
+        '7' => 't',
+        c => c,
+    };
+    let plain: String = name.chars().map(letter).collect();
+    skeleton(&plain).collect::<String>().to_lowercase().chars().map(letter).collect()
 }
 
 impl fmt::Debug for CustomAccount {
@@ -132,6 +199,35 @@ mod tests {
             let parsed = CustomAccount::parse(text);
             assert_eq!(parsed.as_ref().map(CustomAccount::as_str).map_err(|e| *e), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn nobody_chooses_a_name_of_power_or_one_that_is_not_seen() {
+        let rows = [
+            ("an ordinary one", "wang.daming", true),
+            ("with the name inside", "admin.wang", true),
+            ("of two words", "help.desk", true),
+            ("longer", "rootbeer", true),
+            ("Chinese", "王大明帳號", true),
+            ("the name", "admin", false),
+            ("in capitals", "ROOT", false),
+            ("in full width", "ｈｅｌｐｄｅｓｋ", false),
+            ("with Cyrillic letters", "аdmin", false),
+            ("with a dotless i", "admın", false),
+            ("with a Greek omicron", "rοοt", false),
+            ("with zeros", "r00t", false),
+            ("with a one", "adm1n", false),
+            ("with r and n for m", "adrnin", false),
+            ("with an accent that is none", "administratоr", false),
+            ("in Chinese", "系統管理員", false),
+            ("Hangul fillers", "\u{3164}\u{3164}\u{3164}\u{3164}", false),
+            ("a filler inside", "wang\u{1160}daming", false),
+            ("a half-width filler", "wang\u{ffa0}", false),
+        ];
+        for (what, text, good) in rows {
+            assert_eq!(CustomAccount::choose(text).is_ok(), good, "{what}");
+        }
+        assert!(CustomAccount::parse("admin").is_ok(), "who has it keeps it");
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub mod ses;
 pub mod session;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod sign_in;
+pub mod spreadsheet;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 #[cfg(feature = "dynamodb")]

@@ -189,7 +189,7 @@ impl Code {
             Self::ResetNotFound => ("查無這筆重設紀錄", "請確認重設編號，或重新查詢該員工。"),
             Self::AccountTaken => ("這個自訂帳號已有人使用", "請換一個自訂帳號再送出。"),
             Self::Conflict => ("資料剛剛被更動", "沒有任何變更，請再試一次。"),
-            Self::AccountInvalid => ("自訂帳號不符合規則", "請使用 4 到 32 個字：文字或數字，中間可用「.」「_」「-」，至少一個文字，且不可為身分證號。"),
+            Self::AccountInvalid => ("自訂帳號不符合規則", "請使用 4 到 32 個字：文字或數字，中間可用「.」「_」「-」，至少一個文字，且不可為身分證號，也不可像「admin」等保留的名稱。"),
             Self::EmailInvalid => ("電子郵件地址不正確", "請輸入可以收信的電子郵件地址，例如 name@example.gov.tw。"),
             Self::PasswordMismatch => ("兩次輸入的密碼不同", "請重新輸入兩次相同的密碼。"),
             Self::PasswordRejected => ("密碼不符合規則", "請依所列的規則換一個密碼。"),
@@ -246,7 +246,7 @@ impl Code {
             Self::ResetNotFound => ("No such password reset", "Check the reset's number, or search for the employee again."),
             Self::AccountTaken => ("Somebody already has this custom account", "Choose another custom account and send again."),
             Self::Conflict => ("Somebody just changed the same thing", "Nothing was changed. Try again."),
-            Self::AccountInvalid => ("The custom account breaks a rule", "Use 4 to 32 characters: letters or digits, with \".\", \"_\" or \"-\" between them, at least one letter, and not a national ID."),
+            Self::AccountInvalid => ("The custom account breaks a rule", "Use 4 to 32 characters: letters or digits, with \".\", \"_\" or \"-\" between them, at least one letter, and neither a national ID nor like a name that is kept back, such as \"admin\"."),
             Self::EmailInvalid => ("The email address is not right", "Enter an address that can receive mail, such as name@example.gov.tw."),
             Self::PasswordMismatch => ("The two passwords differ", "Enter the same password twice."),
             Self::PasswordRejected => ("The password breaks the rules", "Choose another password, following the rules listed."),
@@ -809,9 +809,9 @@ impl BrokenRule {
             (Self::TooFewClasses { needed }, Language::En) => {
                 format!("At least {needed} of: capital letters, small letters, digits, other characters.")
             }
-            (Self::ContainsAccount, Language::ZhTw) => "不可包含自訂帳號或電子郵件的名稱。".to_owned(),
+            (Self::ContainsAccount, Language::ZhTw) => "不可包含您的姓名、身分證號、自訂帳號或電子郵件「@」前的文字。".to_owned(),
             (Self::ContainsAccount, Language::En) => {
-                "Without your custom account or the name of your email.".to_owned()
+                "Without your name, national ID, custom account or what is before the @ of your email.".to_owned()
             }
             (Self::TooCommon, Language::ZhTw) => {
                 "不可太常見或太容易猜到，請加長或改用不規則的組合。".to_owned()

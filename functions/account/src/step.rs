@@ -9,7 +9,7 @@ use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
 use shared::notice::Notice;
 use shared::oauth::ClientId;
-use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
+use shared::password::{BrokenRule, KnownBy, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{CardId, IdentifierDigest, Pseudonymizer};
@@ -136,9 +136,16 @@ impl AccountStep {
         }
         let act = Action::PasswordChange;
         let attempts = self.prove(person, &session, change.current.as_ref(), act, origin).await?;
+        // The address is sealed under another start's key, and worth no call of KMS.
+        let known_by = KnownBy {
+            account: person.account.custom_account.as_ref(),
+            email: None,
+            name: Some(&person.name),
+            agency: Some(&person.agency_name),
+        };
         let password = self
             .policy
-            .accept(change.password, person.account.custom_account.as_ref(), None)
+            .accept(change.password, &known_by)
             .map_err(Problem::password_rejected)?;
         if password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));

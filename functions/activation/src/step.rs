@@ -19,7 +19,7 @@ use shared::store::{self, CommitError, Guard, Transaction};
 use shared::ticket::{self, ActivationTicket};
 use shared::{aws, kms, telemetry};
 
-use crate::handler::Choice;
+use crate::handler::Request;
 
 /// The step.
 pub struct ActivationStep {
@@ -67,11 +67,6 @@ impl ActivationStep {
         })
     }
 
-    /// The password policy.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// The portal host's origin.
     pub fn portal_origin(&self) -> &str {
         &self.portal_origin
@@ -80,17 +75,18 @@ impl ActivationStep {
     /// Activates.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`, `account_taken`, `password_rejected`
-    /// for a password that was used before, `conflict`, `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`; then those of [`Request::judge`],
+    /// `password_rejected` for a password that was used before, `account_taken`, `conflict`, `unavailable`.
     pub async fn activate(
         &self,
-        choice: Choice,
+        request: Request,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(), Problem> {
-        let key = Tickets::activation_key(&choice.ticket);
+        let secret = request.ticket.clone();
+        let key = Tickets::activation_key(&secret);
         let mut read =
-            self.accounts.person_with(Some(&choice.person), self.tickets.table(), vec![key.clone()]).await?;
+            self.accounts.person_with(Some(&request.person), self.tickets.table(), vec![key.clone()]).await?;
         let invalid = || Problem::new(Code::TicketInvalid);
         let ticket = Tickets::activation_from(read.others.remove(&key))?.ok_or_else(invalid)?;
         let person = read.person.filter(|person| person.id == ticket.person).ok_or_else(invalid)?;
@@ -98,6 +94,7 @@ impl ActivationStep {
         telemetry::note_subject(&subject);
         ticket.check(person.generation, &person.account.ended_certificates, origin.at)?;
         let person = person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
+        let choice = request.judge(&person, &self.policy)?;
         if choice.password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }
@@ -137,7 +134,7 @@ impl ActivationStep {
         let entry =
             origin.entry(Action::Activation, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
         let written = Transaction::new()
-            .with(Guard::Ticket, self.tickets.redeem_activation(&choice.ticket)?)
+            .with(Guard::Ticket, self.tickets.redeem_activation(&secret)?)
             .with(Guard::Person, self.accounts.activate(activation)?)
             .with(Guard::Account, self.accounts.reserve(&choice.account, &person.id)?)
             .with_some(Guard::New, release)

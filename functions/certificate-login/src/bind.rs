@@ -135,6 +135,7 @@ impl CertificateLogin {
             }
             None => transaction,
         };
+        let transaction = self.forget_failures(transaction, &person.id)?;
         let transaction = self.first_use(transaction, &used, scopes)?;
         let (generation, now, proof) = (person.generation, origin.at, Proof::Card(seen.clone()));
         let written = if activated {

@@ -122,7 +122,9 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             .await
         }
         Code::AccountInvalid | Code::EmailInvalid | Code::PasswordMismatch | Code::PasswordRejected => {
-            let ticket = format!("{challenge}.{challenge}");
+            let mut wang = with_card(world.card_of(&WANG));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            let ticket = wang.identify(&ticket, WANG.national_id).await.ticket("activation_required");
             let mut body = tests::browser::activation(&ticket, &WANG);
             match code {
                 Code::AccountInvalid => body["account"] = json!("no spaces, please"),
