@@ -25,7 +25,7 @@ impl CertificateLogin {
     ///
     /// # Errors
     /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_unknown`, `person_departed`,
-    /// `identity_mismatch`, `conflict`, `unavailable`.
+    /// `identity_mismatch`, `name_differs`, `conflict`, `unavailable`.
     pub async fn bind_card(
         &self,
         ticket: &Secret,
@@ -46,7 +46,7 @@ impl CertificateLogin {
             None => None,
         };
         let agency = person.as_ref().map(|person| person.agency.clone());
-        match identity::holder_is(&content.holder, person, &self.pseudonyms) {
+        match identity::holder_is(&content.holder, identifier, person, &self.pseudonyms) {
             Ok(person) => self.bind(ticket, &content, &person, carrier, origin, rng).await,
             Err(refusal) => {
                 let subject = person_id

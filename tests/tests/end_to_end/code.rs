@@ -84,6 +84,12 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             let ticket = wang.sign_in_by_card().await.ticket("identity_required");
             wang.identify(&ticket, ZHANG.national_id).await
         }
+        Code::NameDiffers => {
+            let renamed = CardRequest::citizen("王曉明", WANG.id_tail());
+            let mut wang = with_card(world.issue(&renamed));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            wang.identify(&ticket, WANG.national_id).await
+        }
         Code::InitialPasswordExpired => {
             let initial = world.initial_password(&world.agency("agency-a02").await, &ZHOU).await;
             world.pass(SignedDuration::from_hours(72));
@@ -348,6 +354,7 @@ codes! {
     agency_without_head: AgencyWithoutHead,
     email_code_wrong: EmailCodeWrong,
     email_code_void: EmailCodeVoid,
+    name_differs: NameDiffers,
 }
 
 #[tokio::test]
