@@ -71,11 +71,19 @@ pub fn holder_is(
     person.in_service().map_err(|_| Refusal::Departed)
 }
 
+/// Whether a card that is seen for the first time needs the account's password beside it. A name is not one person's alone: a
+/// card that does not carry the digits lets its holder activate an account of that name, and never opens one that has been
+/// activated, which another of the same name may have done.
+pub fn needs_password(holder: &Named, person: &InService) -> bool {
+    holder.id_tail.is_none() && person.person().account.is_activated()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::custom_account::CustomAccount;
     use crate::person::{Account, Service};
     use crate::pseudonym::PersonId;
 
@@ -174,6 +182,26 @@ mod tests {
         ];
         for (what, holder, typed, person, refusal) in rows {
             assert_eq!(holder_is(&holder, typed, person, &pseudonyms()).err(), refusal, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_name_alone_never_opens_an_activated_account() {
+        let card =
+            |tail: Option<&str>| Named { name: "王大明".to_owned(), id_tail: tail.map(str::to_owned) };
+        let person = |activated: bool| {
+            let custom_account = activated.then(|| CustomAccount::parse("wang.daming").unwrap());
+            let account = Account { custom_account, ..Account::default() };
+            Person { account, ..someone(Service::InService) }.in_service().unwrap()
+        };
+        let rows = [
+            ("no digits, activated", None, true, true),
+            ("no digits, not activated", None, false, false),
+            ("the digits, activated", Some("6789"), true, false),
+            ("the digits, not activated", Some("6789"), false, false),
+        ];
+        for (what, tail, activated, expected) in rows {
+            assert_eq!(needs_password(&card(tail), &person(activated)), expected, "{what}");
         }
     }
 }

@@ -147,6 +147,8 @@ codes! {
     EmailCodeVoid = "email_code_void", 409;
     /// The card's digits are the person's, and the name on it is written otherwise in the directory, or is a new one.
     NameDiffers = "name_differs", 403;
+    /// A card whose name alone says whose it is, seen for the first time, and an account that has a password.
+    AccountPasswordRequired = "account_password_required", 403;
 }
 
 impl Code {
@@ -222,6 +224,7 @@ impl Code {
             Self::EmailCodeWrong => ("驗證碼不正確", "請核對最後收到的那封信裡的八位數字，再輸入一次；最多可輸入錯誤五次。"),
             Self::EmailCodeVoid => ("驗證碼已失效", "這次沒有任何變更。驗證碼在 30 分鐘內有效且只能用一次；輸入錯誤五次、另外寄出新的驗證碼，或帳號有其他變更時也會失效。請再寄送一次驗證碼。"),
             Self::NameDiffers => ("憑證上的姓名與公務人力資料庫的寫法不同", "身分證號末四碼相符，但姓名的寫法不同；剛改名時也會如此。請洽機關人事人員，將公務人力資料庫中的姓名登錄為與憑證上相同，完成入檔後再以這張憑證登入。"),
+            Self::AccountPasswordRequired => ("請一併輸入帳號的密碼", "這張憑證上沒有身分證號末四碼，只憑姓名不能確認是您本人；這個帳號已啟用，請再輸入帳號的密碼。忘記密碼時，請洽機關人事人員或客服人員重設密碼，重新啟用後再以這張憑證登入。"),
         }
     }
 
@@ -280,6 +283,7 @@ impl Code {
             Self::EmailCodeWrong => ("The code is not right", "Check the eight digits in the mail that came last, and enter them again; five wrong codes are allowed in all."),
             Self::EmailCodeVoid => ("The code is no longer good", "Nothing was changed this time. A code is good for 30 minutes and once; five wrong codes, a newer one, or another change of the account end it too. Have a new code sent."),
             Self::NameDiffers => ("The name on the card is written differently in the personnel directory", "The last four digits of the national ID agree, but the name does not; this is also so when you have just changed your name. Ask your HR to enter your name in the personnel directory as it is on the card, and sign in with the card once that is on file."),
+            Self::AccountPasswordRequired => ("Enter your account's password as well", "The card does not carry the last four digits of your national ID, and the name alone does not say that it is you. The account is active, so enter its password too. If you have forgotten it, ask your HR or the helpdesk for a password reset, activate your account anew, and sign in with the card then."),
         }
     }
 }
@@ -328,6 +332,11 @@ advice! {
         "目前的密碼不正確，請再輸入一次。忘記密碼時，請先登出，改以自然人憑證登入後立即變更。",
         "The current password is not right. Enter it again; if you have forgotten it, sign out, sign in with your \
          citizen card, and change it right away.";
+    /// A wrong password beside a card whose name alone says whose it is.
+    AccountPasswordWrong:
+        "帳號的密碼不正確，請再輸入一次。忘記密碼時，請洽機關人事人員或客服人員重設密碼，重新啟用後再以這張憑證登入。",
+        "The account's password is not right. Enter it again; if you have forgotten it, ask your HR or the helpdesk for a \
+         password reset, activate your account anew, and sign in with the card then.";
     /// An email address whose part before the `@` is not ASCII: SES sends to none of those.
     EmailLocalPart:
         "「@」之前的部分只能使用英文字母、數字及符號（「@」之後的網域不限）。請輸入另一個電子郵件地址。",
@@ -524,6 +533,7 @@ impl Problem {
             (Code::RequestInvalid, Some("until")) => Some(Advice::Until),
             (Code::RequestInvalid, Some("current_password")) => Some(Advice::CurrentPasswordMissing),
             (Code::InvalidCredentials, Some("current_password")) => Some(Advice::CurrentPasswordWrong),
+            (Code::InvalidCredentials, Some("password")) => Some(Advice::AccountPasswordWrong),
             _ => None,
         };
         match self.advice.or_else(of_field) {

@@ -268,7 +268,7 @@ impl Examination {
             text.push_str(&format!(
                 "\n# {name}\n# until {end}, {key}\n[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\n\
                  name = \"{short}\"\nkind = \"\"  # \"citizen\" or \"organization\"\n\
-                 directory_attributes = \"optional\"\ncrl = []  # where its lists are\n",
+                 directory_attributes = \"required\"\ncrl = []  # where its lists are\n",
                 name = authority.name,
                 end = day(&authority.not_after),
                 key = authority.key,

@@ -1,14 +1,19 @@
-//! Whose card it is: names that are written otherwise.
+//! Whose card it is: names that are written otherwise, and cards that do not say which of two namesakes holds them.
 
 use local::pki::card::{Card, CardRequest};
 use shared::problem::Code;
 use tests::browser::Browser;
-use tests::people::WANG;
+use tests::people::{NAMESAKE, WANG};
 use tests::world::World;
 
 /// A card of that name with the digits of [`WANG`].
 fn named(world: &World, name: &str) -> Card {
     world.issue(&CardRequest::citizen(name, WANG.id_tail()))
+}
+
+/// A card of the name of [`WANG`], and of [`NAMESAKE`], that carries no digits.
+fn digitless(world: &World) -> Card {
+    world.issue(&CardRequest { directory_attributes: false, ..CardRequest::citizen(WANG.name, "0000") })
 }
 
 /// Has the directory write the name of [`WANG`] in another way.
@@ -19,6 +24,13 @@ async fn directory_writes(world: &World, name: &str) {
 /// A ticket for the identity of a card that is seen for the first time.
 async fn ticket_of(browser: &mut Browser) -> String {
     browser.sign_in_by_card().await.ticket("identity_required")
+}
+
+/// Somebody who is signed in with their password.
+async fn by_password(world: &World) -> Browser {
+    let mut browser = world.browser();
+    browser.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    browser
 }
 
 #[tokio::test]
@@ -63,4 +75,58 @@ async fn a_new_name_leads_to_human_resources() {
     wang.identify(&ticket, WANG.national_id).await.signed_in();
     let [mail] = world.mails_of_notices("card_bound").await.try_into().unwrap();
     assert_eq!(mail.to, WANG.email);
+}
+
+#[tokio::test]
+async fn a_namesakes_card_does_not_take_over_an_account() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let mut namesake = world.browser_with(&digitless(&world));
+    let ticket = ticket_of(&mut namesake).await;
+    for identifier in [WANG.account, WANG.national_id] {
+        let asked = namesake.identify(&ticket, identifier).await;
+        asked.problem_of(Code::AccountPasswordRequired, "password");
+    }
+    let wrong = namesake.identify_with(&ticket, WANG.account, NAMESAKE.password).await;
+    assert_eq!(wrong.problem_of(Code::InvalidCredentials, "password").session(), None);
+    assert_eq!(by_password(&world).await.cards().await.len(), 1, "nothing was bound");
+    assert!(world.mails_of_notices("card_bound").await.is_empty());
+
+    // The one who knows the password holds it, is told, and may undo it: that ends what the card has opened.
+    namesake.identify_with(&ticket, WANG.account, WANG.password).await.signed_in();
+    let [mail] = world.mails_of_notices("card_bound").await.try_into().unwrap();
+    assert_eq!(mail.to, WANG.email);
+    let wang = by_password(&world).await;
+    let cards = wang.cards().await;
+    let [_, new] = cards.as_slice() else { panic!("{cards:?}") };
+    wang.unbind(new["card_id"].as_str().unwrap()).await.status(204);
+    namesake.get("/v1/session").await.problem(Code::SessionRequired);
+    let _ = ticket_of(&mut namesake).await;
+}
+
+#[tokio::test]
+async fn passwords_are_not_guessed_beside_a_card() {
+    let world = World::start().await;
+    world.signed_in(&WANG).await;
+    let mut namesake = world.browser_with(&digitless(&world));
+    let ticket = ticket_of(&mut namesake).await;
+    for guess in 0..5 {
+        let guessed = namesake.identify_with(&ticket, WANG.account, &format!("Wrong-Password#{guess}")).await;
+        guessed.problem_of(Code::InvalidCredentials, "password");
+    }
+    namesake.identify_with(&ticket, WANG.account, WANG.password).await.problem(Code::TicketInvalid);
+    let another = ticket_of(&mut namesake).await;
+    namesake.identify_with(&another, WANG.account, WANG.password).await.problem(Code::AccountLocked);
+}
+
+#[tokio::test]
+async fn an_initial_password_opens_no_account_beside_a_card() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    world.signed_in(&WANG).await;
+    let initial = world.initial_password(&helpdesk, &WANG).await;
+    let mut wang = world.browser_with(&digitless(&world));
+    let ticket = ticket_of(&mut wang).await;
+    let refused = wang.identify_with(&ticket, WANG.national_id, &initial).await;
+    refused.problem_of(Code::InvalidCredentials, "password");
 }
