@@ -3,7 +3,8 @@
 use local::pki::card::{Card, CardRequest};
 use shared::problem::Code;
 use tests::browser::Browser;
-use tests::people::{NAMESAKE, WANG};
+use tests::people::{Civilian, NAMESAKE, WANG};
+use tests::table;
 use tests::world::World;
 
 /// A card of that name with the digits of [`WANG`].
@@ -129,4 +130,48 @@ async fn an_initial_password_opens_no_account_beside_a_card() {
     let ticket = ticket_of(&mut wang).await;
     let refused = wang.identify_with(&ticket, WANG.national_id, &initial).await;
     refused.problem_of(Code::InvalidCredentials, "password");
+}
+
+#[tokio::test]
+async fn an_activation_leaves_no_card_bound_but_its_own() {
+    let world = World::start().await;
+    let waiting = async |card: &Card| {
+        let mut browser = world.browser_with(card);
+        let ticket = ticket_of(&mut browser).await;
+        let activation = browser.identify(&ticket, WANG.national_id).await.ticket("activation_required");
+        (browser, activation)
+    };
+    // Before anybody has activated, a card of that name may be bound; it waits for somebody to activate.
+    let (mut namesake, _) = waiting(&digitless(&world)).await;
+    let (mut wang, activation) = waiting(&world.card_of(&WANG)).await;
+    wang.activate(&activation, &WANG).await.ok();
+    let _ = namesake.sign_in_by_card().await.ticket("identity_required");
+    wang.sign_in_by_card().await.signed_in();
+    assert_eq!(wang.cards().await.len(), 1);
+    let unbound = table::items(&world.stack, "AUDIT_TABLE");
+    let unbound = unbound.iter().filter(|entry| table::text(entry, "action") == "card_unbinding");
+    assert_eq!(unbound.count(), 1);
+}
+
+#[tokio::test]
+async fn an_activation_by_initial_password_leaves_no_card_bound() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    let mut early = world.browser_with(&world.card_of(&WANG));
+    let ticket = ticket_of(&mut early).await;
+    let _ = early.identify(&ticket, WANG.national_id).await.ticket("activation_required");
+    let initial = world.initial_password(&helpdesk, &WANG).await;
+    let mut wang = world.browser();
+    let activation = wang.sign_in_by_password(WANG.national_id, &initial).await.ticket("activation_required");
+    wang.activate(&activation, &WANG).await.ok();
+    // It is seen for the first time again, and told.
+    let ticket = ticket_of(&mut early).await;
+    early.identify(&ticket, WANG.national_id).await.signed_in();
+    assert_eq!(world.mails_of_notices("card_bound").await.len(), 1);
+    // Another activation, after a reset, is the same person's: their card stays.
+    let initial = world.initial_password(&helpdesk, &WANG).await;
+    let activation = wang.sign_in_by_password(WANG.national_id, &initial).await.ticket("activation_required");
+    let anew = Civilian { password: "Alishan-Forest#2216", ..WANG };
+    wang.activate(&activation, &anew).await.ok();
+    early.sign_in_by_card().await.signed_in();
 }
