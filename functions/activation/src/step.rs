@@ -1,21 +1,23 @@
 //! The step.
 
+use std::collections::BTreeSet;
+
 use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
+use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
 use shared::notice::Notice;
 use shared::password::{BrokenRule, Policy, StoredHash};
 use shared::person::Person;
 use shared::problem::{Code, Problem};
-use shared::pseudonym::Pseudonymizer;
+use shared::pseudonym::{CardId, Pseudonymizer};
 use shared::seal::DataKey;
 use shared::secret::Secret;
 use shared::session::Subject;
-use shared::store::accounts::{self, Accounts, person_from};
+use shared::store::accounts::{self, Accounts, Binding, person_from};
 use shared::store::audit::AuditTrail;
 use shared::store::outbox::Outbox;
 use shared::store::tickets::Tickets;
-use shared::store::{self, CommitError, Guard, Transaction};
+use shared::store::{self, CommitError, Guard, StoreError, Transaction};
 use shared::ticket::{self, ActivationTicket};
 use shared::{aws, kms, telemetry};
 
@@ -99,6 +101,8 @@ impl ActivationStep {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }
         let hash = StoredHash::of(choice.password.password(), rng)?;
+        let ended = self.accounts.ended_by_activation(&person, ticket.proof.seen()).await?;
+        let unbound: BTreeSet<CardId> = ended.iter().map(|binding| binding.bound.card.id.clone()).collect();
         let sealed = self
             .email_key
             .seal(&subject.to_string(), choice.email.reveal(), rng)
@@ -129,11 +133,15 @@ impl ActivationStep {
             email_sealed: sealed,
             email_digest: &email_digest,
             seen: ticket.proof.seen(),
+            unbound: &unbound,
             now: origin.at,
         };
         let entry =
             origin.entry(Action::Activation, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
-        let written = Transaction::new()
+        let transaction = ended.iter().try_fold(Transaction::new(), |transaction, binding| {
+            self.unbind(transaction, binding, &person, origin)
+        })?;
+        let written = transaction
             .with(Guard::Ticket, self.tickets.redeem_activation(&secret)?)
             .with(Guard::Person, self.accounts.activate(activation)?)
             .with(Guard::Account, self.accounts.reserve(&choice.account, &person.id)?)
@@ -144,6 +152,26 @@ impl ActivationStep {
             .commit(&self.client)
             .await;
         written.or_else(|error| refusal(error, &ticket))
+    }
+
+    /// Adds to a transaction that a card is bound no longer.
+    fn unbind(
+        &self,
+        transaction: Transaction,
+        binding: &Binding,
+        person: &Person,
+        origin: &Origin,
+    ) -> Result<Transaction, StoreError> {
+        let subject = Subject::Person(person.id.clone());
+        let entry = Entry {
+            note: Some(format!("card#{}", binding.bound.card.id)),
+            ..origin.entry(Action::CardUnbinding, &subject, &subject, SUCCESS).of_agency(Some(&person.agency))
+        };
+        let (card, certificates) = self.accounts.unbind(binding)?;
+        let transaction = transaction.with(Guard::Card, card).with(Guard::New, self.audit.append(entry)?);
+        Ok(certificates
+            .into_iter()
+            .fold(transaction, |transaction, certificate| transaction.with(Guard::New, certificate)))
     }
 }
 
@@ -159,6 +187,8 @@ fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem>
         return Err(match person.map(Person::in_service) {
             Some(Err(_)) => Code::PersonDeparted.into(),
             Some(Ok(_)) if revoked => ticket::Refusal::Revoked.into(),
+            // A card was bound meanwhile: the next try sees it.
+            Some(Ok(person)) if person.person().generation == ticket.generation => Code::Conflict.into(),
             Some(Ok(_)) | None => Code::TicketInvalid.into(),
         });
     }

@@ -299,7 +299,7 @@ impl Examination {
             text.push_str(&format!(
                 "\n# {subject}\n# until {end}, {key}\n[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\n\
                  name = \"{name}\"\n{namesakes}family = \"{name}\"\nkind = \"\"  # \"citizen\" or \"organization\"\n\
-                 directory_attributes = \"optional\"\ncrl = []  # where its lists are\n",
+                 directory_attributes = \"required\"\ncrl = []  # where its lists are\n",
                 subject = authority.name,
                 end = day(&authority.not_after),
                 key = authority.key,
