@@ -50,11 +50,18 @@ fn parse_cookie(value: &str) -> Option<(Subject, Secret)> {
     let mut parts = value.splitn(3, '.');
     let id = Secret::parse(parts.next()?)?;
     let subject = match (parts.next()?, parts.next()?) {
-        ("p", person) if !person.is_empty() => Subject::Person(PersonId::from_stored(person)),
-        ("a", oid) if !oid.is_empty() => Subject::Agency(oid.to_owned()),
+        ("p", person) => Subject::Person(PersonId::parse(person)?),
+        ("a", oid) if looks_like_an_oid(oid) => Subject::Agency(oid.to_owned()),
         _ => return None,
     };
     Some((subject, id))
+}
+
+/// Whether a text has the form of an agency's OID. Anybody may send a cookie, and what is looked up is a key: of any other
+/// length the database would refuse it, and our log would tell.
+fn looks_like_an_oid(text: &str) -> bool {
+    (3..=64).contains(&text.len())
+        && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Who is behind a live session, as they are now.
@@ -381,13 +388,32 @@ mod tests {
     #[test]
     fn cookies_come_back() {
         let id = Secret::random(&mut StdRng::seed_from_u64(1));
+        let person = "x-_Y".repeat(11)[..43].to_owned();
         for subject in
-            [Subject::Person(PersonId::from_stored("x-_y")), Subject::Agency("2.16.886.101".to_owned())]
+            [Subject::Person(PersonId::from_stored(&person)), Subject::Agency("2.16.886.101".to_owned())]
         {
             assert_eq!(parse_cookie(&cookie_value(&subject, &id)), Some((subject, id.clone())));
         }
-        for value in ["", "..", "x.p.y", &format!("{}.q.y", id.reveal()), &format!("{}.p.", id.reveal())] {
-            assert_eq!(parse_cookie(value), None, "{value}");
+        let long = "1.2".repeat(1000);
+        let of = |rest: &str| format!("{}.{rest}", id.reveal());
+        let values = ["", "..", "x.p.y"].map(str::to_owned).into_iter().chain(
+            [
+                "q.y",
+                "p.",
+                "p.y",
+                &format!("p.{person}x"),
+                &format!("p.{}", "y".repeat(3000)),
+                &format!("p.{person}.{person}"),
+                "a.",
+                "a.agency",
+                "a..",
+                "a.1..2",
+                &format!("a.{long}"),
+            ]
+            .map(of),
+        );
+        for value in values {
+            assert_eq!(parse_cookie(&value), None, "{value}");
         }
     }
 }

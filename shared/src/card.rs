@@ -57,6 +57,14 @@ pub struct BoundCard {
     pub last_used_at: Timestamp,
 }
 
+impl BoundCard {
+    /// Whether a session that this card opened may unbind another: one that was bound later. So whoever has held the account longer
+    /// ends what came last, and not the other way round.
+    pub fn may_unbind(&self, other: &Self) -> bool {
+        self.bound_at < other.bound_at
+    }
+}
+
 /// A certificate and when the card host saw it, in force by its issuer's list. Whatever comes of that sight carries it:
 /// code, tickets, session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +124,23 @@ mod tests {
         ];
         for (number, tail) in rows {
             assert_eq!(number_tail(number), tail, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_card_unbinds_what_was_bound_after_it() {
+        let at = |second| BoundCard {
+            card: Card {
+                id: CardId::from_stored("c"),
+                issuer_name: "MOICA".to_owned(),
+                family: "MOICA".to_owned(),
+                number_tail: "1".to_owned(),
+            },
+            bound_at: Timestamp::from_second(second).unwrap(),
+            last_used_at: Timestamp::from_second(100).unwrap(),
+        };
+        for (own, other, expected) in [(1, 2, true), (2, 1, false), (1, 1, false)] {
+            assert_eq!(at(own).may_unbind(&at(other)), expected, "{own} {other}");
         }
     }
 

@@ -4,20 +4,54 @@ use std::fmt;
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Serialize};
+use unicode_security::skeleton;
 
-use crate::national_id::NationalId;
+use crate::national_id::{NationalId, is_invisible};
 
 /// Fewest characters.
 pub const MIN_LENGTH: usize = 4;
 /// Most characters.
 pub const MAX_LENGTH: usize = 32;
 
+/// Names that nobody may choose, because others would take them for somebody with more power: in lower case.
+const RESERVED: [&str; 27] = [
+    "admin",
+    "administrator",
+    "admins",
+    "anonymous",
+    "daemon",
+    "first-sign-in",
+    "guest",
+    "helpdesk",
+    "hostmaster",
+    "moderator",
+    "nobody",
+    "noreply",
+    "no-reply",
+    "null",
+    "operator",
+    "postmaster",
+    "root",
+    "security",
+    "superuser",
+    "support",
+    "sysadmin",
+    "system",
+    "undefined",
+    "webmaster",
+    "系統管理員",
+    "系統管理者",
+    "客服人員",
+];
+
 /// A custom account that may be registered, in the person's own spelling (NFKC).
 ///
 /// Letters and digits of any script, with `.`, `_` and `-` between them; at least one letter; and not the shape of a
-/// national ID, so that an identifier is always one or the other. The manual's forbidden characters
-/// `% & + " ? < > \ /` are outside of that.
+/// national ID, in whatever spelling, so that an identifier is always one or the other. The manual's forbidden characters
+/// `% & + " ? < > \ /` are outside of that. What is not seen is no part of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CustomAccount(String);
@@ -37,6 +71,9 @@ pub enum AccountRefusal {
     /// The shape of a national ID.
     #[error("like a national ID")]
     LikeNationalId,
+    /// Nothing is seen of a character, or a name that looks like one that is kept back. Only of an account that is chosen.
+    #[error("invisible, or like a name that is kept back")]
+    Reserved,
 }
 
 impl CustomAccount {
@@ -45,6 +82,13 @@ impl CustomAccount {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
+        let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        let account = Self::registered(&seen)?;
+        if NationalId::resembles(&account.0) { Err(AccountRefusal::LikeNationalId) } else { Ok(account) }
+    }
+
+    /// Reads one that was registered, perhaps when fewer spellings counted as those of a national ID.
+    fn registered(text: &str) -> Result<Self, AccountRefusal> {
         let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(text.trim()).into_owned();
         if !(MIN_LENGTH..=MAX_LENGTH).contains(&normal.chars().count()) {
             return Err(AccountRefusal::Length);
@@ -57,10 +101,22 @@ impl CustomAccount {
         if !normal.chars().any(char::is_alphabetic) {
             return Err(AccountRefusal::NoLetter);
         }
-        if NationalId::resembles(&normal) {
-            return Err(AccountRefusal::LikeNationalId);
-        }
         Ok(Self(normal))
+    }
+
+    /// Reads a custom account that somebody chooses: besides, all of it can be seen, and it does not look like a name that is kept
+    /// back. Who has one of before these rules goes on signing in with it.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn choose(text: &str) -> Result<Self, AccountRefusal> {
+        let account = Self::parse(text)?;
+        let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        let look = look(&account.folded());
+        if account.0.chars().any(|c| invisible.contains(c)) || RESERVED.iter().any(|name| self::look(name) == look) {
+            return Err(AccountRefusal::Reserved);
+        }
+        Ok(account)
     }
 
     /// The person's own spelling.
@@ -77,6 +133,21 @@ impl CustomAccount {
     }
 }
 
+/// What a name looks like: Unicode's skeleton of confusable characters (UTS 39, section 4), and what a letter is written for.
+fn look(name: &str) -> String {
+    let letter = |c: char| match c {
+        '1' | 'l' | '|' => 'i',
+        '0' => 'o',
+        '3' => 'e',
+        '4' => 'a',
+        '5' => 's',
+        '7' => 't',
+        c => c,
+    };
+    let plain: String = name.chars().map(letter).collect();
+    skeleton(&plain).collect::<String>().to_lowercase().chars().map(letter).collect()
+}
+
 impl fmt::Debug for CustomAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CustomAccount(…)")
@@ -86,7 +157,7 @@ impl fmt::Debug for CustomAccount {
 impl TryFrom<String> for CustomAccount {
     type Error = AccountRefusal;
     fn try_from(text: String) -> Result<Self, AccountRefusal> {
-        Self::parse(&text)
+        Self::registered(&text)
     }
 }
 
@@ -118,11 +189,45 @@ mod tests {
             ("only digits", "20131127", Err(AccountRefusal::NoLetter)),
             ("like a national ID", "A123456789", Err(AccountRefusal::LikeNationalId)),
             ("like a national ID with a wrong checksum", "a123456780", Err(AccountRefusal::LikeNationalId)),
+            ("like a national ID with hyphens", "a-123-456-780", Err(AccountRefusal::LikeNationalId)),
+            ("like one with the long vowels of kana", "aー123456780", Err(AccountRefusal::LikeNationalId)),
+            ("not like one, with a dot", "a.123456780", Ok("a.123456780")),
+            ("what is not seen", "\u{feff}wang\u{200b}01\u{3164}", Ok("wang01")),
+            ("nothing that is seen", "\u{3164}\u{3164}\u{3164}\u{3164}", Err(AccountRefusal::Length)),
         ];
         for (what, text, expected) in rows {
             let parsed = CustomAccount::parse(text);
             assert_eq!(parsed.as_ref().map(CustomAccount::as_str).map_err(|e| *e), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn nobody_chooses_a_name_of_power_or_one_that_is_not_seen() {
+        let rows = [
+            ("an ordinary one", "wang.daming", true),
+            ("with the name inside", "admin.wang", true),
+            ("of two words", "help.desk", true),
+            ("longer", "rootbeer", true),
+            ("Chinese", "王大明帳號", true),
+            ("the name", "admin", false),
+            ("in capitals", "ROOT", false),
+            ("in full width", "ｈｅｌｐｄｅｓｋ", false),
+            ("with Cyrillic letters", "аdmin", false),
+            ("with a dotless i", "admın", false),
+            ("with a Greek omicron", "rοοt", false),
+            ("with zeros", "r00t", false),
+            ("with a one", "adm1n", false),
+            ("with r and n for m", "adrnin", false),
+            ("with an accent that is none", "administratоr", false),
+            ("in Chinese", "系統管理員", false),
+            ("Hangul fillers", "\u{3164}\u{3164}\u{3164}\u{3164}", false),
+            ("a filler inside", "wang\u{1160}daming", false),
+            ("a half-width filler", "wang\u{ffa0}", false),
+        ];
+        for (what, text, good) in rows {
+            assert_eq!(CustomAccount::choose(text).is_ok(), good, "{what}");
+        }
+        assert!(CustomAccount::parse("admin").is_ok(), "who has it keeps it");
     }
 
     #[test]
@@ -132,6 +237,14 @@ mod tests {
             let fold = |text| CustomAccount::parse(text).unwrap().folded();
             assert_eq!(fold(one), fold(other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn an_account_that_was_registered_stays_readable() {
+        let stored = "\"a-123-456-780\"";
+        let account: CustomAccount = serde_json::from_str(stored).unwrap();
+        assert_eq!(account.as_str(), "a-123-456-780");
+        assert_eq!(serde_json::to_string(&account).unwrap(), stored);
     }
 
     proptest! {

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A mailbox address, `local@domain`, ASCII, with a dotted domain; the domain in lower case.
@@ -34,13 +37,18 @@ pub enum NotAnEmailAddress {
 }
 
 impl EmailAddress {
-    /// Reads an address (RFC 5321; no comments, no quoted local part, no address literal). White space around it is not
-    /// part of it.
+    /// Reads an address (RFC 5321; no comments, no quoted local part, no address literal), as people type and paste it. What
+    /// an input method in full width makes of it, what cannot be seen, and what stands around an address in a list, a sentence
+    /// or a link is not part of it. `email_address.json` has what is understood; the pages understand the same.
     ///
     /// # Errors
     /// [`NotAnEmailAddress`] for everything else.
     pub fn parse(text: &str) -> Result<Self, NotAnEmailAddress> {
-        let (local, domain) = text.trim().rsplit_once('@').ok_or(NotAnEmailAddress::Form)?;
+        Self::read(&as_meant(text))
+    }
+
+    fn read(text: &str) -> Result<Self, NotAnEmailAddress> {
+        let (local, domain) = text.rsplit_once('@').ok_or(NotAnEmailAddress::Form)?;
         if local.is_empty() {
             return Err(NotAnEmailAddress::Form);
         }
@@ -78,6 +86,31 @@ impl EmailAddress {
         let first: String = local.chars().take(1).collect();
         format!("{first}***@{domain}")
     }
+}
+
+/// What was meant by what was typed: NFKC, with the ideographic full stop for a dot, and without what cannot be seen; without
+/// white space around it, one `;`, `,`, `.` or `、` behind it, angle brackets around it, and `mailto:` before it.
+fn as_meant(typed: &str) -> String {
+    let folded = ComposingNormalizerBorrowed::new_nfkc().normalize(typed);
+    let seen = folded.chars().filter(|c| !is_invisible(*c));
+    let seen: String = seen.map(|c| if c == '。' { '.' } else { c }).collect();
+    let text = seen.trim();
+    let text = without_scheme(text.strip_suffix([';', ',', '.', '、']).unwrap_or(text).trim_end());
+    let inner = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    inner.map_or(text, |inner| without_scheme(inner.trim())).to_owned()
+}
+
+fn without_scheme(text: &str) -> &str {
+    match text.split_at_checked("mailto:".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mailto:") => rest.trim_start(),
+        _ => text,
+    }
+}
+
+/// Whether nothing is seen of a character, or only how it formats others.
+fn is_invisible(c: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::Format
 }
 
 impl FromStr for EmailAddress {
@@ -136,7 +169,9 @@ mod tests {
             ("address literal", "wang@[127.0.0.1]", Err(Domain)),
             ("bare number as domain", "wang@127.0.0.1", Err(Domain)),
             ("hyphen at a label's end", "wang@example-.gov.tw", Err(Domain)),
-            ("a dot at the end", "wang@example.gov.tw.", Err(Domain)),
+            ("two dots at the end", "wang@example.gov.tw..", Err(Domain)),
+            ("a header of what is invisible", "wang@example.gov.tw\r\u{200b}\nBcc: all", Err(Domain)),
+            ("a link with a subject", "mailto:wang@example.gov.tw?subject=x", Err(Domain)),
             ("no A-label", "wang@xn--zzzzzzzzz.tw", Err(Domain)),
             ("a label of 64 octets", &wide_label, Err(Domain)),
             ("65 octets before the @", &above, Err(TooLong)),
@@ -145,6 +180,20 @@ mod tests {
         for (what, text, expected) in rows {
             let parsed = EmailAddress::parse(text);
             assert_eq!(parsed.as_ref().map(EmailAddress::reveal).map_err(|why| *why), expected, "{what}");
+        }
+    }
+
+    /// The pages' own reading is held against the same rows by `functions/portal/web/address.test.js`.
+    #[test]
+    fn an_address_is_understood_as_it_is_typed_and_pasted() {
+        let rows: Vec<(String, String, String)> =
+            serde_json::from_str(include_str!("email_address.json")).unwrap();
+        for (what, typed, understood) in rows {
+            assert_eq!(as_meant(&typed), understood, "{what}");
+            let address = EmailAddress::parse(&typed).unwrap();
+            let (local, domain) = understood.rsplit_once('@').unwrap();
+            let ascii = idna::domain_to_ascii_strict(domain).unwrap();
+            assert_eq!(address.reveal(), format!("{local}@{ascii}"), "{what}");
         }
     }
 
@@ -159,6 +208,14 @@ mod tests {
             if let Ok(address) = EmailAddress::parse(&text) {
                 prop_assert!(address.reveal().bytes().all(|b| b.is_ascii_graphic()));
                 prop_assert_eq!(EmailAddress::parse(address.reveal()), Ok(address));
+            }
+        }
+
+        #[test]
+        fn what_is_understood_is_understood_again(text in "\\PC{0,20}", around in "[<>;,. ]{0,3}") {
+            let once = as_meant(&format!("{around}mailto:{text}@example.gov.tw{around}"));
+            if EmailAddress::read(&once).is_ok() {
+                prop_assert_eq!(as_meant(&once), once);
             }
         }
 

@@ -9,8 +9,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::pseudonym::{EmailCodeDigest, EmailDigest};
 
-/// How long a code is good: a mail may take some minutes, and people look for it among the spam.
-pub const LIFE: SignedDuration = SignedDuration::from_mins(30);
+/// How long a code is good: as long as a mail takes with some patience. Who is late asks for another.
+pub const LIFE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Wrong codes that a change allows in all: five of a hundred million.
 pub const TRIES: u32 = 5;

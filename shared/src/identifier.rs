@@ -1,7 +1,7 @@
 //! What a person types to say who they are: a national ID or a custom account.
 
 use crate::custom_account::CustomAccount;
-use crate::national_id::NationalId;
+use crate::national_id::{NationalId, is_invisible};
 
 /// Most characters that are looked at.
 pub const MAX_LENGTH: usize = 128;
@@ -24,13 +24,15 @@ pub enum Identifier {
 pub struct NoIdentifier;
 
 impl Identifier {
-    /// Reads an identifier.
+    /// Reads an identifier. What is not seen of it does not count; what [`bare`](crate::national_id::bare) takes off besides
+    /// counts in no national ID, and no custom account has the shape of one, whatever it is written with: so a text is one or
+    /// the other.
     ///
     /// # Errors
     /// [`NoIdentifier`] when there is nothing to look up.
     pub fn parse(text: &str) -> Result<Self, NoIdentifier> {
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > MAX_LENGTH {
+        let is_seen = |c: char| !c.is_whitespace() && !is_invisible(c);
+        if !text.contains(is_seen) || text.trim().chars().count() > MAX_LENGTH {
             return Err(NoIdentifier);
         }
         Ok(NationalId::parse(text)
@@ -51,6 +53,30 @@ mod tests {
         assert_eq!(Identifier::parse("A123456780"), Ok(Identifier::Nobodys));
         assert_eq!(Identifier::parse("%%"), Ok(Identifier::Nobodys));
         assert_eq!(Identifier::parse("  "), Err(NoIdentifier));
+        assert_eq!(Identifier::parse(" \u{200b}\u{feff}"), Err(NoIdentifier));
         assert_eq!(Identifier::parse(&"a".repeat(129)), Err(NoIdentifier));
+    }
+
+    #[test]
+    fn spellings_of_one_are_one_and_none_is_another() {
+        let id = || NationalId::parse("A123456789").map(Identifier::NationalId).unwrap();
+        let account = |text| CustomAccount::parse(text).map(Identifier::Account).unwrap();
+        let rows = [
+            ("A123-456-789", id()),
+            ("\u{200b}'a123456789", id()),
+            ("=\"A123456789\"", id()),
+            ("a-1.23456789", account("a-1.23456789")),
+            ("wang-01", account("wang-01")),
+            ("\u{feff}wang01\u{200b}", account("wang01")),
+            // Another account than wang-01.
+            ("wang01", account("wang01")),
+            // The shape of a number, in any spelling, with a wrong checksum.
+            ("A123-456-780", Identifier::Nobodys),
+            ("a-123456780", Identifier::Nobodys),
+            ("'wang01", Identifier::Nobodys),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Identifier::parse(text), Ok(expected), "{text:?}");
+        }
     }
 }

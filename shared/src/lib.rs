@@ -5,8 +5,8 @@
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
 //! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
 //! [`authority`], [`bulk`], [`ticket`], [`email_change`],
-//! [`session`], [`token`], [`oauth`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
-//! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
+//! [`session`], [`token`], [`oauth`], [`person`], [`person_name`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what
+//! people read when something is refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
 //!
@@ -55,6 +55,7 @@ pub mod oauth;
 pub mod ocsp;
 pub mod password;
 pub mod person;
+pub mod person_name;
 pub mod problem;
 pub mod pseudonym;
 pub mod rate;
@@ -71,6 +72,7 @@ pub mod ses;
 pub mod session;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod sign_in;
+pub mod spreadsheet;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 #[cfg(feature = "dynamodb")]

@@ -158,6 +158,17 @@ impl Scopes {
         names.map(|name| Scope::named(name).ok_or(UnknownScope)).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Reads those scopes of a request that there are. Others are passed over (OpenID Connect Core 1.0, section 3.1.2.1): many
+    /// applications ask for `email` or `offline_access` and cannot be told otherwise.
+    pub fn understood(text: &str) -> Self {
+        text.split(' ').filter_map(Scope::named).collect()
+    }
+
+    /// The scopes, in the order of [`Scope::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = Scope> {
+        self.0.iter().copied()
+    }
+
     /// Whether a scope is among them.
     pub fn contain(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
@@ -337,6 +348,14 @@ mod tests {
         for (text, expected) in rows {
             let read = Scopes::parse(text).ok().map(|scopes| scopes.to_string());
             assert_eq!(read.as_deref(), expected, "{text:?}");
+        }
+        for (asked, understood) in [
+            ("openid profile email", "openid profile"),
+            ("openid offline_access address phone", "openid"),
+            ("OPENID openid\tprofile", ""),
+            ("email", ""),
+        ] {
+            assert_eq!(Scopes::understood(asked).to_string(), understood, "{asked:?}");
         }
         let (few, many) = (Scopes::parse("openid").unwrap(), Scopes::parse("openid hr.search").unwrap());
         assert!(few.are_within(&many) && !many.are_within(&few));

@@ -49,7 +49,7 @@ pub enum Service {
 pub struct Person {
     /// The person.
     pub id: PersonId,
-    /// Full name, NFKC.
+    /// Full name, as [`crate::person_name::written`] keeps it.
     pub name: String,
     /// The agency's code.
     pub agency: String,

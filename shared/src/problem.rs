@@ -145,6 +145,10 @@ codes! {
     EmailCodeWrong = "email_code_wrong", 422;
     /// No change of email address waits for a code, or not any more.
     EmailCodeVoid = "email_code_void", 409;
+    /// The card's digits are the person's, and the name on it is written otherwise in the directory, or is a new one.
+    NameDiffers = "name_differs", 403;
+    /// A card whose name alone says whose it is, seen for the first time, and an account that has a password.
+    AccountPasswordRequired = "account_password_required", 403;
 }
 
 impl Code {
@@ -181,7 +185,7 @@ impl Code {
             Self::CertificateWrongKind => ("這張憑證不能用來登入", "請選擇自然人憑證或機關憑證的「簽章」用憑證，不要選擇「加密」用憑證，再試一次。"),
             Self::PersonUnknown => ("公務人力資料庫查無資料", "請確認輸入的自訂帳號或身分證號。如為現職公務人員（或所屬機關的憑證），請洽人事人員儘速將資料報送至公務人力資料庫，完成入檔後方可登入。"),
             Self::PersonDeparted => ("卸職狀態不能登入", "非現職公務人員無法登入。如為現職公務人員，請洽人事人員儘速將個人資料報送至公務人力資料庫，完成入檔後方可登入。"),
-            Self::IdentityMismatch => ("與憑證擁有者不是同一人", "請按「上一步」，重新輸入憑證擁有者本人的自訂帳號或身分證號。"),
+            Self::IdentityMismatch => ("與憑證擁有者不是同一人", "請按「上一步」，重新輸入憑證擁有者本人的自訂帳號或身分證號。憑證確為您本人所有而仍不能登入時（例如剛改名，或換發了卡號不同的新卡），請改輸入身分證號，並洽機關人事人員核對公務人力資料庫中的姓名。"),
             Self::InitialPasswordExpired => ("初始密碼已逾期", "請洽機關人事人員或客服人員重設密碼，或使用自然人憑證登入。"),
             Self::NotAuthorized => ("沒有執行這項作業的權限", "如有業務需要，請洽貴機關人事主管授權，或洽客服人員協助。"),
             Self::OriginRefused => ("請求來自其他網站", "為了保護您的帳號，請直接開啟本系統的網頁操作。"),
@@ -189,7 +193,7 @@ impl Code {
             Self::ResetNotFound => ("查無這筆重設紀錄", "請確認重設編號，或重新查詢該員工。"),
             Self::AccountTaken => ("這個自訂帳號已有人使用", "請換一個自訂帳號再送出。"),
             Self::Conflict => ("資料剛剛被更動", "沒有任何變更，請再試一次。"),
-            Self::AccountInvalid => ("自訂帳號不符合規則", "請使用 4 到 32 個字：文字或數字，中間可用「.」「_」「-」，至少一個文字，且不可為身分證號。"),
+            Self::AccountInvalid => ("自訂帳號不符合規則", "請使用 4 到 32 個字：文字或數字，中間可用「.」「_」「-」，至少一個文字，且不可為身分證號，也不可像「admin」等保留的名稱。"),
             Self::EmailInvalid => ("電子郵件地址不正確", "請輸入可以收信的電子郵件地址，例如 name@example.gov.tw。"),
             Self::PasswordMismatch => ("兩次輸入的密碼不同", "請重新輸入兩次相同的密碼。"),
             Self::PasswordRejected => ("密碼不符合規則", "請依所列的規則換一個密碼。"),
@@ -197,7 +201,7 @@ impl Code {
             Self::TooManyRequests => ("操作過於頻繁", "請稍候再試。"),
             Self::RevocationUnknown => ("暫時無法確認憑證是否有效", "憑證的廢止資訊暫時無法取得，請稍後再試，或改以帳號及密碼登入。"),
             Self::Unavailable => ("系統暫時無法提供服務", "沒有任何變更，請稍後再試。若持續發生，請將要求編號告知客服人員。"),
-            Self::PasswordSignInRequired => ("請先以密碼登入", "為了保護您的帳號，以密碼登入後才能解除卡片的綁定。請登出，改以自訂帳號及密碼登入，再試一次。"),
+            Self::PasswordSignInRequired => ("請先以密碼登入", "以卡片登入時，只能解除較晚綁定的卡片。要解除這張卡片的綁定，請登出，改以自訂帳號及密碼登入，再試一次。"),
             Self::CardNotFound => ("查無這張卡片", "這張卡片沒有綁定這個帳號，或綁定已經解除。請重新查看卡片清單。"),
             Self::ResendRefused => ("這封信不能再寄一次", "如仍需要初始密碼，請重設密碼，系統會寄出新的一封。"),
             Self::EmailUndeliverable => ("寄往這個電子郵件地址的信曾被退回", "請向當事人核對地址，有誤時請改正後再送出；若地址正確且信箱已可收信，請確認後再送出。"),
@@ -219,6 +223,8 @@ impl Code {
             Self::AgencyWithoutHead => ("對方機關沒有人事主管可以同意", "兼辦須由對方機關的人事主管同意，機關憑證不能代為同意；公務人力資料庫中該機關目前沒有現職的人事主管。請對方機關先將人事主管報送至公務人力資料庫，完成入檔後再申請。"),
             Self::EmailCodeWrong => ("驗證碼不正確", "請核對最後收到的那封信裡的八位數字，再輸入一次；最多可輸入錯誤五次。"),
             Self::EmailCodeVoid => ("驗證碼已失效", "這次沒有任何變更。驗證碼在 30 分鐘內有效且只能用一次；輸入錯誤五次、另外寄出新的驗證碼，或帳號有其他變更時也會失效。請再寄送一次驗證碼。"),
+            Self::NameDiffers => ("憑證上的姓名與公務人力資料庫的寫法不同", "身分證號末四碼相符，但姓名的寫法不同；剛改名時也會如此。請洽機關人事人員，將公務人力資料庫中的姓名登錄為與憑證上相同，完成入檔後再以這張憑證登入。"),
+            Self::AccountPasswordRequired => ("請一併輸入帳號的密碼", "這張憑證上沒有身分證號末四碼，只憑姓名不能確認是您本人；這個帳號已啟用，請再輸入帳號的密碼。忘記密碼時，請洽機關人事人員或客服人員重設密碼，重新啟用後再以這張憑證登入。"),
         }
     }
 
@@ -238,7 +244,7 @@ impl Code {
             Self::CertificateWrongKind => ("This certificate cannot be used to sign in", "Choose the signature certificate of a citizen or organization card, not the encryption certificate, and try again."),
             Self::PersonUnknown => ("Not found in the personnel directory", "Check the custom account or national ID. If you (or the card's agency) are in service, ask your HR to report it to the personnel directory; you can sign in once it is on file."),
             Self::PersonDeparted => ("People who have departed cannot sign in", "If you are in service, ask your HR to report you to the personnel directory; you can sign in once that is on file."),
-            Self::IdentityMismatch => ("The card belongs to somebody else", "Go back and enter the custom account or national ID of the card's holder."),
+            Self::IdentityMismatch => ("Not the same person as the card's holder", "Go back and enter the custom account or national ID of the card's holder. If the card is yours and it still does not sign in, such as after a change of name or with a new card that has another number, enter your national ID, and ask your HR to check your name in the personnel directory."),
             Self::InitialPasswordExpired => ("The initial password has expired", "Ask your HR or the helpdesk for a new password reset, or sign in with your citizen card."),
             Self::NotAuthorized => ("You are not authorized to do this", "If you need it for your work, ask your agency's HR head for an authorization, or ask the helpdesk."),
             Self::OriginRefused => ("The request came from another site", "To protect your account, open this system's own page and do it there."),
@@ -246,7 +252,7 @@ impl Code {
             Self::ResetNotFound => ("No such password reset", "Check the reset's number, or search for the employee again."),
             Self::AccountTaken => ("Somebody already has this custom account", "Choose another custom account and send again."),
             Self::Conflict => ("Somebody just changed the same thing", "Nothing was changed. Try again."),
-            Self::AccountInvalid => ("The custom account breaks a rule", "Use 4 to 32 characters: letters or digits, with \".\", \"_\" or \"-\" between them, at least one letter, and not a national ID."),
+            Self::AccountInvalid => ("The custom account breaks a rule", "Use 4 to 32 characters: letters or digits, with \".\", \"_\" or \"-\" between them, at least one letter, and neither a national ID nor like a name that is kept back, such as \"admin\"."),
             Self::EmailInvalid => ("The email address is not right", "Enter an address that can receive mail, such as name@example.gov.tw."),
             Self::PasswordMismatch => ("The two passwords differ", "Enter the same password twice."),
             Self::PasswordRejected => ("The password breaks the rules", "Choose another password, following the rules listed."),
@@ -254,7 +260,7 @@ impl Code {
             Self::TooManyRequests => ("Too many requests", "Wait a while and try again."),
             Self::RevocationUnknown => ("It cannot be checked right now whether the card is valid", "The issuer's revocation information is not available. Try again later, or sign in with account and password."),
             Self::Unavailable => ("The service is not available right now", "Nothing was changed. Try again later; if it goes on, tell the helpdesk the request number."),
-            Self::PasswordSignInRequired => ("Sign in with your password first", "To protect your account, a card can be unbound only by somebody who signed in with the password. Sign out, sign in with your account and password, and try again."),
+            Self::PasswordSignInRequired => ("Sign in with your password first", "Signed in with a card, you can unbind cards that were bound after it. To unbind this one, sign out, sign in with your account and password, and try again."),
             Self::CardNotFound => ("No such card", "It is not bound to this account, or not any more. Look at the list of cards again."),
             Self::ResendRefused => ("This mail cannot be sent again", "If an initial password is still needed, reset the password: a new mail is sent."),
             Self::EmailUndeliverable => ("Mail to this address came back", "Check the address with the person. Correct it and send again; if it is right and the mailbox takes mail again, confirm that and send again."),
@@ -276,6 +282,8 @@ impl Code {
             Self::AgencyWithoutHead => ("The other agency has no HR head who could consent", "A concurrent duty needs the consent of the other agency's HR head, which its organization certificate cannot give, and the personnel directory has no HR head in service there. Let the other agency report its HR head to the personnel directory first, and ask again once that is on file."),
             Self::EmailCodeWrong => ("The code is not right", "Check the eight digits in the mail that came last, and enter them again; five wrong codes are allowed in all."),
             Self::EmailCodeVoid => ("The code is no longer good", "Nothing was changed this time. A code is good for 30 minutes and once; five wrong codes, a newer one, or another change of the account end it too. Have a new code sent."),
+            Self::NameDiffers => ("The name on the card is written differently in the personnel directory", "The last four digits of the national ID agree, but the name does not; this is also so when you have just changed your name. Ask your HR to enter your name in the personnel directory as it is on the card, and sign in with the card once that is on file."),
+            Self::AccountPasswordRequired => ("Enter your account's password as well", "The card does not carry the last four digits of your national ID, and the name alone does not say that it is you. The account is active, so enter its password too. If you have forgotten it, ask your HR or the helpdesk for a password reset, activate your account anew, and sign in with the card then."),
         }
     }
 }
@@ -324,6 +332,11 @@ advice! {
         "目前的密碼不正確，請再輸入一次。忘記密碼時，請先登出，改以自然人憑證登入後立即變更。",
         "The current password is not right. Enter it again; if you have forgotten it, sign out, sign in with your \
          citizen card, and change it right away.";
+    /// A wrong password beside a card whose name alone says whose it is.
+    AccountPasswordWrong:
+        "帳號的密碼不正確，請再輸入一次。忘記密碼時，請洽機關人事人員或客服人員重設密碼，重新啟用後再以這張憑證登入。",
+        "The account's password is not right. Enter it again; if you have forgotten it, ask your HR or the helpdesk for a \
+         password reset, activate your account anew, and sign in with the card then.";
     /// An email address whose part before the `@` is not ASCII: SES sends to none of those.
     EmailLocalPart:
         "「@」之前的部分只能使用英文字母、數字及符號（「@」之後的網域不限）。請輸入另一個電子郵件地址。",
@@ -520,6 +533,7 @@ impl Problem {
             (Code::RequestInvalid, Some("until")) => Some(Advice::Until),
             (Code::RequestInvalid, Some("current_password")) => Some(Advice::CurrentPasswordMissing),
             (Code::InvalidCredentials, Some("current_password")) => Some(Advice::CurrentPasswordWrong),
+            (Code::InvalidCredentials, Some("password")) => Some(Advice::AccountPasswordWrong),
             _ => None,
         };
         match self.advice.or_else(of_field) {
@@ -634,6 +648,7 @@ impl From<identity::Refusal> for Problem {
             identity::Refusal::Unknown => Code::PersonUnknown,
             identity::Refusal::Departed => Code::PersonDeparted,
             identity::Refusal::Mismatch => Code::IdentityMismatch,
+            identity::Refusal::NameDiffers => Code::NameDiffers,
         })
         .on("identifier")
         .because(refusal)
@@ -809,9 +824,9 @@ impl BrokenRule {
             (Self::TooFewClasses { needed }, Language::En) => {
                 format!("At least {needed} of: capital letters, small letters, digits, other characters.")
             }
-            (Self::ContainsAccount, Language::ZhTw) => "不可包含自訂帳號或電子郵件的名稱。".to_owned(),
+            (Self::ContainsAccount, Language::ZhTw) => "不可包含您的姓名、身分證號、自訂帳號或電子郵件「@」前的文字。".to_owned(),
             (Self::ContainsAccount, Language::En) => {
-                "Without your custom account or the name of your email.".to_owned()
+                "Without your name, national ID, custom account or what is before the @ of your email.".to_owned()
             }
             (Self::TooCommon, Language::ZhTw) => {
                 "不可太常見或太容易猜到，請加長或改用不規則的組合。".to_owned()

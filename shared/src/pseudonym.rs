@@ -11,11 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::custom_account::CustomAccount;
 use crate::email_address::EmailAddress;
 use crate::email_change::EmailCode;
 use crate::identifier::Identifier;
-use crate::national_id::NationalId;
+use crate::national_id::{NationalId, bare};
 
 macro_rules! pseudonym {
     ($(#[$doc:meta])* $name:ident) => {
@@ -85,6 +84,23 @@ impl PersonId {
     }
 }
 
+impl IdentifierDigest {
+    /// A person's national ID. Whose failures are to be forgotten may be known by their pseudonym alone: so it is made of that.
+    pub fn of_national_id(person: &PersonId) -> Self {
+        Self(format!("{person}.id"))
+    }
+
+    /// A person's custom account, whatever it is called.
+    pub fn of_account(person: &PersonId) -> Self {
+        Self(format!("{person}.account"))
+    }
+
+    /// All that a person may type to say who they are.
+    pub fn all_of(person: &PersonId) -> [Self; 2] {
+        [Self::of_national_id(person), Self::of_account(person)]
+    }
+}
+
 impl CardId {
     /// Reads what a client sends; `None` for a text that cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
@@ -126,22 +142,24 @@ impl Pseudonymizer {
         CardId(self.digest("card", &[family, subject_serial_number]))
     }
 
-    /// A typed identifier. Spellings of one identifier are one.
-    pub fn identifier(&self, identifier: &Identifier, typed: &str) -> IdentifierDigest {
-        IdentifierDigest(match identifier {
-            Identifier::NationalId(id) => self.digest("identifier", &["national-id", id.reveal()]),
-            Identifier::Account(account) => self.account_digest(account),
-            Identifier::Nobodys => self.digest("identifier", &["nobody", &typed.trim().to_lowercase()]),
-        })
-    }
-
-    /// A custom account as a typed identifier.
-    pub fn account(&self, account: &CustomAccount) -> IdentifierDigest {
-        IdentifierDigest(self.account_digest(account))
-    }
-
-    fn account_digest(&self, account: &CustomAccount) -> String {
-        self.digest("identifier", &["account", &account.folded()])
+    /// A typed identifier, and whom it names, if anybody. Spellings of one identifier are one.
+    pub fn identifier(
+        &self,
+        identifier: &Identifier,
+        typed: &str,
+        person: Option<&PersonId>,
+    ) -> IdentifierDigest {
+        match (identifier, person) {
+            (Identifier::NationalId(_), Some(person)) => IdentifierDigest::of_national_id(person),
+            (Identifier::NationalId(id), None) => IdentifierDigest::of_national_id(&self.person(id)),
+            (Identifier::Account(_), Some(person)) => IdentifierDigest::of_account(person),
+            (Identifier::Account(account), None) => {
+                IdentifierDigest(self.digest("identifier", &["account", &account.folded()]))
+            }
+            (Identifier::Nobodys, _) => {
+                IdentifierDigest(self.digest("identifier", &["nobody", &bare(typed).to_lowercase()]))
+            }
+        }
     }
 
     /// A source address.
@@ -208,11 +226,52 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_counted_for_all_spellings_of_an_identifier_together() {
+        let digests = Pseudonymizer::new(&[1; 32]);
+        let digest = |typed: &str| digests.identifier(&Identifier::parse(typed).unwrap(), typed);
+        let rows: [&[&str]; 4] = [
+            &[
+                "A123456789",
+                "a123456789 ",
+                "\u{200b}A123456789",
+                "'A123456789",
+                "A123-456-789",
+                "=\"A123456789\"",
+            ],
+            // A wrong checksum is nobody's, and is counted like somebody's.
+            &[
+                "A123456780",
+                "a123456780 ",
+                "\u{200b}A123456780",
+                "'A123456780",
+                "A123-456-780",
+                "=\"A123456780\"",
+            ],
+            &["wang01", "WANG01", "\u{feff}wang01", "wang01\u{200b}"],
+            &["wang-01", "Wang-01 "],
+        ];
+        for (at, spellings) in rows.iter().enumerate() {
+            for typed in *spellings {
+                for (other_at, others) in rows.iter().enumerate() {
+                    for other in *others {
+                        assert_eq!(digest(typed) == digest(other), at == other_at, "{typed:?} {other:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn kinds_do_not_mix() {
         let digests = Pseudonymizer::new(&[1; 32]);
-        let account = CustomAccount::parse("Wang01").unwrap();
-        let typed = Identifier::parse("wang01").unwrap();
-        assert_eq!(digests.account(&account), digests.identifier(&typed, "wang01"));
+        let typed = |text: &str, person: Option<&PersonId>| {
+            digests.identifier(&Identifier::parse(text).unwrap(), text, person)
+        };
+        let id = digests.person(&NationalId::parse("A123456789").unwrap());
+        assert_eq!(typed("Wang01", None), typed("ｗang01", None));
+        assert_ne!(typed("Wang01", None), typed("Wang02", None));
+        assert_eq!(typed("a123456789", None), typed("A123456789", Some(&id)), "whether they are known or not");
+        assert_eq!([typed("A123456789", Some(&id)), typed("Wang01", Some(&id))], IdentifierDigest::all_of(&id));
         assert_ne!(digests.card("ab", "c").as_str(), digests.card("a", "bc").as_str());
         let card = digests.card("MOICA", "0000000112345678");
         assert_eq!(CardId::parse(card.as_str()), Some(card));

@@ -1,6 +1,6 @@
 //! Resetting a password, of one person or in bulk: one transaction, whoever asks for it.
 //!
-//! The old password, every session and every open ticket end; an initial password is on its way. Who has activated before is
+//! The old password, every session and every open ticket end, and a lock with them; an initial password is on its way. Who has activated before is
 //! also told at the address of that time: they alone know a reset that nobody asked for.
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,18 +13,20 @@ use crate::notice::Notice;
 use crate::password::{StoredHash, generate_initial};
 use crate::person::Person;
 use crate::problem::Problem;
-use crate::pseudonym::EmailDigest;
+use crate::pseudonym::{EmailDigest, IdentifierDigest};
 use crate::secret::Secret;
 use crate::session::Subject;
 use crate::store::accounts::Accounts;
 use crate::store::audit::AuditTrail;
 use crate::store::outbox::{Lane, NewLetter, Outbox};
+use crate::store::tickets::Tickets;
 use crate::store::{Guard, StoreError, Transaction};
 
 /// Resets passwords.
 #[derive(Clone, Debug)]
 pub struct Resetter {
     accounts: Accounts,
+    tickets: Tickets,
     outbox: Outbox,
     audit: AuditTrail,
     kms: Kms,
@@ -67,12 +69,12 @@ impl Drawn {
 impl Resetter {
     /// Over these tables; initial passwords are encrypted under `secrets_key`, and good for so long.
     pub fn new(
-        (accounts, outbox, audit): (Accounts, Outbox, AuditTrail),
+        (accounts, tickets, outbox, audit): (Accounts, Tickets, Outbox, AuditTrail),
         kms: Kms,
         secrets_key: String,
         initial_password_life: SignedDuration,
     ) -> Self {
-        Self { accounts, outbox, audit, kms, secrets_key, initial_password_life }
+        Self { accounts, tickets, outbox, audit, kms, secrets_key, initial_password_life }
     }
 
     /// Draws an initial password. Hash and encryption are made side by side, away from the asynchronous threads.
@@ -102,8 +104,8 @@ impl Resetter {
         Ok(Drawn { letter, hash, ciphertext })
     }
 
-    /// The writes of a reset: the account, if the person is still who they were; the mail; the notice to whom has activated
-    /// before; the audit entry, whose note is the reset's id and `note` behind it.
+    /// The writes of a reset: the account, if the person is still who they were; no failures of theirs any more, as the password
+    /// that was guessed at is gone; the mail; the notice to whom has activated before; the audit entry, whose note is the reset's id and `note` behind it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -130,8 +132,11 @@ impl Resetter {
         let mut audit = entry.of_agency(Some(&person.agency));
         audit.note = Some(format!("{}{note}", letter.reset_id));
         let account = self.accounts.reset(person, &drawn.hash, letter.expires_at, &letter.reset_id)?;
-        Ok(Transaction::new()
-            .with(Guard::Person, account)
+        let mut transaction = Transaction::new().with(Guard::Person, account);
+        for identifier in IdentifierDigest::all_of(&person.id) {
+            transaction = transaction.with(Guard::New, self.tickets.forget_failures(&identifier)?);
+        }
+        Ok(transaction
             .with(Guard::New, self.outbox.queue(letter, drawn.ciphertext.clone())?)
             .with(Guard::New, self.audit.append(audit)?)
             .with_some(Guard::New, notice))

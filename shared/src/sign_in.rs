@@ -315,6 +315,5 @@ pub fn activation_ticket(secret: &Secret, person: &PersonId) -> String {
 /// Reads what [`activation_ticket`] wrote.
 pub fn parse_activation_ticket(text: &str) -> Option<(Secret, PersonId)> {
     let (secret, person) = text.split_once('.')?;
-    let person = (!person.is_empty() && person.len() <= 64).then(|| PersonId::from_stored(person))?;
-    Some((Secret::parse(secret)?, person))
+    Some((Secret::parse(secret)?, PersonId::parse(person)?))
 }

@@ -92,13 +92,16 @@ pub struct Metrics {
     figures: BTreeMap<&'static str, (Vec<u64>, &'static str)>,
 }
 
+/// The dimension that every figure has.
+const STAGE: &str = "Stage";
+
 /// The most values of a metric in one line.
 const VALUES_A_LINE: usize = 100;
 
 impl Metrics {
     /// No figures yet, of a stage such as `prod`.
     pub fn new(stage: &str) -> Self {
-        let dimensions = BTreeMap::from([("Stage", stage.to_owned())]);
+        let dimensions = BTreeMap::from([(STAGE, stage.to_owned())]);
         Self { namespace: NAMESPACE, dimensions, figures: BTreeMap::new() }
     }
 
@@ -140,6 +143,14 @@ impl Metrics {
         }
     }
 
+    /// Under which dimensions each figure is told. CloudWatch adds none up, so what is told apart is told once more for the
+    /// whole stage: an alarm that looks at the stage misses nothing that is told apart in a new way.
+    fn dimension_sets(&self) -> Vec<Vec<&'static str>> {
+        let all: Vec<_> = self.dimensions.keys().copied().collect();
+        let whole = Some(vec![STAGE]).filter(|whole| *whole != all);
+        whole.into_iter().chain([all]).collect()
+    }
+
     fn lines(mut self, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
         while !self.figures.is_empty() {
@@ -155,8 +166,7 @@ impl Metrics {
                 line.insert((*name).to_owned(), json!(these));
             }
             self.figures.retain(|_, (values, _)| !values.is_empty());
-            let names: Vec<_> = self.dimensions.keys().collect();
-            let directive = json!({ "Namespace": self.namespace, "Dimensions": [names], "Metrics": metrics });
+            let directive = json!({ "Namespace": self.namespace, "Dimensions": self.dimension_sets(), "Metrics": metrics });
             let metadata = json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive] });
             line.insert("_aws".to_owned(), metadata);
             // Lambda drops lines of JSON that have no level.
@@ -278,13 +288,17 @@ mod tests {
         assert_eq!(lines[0]["_aws"]["Timestamp"], 1_785_715_200_000_i64);
         let directive = &lines[0]["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "FirstSignIn/Mail");
-        assert_eq!(directive["Dimensions"], json!([["Kind", "Stage"]]));
+        // CloudWatch adds no dimension up, so the stage's alarms have figures of their own.
+        assert_eq!(directive["Dimensions"], json!([["Stage"], ["Kind", "Stage"]]));
         assert_eq!(directive["Metrics"][0], json!({"Name": "MailTimeToSend", "Unit": "Milliseconds"}));
         assert_eq!((&lines[0]["Stage"], &lines[0]["Kind"]), (&json!("prod"), &json!("reset")));
         assert_eq!(lines[0]["MailsSent"], json!([2]));
         assert_eq!(lines[1]["MailTimeToSend"].as_array().unwrap().len(), 50);
         assert_eq!(lines[1].get("MailsSent"), None, "told once");
         assert_eq!(Metrics::new("prod").emitted(now), Vec::<Value>::new());
+        let whole = Metrics::of_audit("prod").count("AuditHeadsSigned", 1).emitted(now);
+        let directive = &whole[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["Stage"]]), "once, where nothing is told apart");
     }
 
     impl Metrics {

@@ -176,6 +176,12 @@ impl Browser {
         self.sign_in("/v1/login/certificate/identity", body).await
     }
 
+    /// Says whose card it is, and the account's password with it.
+    pub async fn identify_with(&mut self, ticket: &str, identifier: &str, password: &str) -> Answer {
+        let body = json!({"ticket": ticket, "identifier": identifier, "password": password});
+        self.sign_in("/v1/login/certificate/identity", body).await
+    }
+
     /// Signs in with account or national ID, and password.
     pub async fn sign_in_by_password(&mut self, identifier: &str, password: &str) -> Answer {
         self.sign_in("/v1/login/password", json!({"identifier": identifier, "password": password})).await

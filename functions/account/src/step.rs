@@ -9,7 +9,7 @@ use shared::environment::{Environment, StartError};
 use shared::lockout::LockoutPolicy;
 use shared::notice::Notice;
 use shared::oauth::ClientId;
-use shared::password::{BrokenRule, Password, Policy, StoredHash, Verdict};
+use shared::password::{BrokenRule, KnownBy, Password, Policy, StoredHash, Verdict};
 use shared::person::{Credential, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{CardId, IdentifierDigest, Pseudonymizer};
@@ -136,9 +136,16 @@ impl AccountStep {
         }
         let act = Action::PasswordChange;
         let attempts = self.prove(person, &session, change.current.as_ref(), act, origin).await?;
+        // The address is sealed under another start's key, and worth no call of KMS.
+        let known_by = KnownBy {
+            account: person.account.custom_account.as_ref(),
+            email: None,
+            name: Some(&person.name),
+            agency: Some(&person.agency_name),
+        };
         let password = self
             .policy
-            .accept(change.password, person.account.custom_account.as_ref(), None)
+            .accept(change.password, &known_by)
             .map_err(Problem::password_rejected)?;
         if password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
@@ -228,8 +235,8 @@ impl AccountStep {
     /// Unbinds a card of the person's own. The other sessions end, this one goes on.
     ///
     /// # Errors
-    /// `not_authorized` for an agency; `password_sign_in_required` in a session by card; `card_not_found`; `conflict`;
-    /// `unavailable`.
+    /// `not_authorized` for an agency; `password_sign_in_required` in a session by card, unless the other card was bound later;
+    /// `card_not_found`; `conflict`; `unavailable`.
     pub async fn unbind_card(
         &self,
         admitted: Admitted,
@@ -241,14 +248,32 @@ impl AccountStep {
         let Caller::Person(person) = caller else { return Err(Code::NotAuthorized.into()) };
         let subject = &session.subject;
         telemetry::note_subject(subject);
-        if session.proof.method() != Method::Password {
+        let card = CardId::parse(card);
+        if session.proof.method() != Method::Password
+            && !self.is_bound_later(person.person(), &session, card.as_ref()).await?
+        {
             return Err(Code::PasswordSignInRequired.into());
         }
-        let card = CardId::parse(card).ok_or(Code::CardNotFound)?;
+        let card = card.ok_or(Code::CardNotFound)?;
         let kept = self.door.sessions().keep(subject, &id, session.generation.saturating_add(1))?;
         let beside = Transaction::new().with(Guard::Person, kept);
         let unbinding = Unbinding { person: person.person(), card: &card, by: subject, reason: None, origin };
         self.unbinder.unbind(unbinding, &beside, rng).await?
+    }
+
+    /// Whether a card was bound later than the one that opened the session.
+    async fn is_bound_later(
+        &self,
+        person: &Person,
+        session: &Session,
+        card: Option<&CardId>,
+    ) -> Result<bool, Problem> {
+        let bindings = self.door.accounts().bindings_of(person).await?;
+        let own = session.proof.seen().and_then(|seen| {
+            bindings.iter().find(|binding| binding.certificates.contains(&seen.certificate))
+        });
+        let other = card.and_then(|card| bindings.iter().find(|binding| binding.bound.card.id == *card));
+        Ok(own.zip(other).is_some_and(|(own, other)| own.bound.may_unbind(&other.bound)))
     }
 
     /// The person's live sessions, the one used last first.

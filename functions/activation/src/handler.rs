@@ -7,7 +7,8 @@ use shared::chance;
 use shared::custom_account::CustomAccount;
 use shared::email_address::EmailAddress;
 use shared::http::{Answer, Call};
-use shared::password::{NewPassword, Password, Policy};
+use shared::password::{KnownBy, NewPassword, Password, Policy};
+use shared::person::Person;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::PersonId;
 use shared::secret::Secret;
@@ -15,13 +16,22 @@ use shared::sign_in::parse_activation_ticket;
 
 use crate::step::ActivationStep;
 
-/// What a person has chosen, as far as it can be judged by itself.
-#[derive(Debug)]
-pub struct Choice {
+/// What somebody asks for. Nothing of it is judged before it is known whether their ticket is good: work is done for those alone
+/// who have proved themselves.
+pub struct Request {
     /// The ticket.
     pub ticket: Secret,
     /// Whose ticket it says to be.
     pub person: PersonId,
+    account: String,
+    email: String,
+    password: Password,
+    confirmation: Password,
+}
+
+/// What a person has chosen, as far as it can be judged without the passwords of before.
+#[derive(Debug)]
+pub struct Choice {
     /// The custom account.
     pub account: CustomAccount,
     /// The email address.
@@ -30,8 +40,8 @@ pub struct Choice {
     pub password: NewPassword,
 }
 
-impl Choice {
-    fn parse(call: &Call, policy: &Policy) -> Result<Self, Problem> {
+impl Request {
+    fn parse(call: &Call) -> Result<Self, Problem> {
         let mut fields = call.fields()?;
         let ticket = fields.text("ticket")?;
         let account = fields.text("account")?;
@@ -40,15 +50,27 @@ impl Choice {
         let confirmation = Password::new(fields.text("password_confirmation")?);
         let (ticket, person) =
             parse_activation_ticket(&ticket).ok_or_else(|| Problem::new(Code::TicketInvalid))?;
-        let account = CustomAccount::parse(&account)?;
-        let email = EmailAddress::parse(&email)?;
-        if password != confirmation {
+        Ok(Self { ticket, person, account, email, password, confirmation })
+    }
+
+    /// Judges what the ticket's person has chosen: first what costs nothing.
+    ///
+    /// # Errors
+    /// `account_invalid`, `email_invalid`, `password_mismatch`, `password_rejected`.
+    pub fn judge(self, person: &Person, policy: &Policy) -> Result<Choice, Problem> {
+        let account = CustomAccount::choose(&self.account)?;
+        let email = EmailAddress::parse(&self.email)?;
+        if self.password != self.confirmation {
             return Err(Problem::new(Code::PasswordMismatch).on("password_confirmation"));
         }
-        let password = policy
-            .accept(password, Some(&account), Some(email.reveal()))
-            .map_err(Problem::password_rejected)?;
-        Ok(Self { ticket, person, account, email, password })
+        let known_by = KnownBy {
+            account: Some(&account),
+            email: Some(email.reveal()),
+            name: Some(&person.name),
+            agency: Some(&person.agency_name),
+        };
+        let password = policy.accept(self.password, &known_by).map_err(Problem::password_rejected)?;
+        Ok(Choice { account, email, password })
     }
 }
 
@@ -58,7 +80,7 @@ impl Choice {
 /// The problem.
 pub async fn handle(step: Arc<ActivationStep>, call: Arc<Call>) -> Result<Answer, Problem> {
     call.refuse_foreign_origin(step.portal_origin())?;
-    let choice = Choice::parse(&call, step.policy())?;
-    step.activate(choice, &call.origin, &mut chance::system()).await?;
+    let request = Request::parse(&call)?;
+    step.activate(request, &call.origin, &mut chance::system()).await?;
     Ok(Answer::ok(json!({"status": "activated"})))
 }

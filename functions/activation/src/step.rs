@@ -1,25 +1,27 @@
 //! The step.
 
+use std::collections::BTreeSet;
+
 use rand::CryptoRng;
-use shared::audit::{Action, Origin, SUCCESS};
+use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::environment::{Environment, StartError};
 use shared::notice::Notice;
 use shared::password::{BrokenRule, Policy, StoredHash};
 use shared::person::Person;
 use shared::problem::{Code, Problem};
-use shared::pseudonym::Pseudonymizer;
+use shared::pseudonym::{CardId, Pseudonymizer};
 use shared::seal::DataKey;
 use shared::secret::Secret;
 use shared::session::Subject;
-use shared::store::accounts::{self, Accounts, person_from};
+use shared::store::accounts::{self, Accounts, Binding, person_from};
 use shared::store::audit::AuditTrail;
 use shared::store::outbox::Outbox;
 use shared::store::tickets::Tickets;
-use shared::store::{self, CommitError, Guard, Transaction};
+use shared::store::{self, CommitError, Guard, StoreError, Transaction};
 use shared::ticket::{self, ActivationTicket};
 use shared::{aws, kms, telemetry};
 
-use crate::handler::Choice;
+use crate::handler::Request;
 
 /// The step.
 pub struct ActivationStep {
@@ -67,11 +69,6 @@ impl ActivationStep {
         })
     }
 
-    /// The password policy.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// The portal host's origin.
     pub fn portal_origin(&self) -> &str {
         &self.portal_origin
@@ -80,17 +77,18 @@ impl ActivationStep {
     /// Activates.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`, `account_taken`, `password_rejected`
-    /// for a password that was used before, `conflict`, `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`; then those of [`Request::judge`],
+    /// `password_rejected` for a password that was used before, `account_taken`, `conflict`, `unavailable`.
     pub async fn activate(
         &self,
-        choice: Choice,
+        request: Request,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<(), Problem> {
-        let key = Tickets::activation_key(&choice.ticket);
+        let secret = request.ticket.clone();
+        let key = Tickets::activation_key(&secret);
         let mut read =
-            self.accounts.person_with(Some(&choice.person), self.tickets.table(), vec![key.clone()]).await?;
+            self.accounts.person_with(Some(&request.person), self.tickets.table(), vec![key.clone()]).await?;
         let invalid = || Problem::new(Code::TicketInvalid);
         let ticket = Tickets::activation_from(read.others.remove(&key))?.ok_or_else(invalid)?;
         let person = read.person.filter(|person| person.id == ticket.person).ok_or_else(invalid)?;
@@ -98,10 +96,13 @@ impl ActivationStep {
         telemetry::note_subject(&subject);
         ticket.check(person.generation, &person.account.ended_certificates, origin.at)?;
         let person = person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
+        let choice = request.judge(&person, &self.policy)?;
         if choice.password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }
         let hash = StoredHash::of(choice.password.password(), rng)?;
+        let ended = self.accounts.ended_by_activation(&person, ticket.proof.seen()).await?;
+        let unbound: BTreeSet<CardId> = ended.iter().map(|binding| binding.bound.card.id.clone()).collect();
         let sealed = self
             .email_key
             .seal(&subject.to_string(), choice.email.reveal(), rng)
@@ -132,12 +133,16 @@ impl ActivationStep {
             email_sealed: sealed,
             email_digest: &email_digest,
             seen: ticket.proof.seen(),
+            unbound: &unbound,
             now: origin.at,
         };
         let entry =
             origin.entry(Action::Activation, &subject, &subject, SUCCESS).of_agency(Some(&person.agency));
-        let written = Transaction::new()
-            .with(Guard::Ticket, self.tickets.redeem_activation(&choice.ticket)?)
+        let transaction = ended.iter().try_fold(Transaction::new(), |transaction, binding| {
+            self.unbind(transaction, binding, &person, origin)
+        })?;
+        let written = transaction
+            .with(Guard::Ticket, self.tickets.redeem_activation(&secret)?)
             .with(Guard::Person, self.accounts.activate(activation)?)
             .with(Guard::Account, self.accounts.reserve(&choice.account, &person.id)?)
             .with_some(Guard::New, release)
@@ -147,6 +152,26 @@ impl ActivationStep {
             .commit(&self.client)
             .await;
         written.or_else(|error| refusal(error, &ticket))
+    }
+
+    /// Adds to a transaction that a card is bound no longer.
+    fn unbind(
+        &self,
+        transaction: Transaction,
+        binding: &Binding,
+        person: &Person,
+        origin: &Origin,
+    ) -> Result<Transaction, StoreError> {
+        let subject = Subject::Person(person.id.clone());
+        let entry = Entry {
+            note: Some(format!("card#{}", binding.bound.card.id)),
+            ..origin.entry(Action::CardUnbinding, &subject, &subject, SUCCESS).of_agency(Some(&person.agency))
+        };
+        let (card, certificates) = self.accounts.unbind(binding)?;
+        let transaction = transaction.with(Guard::Card, card).with(Guard::New, self.audit.append(entry)?);
+        Ok(certificates
+            .into_iter()
+            .fold(transaction, |transaction, certificate| transaction.with(Guard::New, certificate)))
     }
 }
 
@@ -162,6 +187,8 @@ fn refusal(error: CommitError, ticket: &ActivationTicket) -> Result<(), Problem>
         return Err(match person.map(Person::in_service) {
             Some(Err(_)) => Code::PersonDeparted.into(),
             Some(Ok(_)) if revoked => ticket::Refusal::Revoked.into(),
+            // A card was bound meanwhile: the next try sees it.
+            Some(Ok(person)) if person.person().generation == ticket.generation => Code::Conflict.into(),
             Some(Ok(_)) | None => Code::TicketInvalid.into(),
         });
     }

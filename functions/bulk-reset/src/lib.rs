@@ -79,10 +79,11 @@ impl BulkReset {
         store::connect(&client, &bulk, true).await?;
         let kms = Kms::new(environment, &config);
         let accounts = Accounts::new(client.clone(), accounts);
+        let tickets = Tickets::new(client.clone(), tickets);
         let outbox = Outbox::new(client.clone(), mail);
         let audit = AuditTrail::new(client.clone(), audit);
         let resetter = Resetter::new(
-            (accounts.clone(), outbox.clone(), audit.clone()),
+            (accounts.clone(), tickets.clone(), outbox.clone(), audit.clone()),
             kms.clone(),
             secrets_key.clone(),
             initial_password_life,
@@ -93,7 +94,7 @@ impl BulkReset {
         Ok(Self {
             bulks: Bulks::new(client.clone(), bulk),
             accounts,
-            tickets: Tickets::new(client.clone(), tickets),
+            tickets,
             outbox,
             audit,
             kms,

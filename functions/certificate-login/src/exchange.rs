@@ -5,7 +5,7 @@ use shared::audit::{Action, Entry, Origin, SUCCESS};
 use shared::card::{Card, Seen};
 use shared::certificate::Reference;
 use shared::problem::{Code, Problem};
-use shared::pseudonym::PersonId;
+use shared::pseudonym::{IdentifierDigest, PersonId};
 use shared::revocation::{Link, Scope};
 use shared::secret::Secret;
 use shared::session::{Carrier, Proof, Subject};
@@ -145,6 +145,7 @@ impl CertificateLogin {
             .with(Guard::Rate, self.sign_in.tickets().count(rate)?)
             .with(Guard::Person, still)
             .with(Guard::New, self.sign_in.audit().append(entry(Action::CertificateSignIn, outcome))?);
+        let transaction = self.forget_failures(transaction, person)?;
         if !assumed.renewed {
             let used = self.accounts.use_card(&card.id, person, (*generation, agency), seen, origin.at)?;
             return Ok(transaction.with(Guard::Card, used));
@@ -162,6 +163,19 @@ impl CertificateLogin {
         let transaction =
             transaction.with(Guard::Card, renewed).with(Guard::New, self.sign_in.audit().append(renewal)?);
         self.first_use(transaction, &used, scopes)
+    }
+
+    /// Adds to a transaction that no wrong password counts any more: the person was there in the meantime.
+    pub(crate) fn forget_failures(
+        &self,
+        mut transaction: Transaction,
+        person: &PersonId,
+    ) -> Result<Transaction, StoreError> {
+        for identifier in IdentifierDigest::all_of(person) {
+            let forgotten = self.sign_in.tickets().forget_failures(&identifier)?;
+            transaction = transaction.with(Guard::New, forgotten);
+        }
+        Ok(transaction)
     }
 
     /// Adds to a transaction that a certificate comes to be in use: it is noted, unless it is revoked by now.

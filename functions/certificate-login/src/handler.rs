@@ -7,11 +7,13 @@ use serde_json::json;
 use shared::chance;
 use shared::http::{Answer, Call, time, unknown_route};
 use shared::identifier::Identifier;
+use shared::password::Password;
 use shared::problem::{Code, Problem};
 use shared::secret::Secret;
 use shared::ticket::Challenge;
 
 use crate::CertificateLogin;
+use crate::bind::Claim;
 
 /// Answers a call.
 ///
@@ -67,10 +69,12 @@ async fn identity(step: &CertificateLogin, call: &Call) -> Result<Answer, Proble
     let mut fields = call.fields()?;
     let ticket = fields.text("ticket")?;
     let typed = fields.text("identifier")?;
+    let password = fields.optional_text("password")?.filter(|text| !text.is_empty()).map(Password::new);
     let carrier = fields.carrier()?;
     let identifier =
         Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
     let ticket = Secret::parse(&ticket).ok_or_else(|| Problem::new(Code::TicketInvalid))?;
-    let outcome = step.bind_card(&ticket, &identifier, carrier, &call.origin, &mut chance::system()).await?;
+    let claim = Claim { identifier, password };
+    let outcome = step.bind_card(&ticket, &claim, carrier, &call.origin, &mut chance::system()).await?;
     Ok(outcome.into())
 }

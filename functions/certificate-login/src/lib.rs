@@ -3,7 +3,8 @@
 //! 1. `GET /v1/login/certificate` on the card host: the certificate is checked, and the browser goes back to the portal
 //!    host with a one-time code ([`card`]);
 //! 2. `POST /v1/login/certificate`: the page exchanges the code, with the verifier that only it knows ([`exchange`]);
-//! 3. `POST /v1/login/certificate/identity`, the first time only: whose card is it? ([`bind`]).
+//! 3. `POST /v1/login/certificate/identity`, the first time only: whose card is it? ([`bind`]). A card that does not carry the
+//!    digits of the national ID opens an activated account together with its password only.
 //!
 //! Where `issuers.toml` names an issuer's OCSP responder, that is asked too ([`ocsp`]).
 //!
@@ -24,6 +25,7 @@ use shared::audit::Origin;
 use shared::certificate::Truststore;
 use shared::environment::{Environment, StartError};
 use shared::lambda::Function;
+use shared::lockout::LockoutPolicy;
 use shared::pseudonym::Pseudonymizer;
 use shared::rate::RateLimit;
 use shared::sign_in::{SignIn, SignInSettings};
@@ -48,6 +50,7 @@ pub struct CertificateLogin {
     revocation_grace: SignedDuration,
     code_life: SignedDuration,
     sign_ins: RateLimit,
+    lockout: LockoutPolicy,
 }
 
 /// Starts the function.
@@ -76,6 +79,7 @@ impl CertificateLogin {
         let ocsp_timeout = Duration::from_millis(settings.parsed("OCSP_TIMEOUT_MILLISECONDS", 2_000));
         let code_life = SignedDuration::from_secs(settings.parsed("CODE_SECONDS", 60));
         let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
+        let lockout = LockoutPolicy::from_settings(&mut settings);
         settings.finish()?;
         let truststore = Truststore::load(Path::new(&truststore))?;
         let responders = Responders::of(&truststore, environment, ocsp_timeout)?;
@@ -93,6 +97,7 @@ impl CertificateLogin {
             revocation_grace: grace,
             code_life,
             sign_ins,
+            lockout,
         })
     }
 

@@ -122,26 +122,31 @@ impl EmailDispatch {
 
     fn count(&self, tasks: &[Task], outcomes: &[Outcome]) {
         let now = self.clock.now();
-        for kind in ["reset", "notice"] {
-            let mut metrics = Metrics::new(&self.stage).dimension("Kind", kind);
-            let of_kind = || tasks.iter().zip(outcomes).filter(|(task, _)| task.id.kind() == kind);
-            let count = |wanted: fn(&Outcome) -> bool| {
-                u64::try_from(of_kind().filter(|(_, outcome)| wanted(outcome)).count()).unwrap_or(u64::MAX)
-            };
-            let figures = [
-                ("MailsSent", count(|outcome| matches!(outcome, Outcome::Sent))),
-                ("MailRetries", count(|outcome| matches!(outcome, Outcome::PutBack { .. }))),
-                ("MailsFailed", count(Outcome::is_failure)),
-            ];
-            for (name, number) in figures.into_iter().filter(|(_, number)| *number > 0) {
-                metrics = metrics.count(name, number);
-            }
-            let sent = of_kind().filter(|(_, outcome)| matches!(outcome, Outcome::Sent));
-            let took = sent.filter_map(|(task, _)| task.created_at).map(|since| now.duration_since(since));
-            let took = took.map(|took| u64::try_from(took.as_millis()).unwrap_or_default());
-            metrics.milliseconds("MailTimeToSend", took.collect()).emit(now);
+        for kind in MailId::KINDS {
+            figures(&self.stage, kind, tasks, outcomes, now).emit(now);
         }
     }
+}
+
+/// What became of the mails of a kind, in figures.
+fn figures(stage: &str, kind: &'static str, tasks: &[Task], outcomes: &[Outcome], now: Timestamp) -> Metrics {
+    let mut metrics = Metrics::new(stage).dimension("Kind", kind);
+    let of_kind = || tasks.iter().zip(outcomes).filter(|(task, _)| task.id.kind() == kind);
+    let count = |wanted: fn(&Outcome) -> bool| {
+        u64::try_from(of_kind().filter(|(_, outcome)| wanted(outcome)).count()).unwrap_or(u64::MAX)
+    };
+    let figures = [
+        ("MailsSent", count(|outcome| matches!(outcome, Outcome::Sent))),
+        ("MailRetries", count(|outcome| matches!(outcome, Outcome::PutBack { .. }))),
+        ("MailsFailed", count(Outcome::is_failure)),
+    ];
+    for (name, number) in figures.into_iter().filter(|(_, number)| *number > 0) {
+        metrics = metrics.count(name, number);
+    }
+    let sent = of_kind().filter(|(_, outcome)| matches!(outcome, Outcome::Sent));
+    let took = sent.filter_map(|(task, _)| task.created_at).map(|since| now.duration_since(since));
+    let took = took.map(|took| u64::try_from(took.as_millis()).unwrap_or_default());
+    metrics.milliseconds("MailTimeToSend", took.collect())
 }
 
 fn write_line(id: &MailId, outcome: &Outcome, notes: &RequestNotes, request_id: &str) {
@@ -166,5 +171,27 @@ fn write_line(id: &MailId, outcome: &Outcome, notes: &RequestNotes, request_id: 
         Outcome::Undeliverable(_) => line_at!(error),
         Outcome::PutBack { .. } | Outcome::PutOff(_) | Outcome::OutOfReach(_) => line_at!(warn),
         Outcome::Sent | Outcome::NotNow | Outcome::AlreadySettled => line_at!(info),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mails_of_every_kind_are_in_the_figures() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(5);
+        for kind in MailId::KINDS {
+            let id = MailId::new(kind, "1").unwrap();
+            assert_eq!(id.kind(), kind);
+            let task = Task { id, created_at: Some(Timestamp::UNIX_EPOCH) };
+            let figures =
+                figures("prod", kind, &[task.clone(), task], &[Outcome::Sent, Outcome::NotNow], now);
+            let told = format!("{figures:?}");
+            for word in ["MailsSent", "[1]", "MailTimeToSend", "[5000]", kind] {
+                assert!(told.contains(word), "{kind}: {told}");
+            }
+            assert!(!told.contains("MailRetries"), "{kind}: {told}");
+        }
     }
 }

@@ -21,6 +21,7 @@ use shared::problem::{Advice, Code, Problem};
 use shared::pseudonym::{EmailDigest, PersonId};
 use shared::seal::DataKey;
 use shared::secret::Secret;
+use shared::spreadsheet::cell;
 use shared::store::StoreError;
 use shared::store::bulk::{Confirmation, Job, NewJob, Outcome, record_of};
 use shared::store::tickets::Rate;
@@ -513,7 +514,7 @@ fn shown(row: PreviewRow, otherwise: RowStatus) -> ShownRow {
 const RESULT: [&str; 8] = ["line", "national_id", "email", "status", "code", "reason", "reset_id", "mail"];
 
 /// The rows as CSV in UTF-8, with the byte order mark by which spreadsheets know it. No field begins with what a spreadsheet
-/// takes for a formula: all of them are numbers, words of ours, masked IDs, or addresses, which are marked as text.
+/// takes for a formula: an address may, and one reset's id in 64.
 fn csv_of(rows: &[ShownRow], language: Language) -> Result<String, csv::Error> {
     let mut file = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     file.write_record(RESULT)?;
@@ -526,21 +527,49 @@ fn csv_of(rows: &[ShownRow], language: Language) -> Result<String, csv::Error> {
             }
             RowStatus::ToReset | RowStatus::Cancelled => (None, "", ""),
         };
-        let email = row.email.as_deref().map(|email| match email.starts_with(['=', '+', '-', '@']) {
-            true => format!("'{email}"),
-            false => email.to_owned(),
-        });
-        file.write_record([
+        let fields = [
             row.line.to_string().as_str(),
             row.national_id.as_deref().unwrap_or_default(),
-            email.as_deref().unwrap_or_default(),
+            row.email.as_deref().unwrap_or_default(),
             row.status.name(),
             code.map_or("", RowRefusal::code),
             code.map_or("", |code| code.text(language)),
             reset_id,
             mail,
-        ])?;
+        ]
+        .map(|text| cell(text).into_owned());
+        file.write_record(fields)?;
     }
     let bytes = file.into_inner().map_err(|error| error.into_error())?;
     Ok(format!("\u{feff}{}", String::from_utf8_lossy(&bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_of_a_result_is_a_formula() {
+        let reset = |email: &str, reset_id: &str| ShownRow {
+            line: 2,
+            national_id: Some("A******789".to_owned()),
+            email: Some(email.to_owned()),
+            status: RowStatus::Reset { reset_id: reset_id.to_owned(), standing: None },
+        };
+        let refused = ShownRow {
+            line: 3,
+            national_id: None,
+            email: None,
+            status: RowStatus::Refused { code: RowRefusal::EmailInvalid, same_as: None },
+        };
+        let rows = [reset("+***@example.gov.tw", "-dash"), reset("w***@example.gov.tw", "plain"), refused];
+        let file = csv_of(&rows, Language::En).unwrap();
+        let mut reader = csv::Reader::from_reader(file.trim_start_matches('\u{feff}').as_bytes());
+        let cells: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
+        assert_eq!((&cells[0][2], &cells[0][6]), ("'+***@example.gov.tw", "'-dash"));
+        assert_eq!((&cells[1][2], &cells[1][6]), ("w***@example.gov.tw", "plain"));
+        for text in cells.iter().flat_map(csv::StringRecord::iter) {
+            assert!(!text.starts_with(['=', '+', '-', '@', '\t', '\r']), "{text}");
+        }
+    }
 }

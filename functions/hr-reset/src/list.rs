@@ -21,6 +21,9 @@ use crate::step::HrReset;
 const PAGE: usize = 50;
 const MOST: usize = 100;
 
+/// Longest code of an agency, in characters.
+const LONGEST_AGENCY: usize = 64;
+
 /// What somebody asks of the list.
 #[derive(Debug)]
 pub struct ListRequest {
@@ -69,8 +72,12 @@ impl ListRequest {
                 .find(|state| state.as_str() == text)
                 .ok_or_else(|| Problem::field("state").because("no such state"))
         });
+        let agency = call.query("agency").filter(|agency| !agency.is_empty());
+        if agency.as_ref().is_some_and(|agency| agency.chars().count() > LONGEST_AGENCY) {
+            return Err(Problem::field("agency").because("too long"));
+        }
         Ok(Self {
-            agency: call.query("agency").filter(|agency| !agency.is_empty()),
+            agency,
             mine: call.query_flag("mine")?,
             state: state.transpose()?,
             from: call.query_time("from")?,

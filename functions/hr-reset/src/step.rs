@@ -8,13 +8,12 @@ use shared::caller::{Door, DoorSettings, Presented};
 use shared::cursor::Cursors;
 use shared::environment::{Environment, StartError};
 use shared::http::Call;
-use shared::identifier::Identifier;
 use shared::kms::Kms;
 use shared::national_id::NationalId;
 use shared::oauth::StepUp;
-use shared::person::{AccountState, Service};
+use shared::person::{AccountState, Credential, Service};
 use shared::problem::{Code, Problem};
-use shared::pseudonym::{PersonId, Pseudonymizer};
+use shared::pseudonym::{IdentifierDigest, PersonId, Pseudonymizer};
 use shared::rate::RateLimit;
 use shared::reset::Resetter;
 use shared::session::Subject;
@@ -104,11 +103,12 @@ impl HrReset {
         store::connect(&client, &accounts, false).await?;
         let kms = Kms::new(environment, &config);
         let door = Door::open(environment, &config, &client, door).await?;
+        let tickets = Tickets::new(client.clone(), tickets);
         let outbox = Outbox::new(client.clone(), mail);
         let audit = AuditTrail::new(client.clone(), audit);
         let pseudonyms = kms.pseudonymizer(&pseudonym_key).await?;
         let resetter = Resetter::new(
-            (door.accounts().clone(), outbox.clone(), audit.clone()),
+            (door.accounts().clone(), tickets.clone(), outbox.clone(), audit.clone()),
             kms.clone(),
             secrets_key.clone(),
             initial_password_life,
@@ -122,7 +122,7 @@ impl HrReset {
             bulks: Bulks::new(client.clone(), bulk),
             kms,
             secrets_key,
-            tickets: Tickets::new(client.clone(), tickets),
+            tickets,
             outbox,
             audit,
             client,
@@ -152,8 +152,7 @@ impl HrReset {
         decide(actor, Act::Search, Target::Anybody, call.now())?;
         let subject = &admitted.session.subject;
         let rate = Rate::searches(subject, self.limits.searches_by_actor, call.now());
-        let identifier = Identifier::NationalId(national_id.clone());
-        let digest = self.pseudonyms.identifier(&identifier, "");
+        let digest = IdentifierDigest::of_national_id(&id);
         let (counted, attempts) =
             try_join(self.tickets.count_now(&rate), self.tickets.attempts(&digest)).await?;
         counted?;
@@ -164,10 +163,12 @@ impl HrReset {
         let may_reset = decide(actor, Act::Reset, Target::Person(&person), call.now());
         let why_not = may_reset.err().map(|refusal| Problem::from(refusal).code);
         let mut locked = attempts.attempts.check(call.now()).is_err();
-        if let Some(account) = &person.account.custom_account {
-            let attempts = self.tickets.attempts(&self.pseudonyms.account(account)).await?;
+        if person.account.custom_account.is_some() {
+            let attempts = self.tickets.attempts(&IdentifierDigest::of_account(&id)).await?;
             locked |= attempts.attempts.check(call.now()).is_err();
         }
+        // An initial password passes a lock.
+        locked &= !matches!(person.account.credential, Credential::Initial { .. });
         Ok(Employee {
             id,
             account_state: if locked { AccountState::Locked } else { person.account.state() },

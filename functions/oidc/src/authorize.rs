@@ -6,14 +6,16 @@ use rand::CryptoRng;
 use serde_json::{Value, json};
 use shared::caller::{Admitted, Caller};
 use shared::http::{Answer, Call, SESSION_COOKIE};
+use shared::oauth::{Scope, Scopes};
 use shared::problem::{Code, Problem};
 use shared::secret::Secret;
 use shared::session::Carrier;
+use shared::store::StoreError;
 use shared::ticket::ClientCode;
 use url::form_urlencoded;
 
 use crate::parameters::Parameters;
-use crate::request::{AuthorizationRequest, Decision, LONGEST, Rejected, Return, check_age};
+use crate::request::{Agreed, AuthorizationRequest, Decision, LONGEST, Rejected, Return, check_age};
 use crate::{CODE_LIFE, Oidc};
 
 /// The page that takes a person through an authorization.
@@ -54,6 +56,8 @@ pub enum Told {
         name: String,
         /// The agency's name.
         agency_name: String,
+        /// What the client may do then.
+        scopes: Scopes,
     },
     /// A sign-in first.
     SignIn {
@@ -127,23 +131,47 @@ impl Oidc {
         }
         let admitted = self.whoever_is_signed_in(call).await?;
         let session = admitted.as_ref().map(|admitted| &admitted.session);
-        let agreed = question.say == Say::Allow;
+        let agreed = match &admitted {
+            _ if question.say == Say::Allow => Agreed::Now,
+            Some(admitted) if request.needs_former_consent() => self.agreed_before(&request, admitted).await?,
+            _ => Agreed::No,
+        };
         let client = request.client.name(call.language).to_owned();
         match (request.decide(session, question.asked_at, agreed, call.now()), admitted) {
             (Decision::Grant, Some(admitted)) => self.grant(&request, &admitted, call.now(), rng).await,
-            (Decision::Ask, Some(Admitted { caller, .. })) => Ok(match caller {
-                Caller::Person(person) => {
-                    let person = person.person();
-                    Told::Ask { client, name: person.name.clone(), agency_name: person.agency_name.clone() }
-                }
-                Caller::Agency(agency) => {
-                    Told::Ask { client, name: agency.name.clone(), agency_name: agency.name }
-                }
-            }),
+            (Decision::Ask, Some(Admitted { caller, .. })) => {
+                let (name, agency_name) = match caller {
+                    Caller::Person(person) => {
+                        (person.person().name.clone(), person.person().agency_name.clone())
+                    }
+                    Caller::Agency(agency) => (agency.name.clone(), agency.name),
+                };
+                Ok(Told::Ask { client, name, agency_name, scopes: request.scopes.clone() })
+            }
             (Decision::SignIn { why, by_card }, _) => Ok(Told::SignIn { client, why: why.name(), by_card }),
             (Decision::Refuse(refusal), _) => Ok(self.leave(request.answer(), refusal)),
             (Decision::Grant | Decision::Ask, None) => Err(Problem::new(Code::SessionRequired)),
         }
+    }
+
+    /// Whether the person has agreed in this session to as much: then a session was lent to the client, which is kept as long as
+    /// the browser's may live, and ended when the client gives it back.
+    async fn agreed_before(
+        &self,
+        request: &AuthorizationRequest<'_>,
+        admitted: &Admitted,
+    ) -> Result<Agreed, StoreError> {
+        let (session, parent) = (&admitted.session, admitted.id.digest());
+        let lent = self.door.sessions().of(&session.subject).await?;
+        let agreed = lent.iter().any(|(_, lent)| {
+            lent.generation == session.generation
+                && lent.delegation.as_ref().is_some_and(|lent| {
+                    lent.client == request.client.id
+                        && lent.parent == parent
+                        && request.scopes.are_within(&lent.scopes)
+                })
+        });
+        Ok(if agreed { Agreed::Before } else { Agreed::No })
     }
 
     fn leave(&self, there: Return, refusal: crate::request::Refusal) -> Told {
@@ -199,8 +227,11 @@ impl From<Told> for Answer {
     fn from(told: Told) -> Self {
         let body: Value = match &told {
             Told::Leave(location, _) => json!({"status": "leave", "location": location}),
-            Told::Ask { client, name, agency_name } => {
-                json!({"status": "ask", "client_name": client, "name": name, "agency_name": agency_name})
+            Told::Ask { client, name, agency_name, scopes } => {
+                let scopes: Vec<_> = scopes.iter().map(Scope::name).collect();
+                json!({
+                    "status": "ask", "client_name": client, "name": name, "agency_name": agency_name, "scopes": scopes,
+                })
             }
             Told::SignIn { client, why, by_card } => {
                 json!({"status": "sign_in", "client_name": client, "why": why, "by_card": by_card})

@@ -12,7 +12,7 @@ use shared::session::Session;
 use shared::ticket::Challenge;
 use url::Url;
 
-use crate::client::{Client, Clients};
+use crate::client::{Authentication, Client, Clients};
 use crate::parameters::{Parameters, Repeated};
 
 /// Most bytes of a request.
@@ -69,7 +69,7 @@ pub enum Refusal {
     InvalidRequest(&'static str),
     /// Another flow than that with a code.
     UnsupportedResponseType,
-    /// A scope that does not exist or is not the client's, or no `openid`.
+    /// A scope that is not the client's, or no `openid`.
     InvalidScope,
     /// A request object.
     RequestNotSupported,
@@ -81,6 +81,8 @@ pub enum Refusal {
     UnmetAuthenticationRequirements,
     /// Nobody may be asked, and it does not go without.
     LoginRequired,
+    /// Nobody may be asked, and the person has not agreed before.
+    ConsentRequired,
     /// The person does not want to.
     AccessDenied,
 }
@@ -97,6 +99,7 @@ impl Refusal {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::AccessDenied => "access_denied",
         }
     }
@@ -112,6 +115,7 @@ impl Refusal {
             Self::RegistrationNotSupported => "clients are registered by the operator",
             Self::UnmetAuthenticationRequirements => "none of acr_values is one of acr_values_supported",
             Self::LoginRequired => "the person has to sign in, which prompt=none does not allow",
+            Self::ConsentRequired => "the person has to agree first, which prompt=none does not allow",
             Self::AccessDenied => "the person went back",
         }
     }
@@ -120,7 +124,7 @@ impl Refusal {
     fn code(self) -> Code {
         match self {
             Self::LoginRequired => Code::SessionRequired,
-            Self::AccessDenied => Code::NotAuthorized,
+            Self::ConsentRequired | Self::AccessDenied => Code::NotAuthorized,
             _ => Code::RequestInvalid,
         }
     }
@@ -235,8 +239,7 @@ impl<'c> AuthorizationRequest<'c> {
         if parameters.get("response_mode")?.is_some_and(|mode| mode != "query") {
             return Err(invalid("response_mode has to be query"));
         }
-        let scopes = Scopes::parse(parameters.get("scope")?.unwrap_or_default());
-        let scopes = scopes.map_err(|_| Refusal::InvalidScope)?;
+        let scopes = Scopes::understood(parameters.get("scope")?.unwrap_or_default());
         if !scopes.contain(Scope::OpenId) || !scopes.are_within(&client.scopes) {
             return Err(Refusal::InvalidScope);
         }
@@ -278,13 +281,19 @@ impl<'c> AuthorizationRequest<'c> {
         Return { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
     }
 
-    /// What the request comes to, for who is signed in now, if anybody is. It was made at `asked_at`, and the person may
-    /// have `agreed` on the page.
+    /// Whether it is granted to nobody who has not agreed before: nobody may be asked, and the client proves itself by nothing,
+    /// so that another program on the person's computer may be behind it (RFC 8252 section 8.6).
+    pub fn needs_former_consent(&self) -> bool {
+        self.prompt.contains(&Prompt::None) && self.client.authentication == Authentication::None
+    }
+
+    /// What the request comes to, for who is signed in now, if anybody is. It was made at `asked_at`; the person may have
+    /// agreed now, on the page, or before.
     pub fn decide(
         &self,
         session: Option<&Session>,
         asked_at: Timestamp,
-        agreed: bool,
+        agreed: Agreed,
         now: Timestamp,
     ) -> Decision {
         let silent = self.prompt.contains(&Prompt::None);
@@ -306,12 +315,31 @@ impl<'c> AuthorizationRequest<'c> {
         if !young || (self.prompt.contains(&Prompt::Login) && !new) {
             return sign_in(Why::TooOld);
         }
-        if agreed || silent || (made_for_this && !self.prompt.contains(&Prompt::Consent)) {
+        if silent {
+            // Nobody was asked, so nobody can have agreed now.
+            return match self.needs_former_consent() && agreed != Agreed::Before {
+                true => Decision::Refuse(Refusal::ConsentRequired),
+                false => Decision::Grant,
+            };
+        }
+        // It is the page that says since when the request waits, so an old sign-in is none that was made for it.
+        if agreed == Agreed::Now || (new && !self.prompt.contains(&Prompt::Consent)) {
             Decision::Grant
         } else {
             Decision::Ask
         }
     }
+}
+
+/// Whether the person has agreed to what a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// Not that we know of.
+    No,
+    /// On the page, to this request.
+    Now,
+    /// In the same session, to another request of the client for as much: what was lent to it is still known.
+    Before,
 }
 
 /// What a request comes to.
@@ -417,6 +445,14 @@ mod tests {
             redirect_uris = ["https://hr.example/cb?x=1", "http://127.0.0.1/cb"]
             scopes = "openid profile hr.search"
             authentication = "none"
+
+            [[client]]
+            id = "server"
+            name = { zh-TW = "人事", en = "HR" }
+            redirect_uris = ["https://hr.example/cb?x=1"]
+            scopes = "openid profile hr.search"
+            authentication = "secret"
+            secrets_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
             "#,
         )
         .unwrap()
@@ -479,7 +515,8 @@ mod tests {
             (&[("scope", "")], "invalid_scope"),
             (&[("scope", "hr.search")], "invalid_scope"),
             (&[("scope", "openid hr.reset")], "invalid_scope"),
-            (&[("scope", "openid email")], "invalid_scope"),
+            (&[("scope", "openid email hr.reset")], "invalid_scope"),
+            (&[("scope", "email profile")], "invalid_scope"),
             (&[("code_challenge", "")], "invalid_request"),
             (&[("code_challenge", "short")], "invalid_request"),
             (&[("code_challenge_method", "plain")], "invalid_request"),
@@ -514,6 +551,9 @@ mod tests {
             AuthorizationRequest::parse(&with(&[("foo", "1"), ("foo", "2")]), &clients).is_ok(),
             "unknown ones"
         );
+        let asked = with(&[("scope", "openid profile email offline_access")]);
+        let request = AuthorizationRequest::parse(&asked, &clients).unwrap();
+        assert_eq!(request.scopes.to_string(), "openid profile", "unknown scopes");
     }
 
     #[test]
@@ -552,51 +592,62 @@ mod tests {
         let (own, other) = (hint("person#p"), hint("person#q"));
         const CARD: &str = "urn:first-sign-in:card";
         const EITHER: &str = "urn:first-sign-in:card urn:first-sign-in:password";
+        use Agreed::{Before, No, Now};
         let (yes, ask, login) = (Decision::Grant, Decision::Ask, Decision::Refuse(Refusal::LoginRequired));
+        let consent = Decision::Refuse(Refusal::ConsentRequired);
         let sign_in = |why| Decision::SignIn { why, by_card: false };
         let by_card = |why| Decision::SignIn { why, by_card: true };
         // The sign-in's method and when it was, by the request's time; what the request wants; agreed; now.
-        type Row<'r> = (Option<(bool, i64)>, &'r [(&'r str, &'r str)], bool, i64, Decision);
+        type Row<'r> = (Option<(bool, i64)>, &'r [(&'r str, &'r str)], Agreed, i64, Decision);
         let rows: &[Row<'_>] = &[
-            (None, &[], false, 1, sign_in(Why::Nobody)),
-            (None, &[], true, 1, sign_in(Why::Nobody)),
-            (None, &[("prompt", "none")], false, 1, login),
-            (None, &[("acr_values", CARD)], false, 1, by_card(Why::Nobody)),
+            (None, &[], No, 1, sign_in(Why::Nobody)),
+            (None, &[], Now, 1, sign_in(Why::Nobody)),
+            (None, &[("prompt", "none")], No, 1, login),
+            (None, &[("acr_values", CARD)], No, 1, by_card(Why::Nobody)),
             // An earlier sign-in is used only after a question, one for this request at once.
-            (Some((false, -600)), &[], false, 1, ask),
-            (Some((false, -600)), &[], true, 1, yes),
-            (Some((false, 30)), &[], false, 31, yes),
-            (Some((false, 30)), &[("prompt", "consent")], false, 31, ask),
-            (Some((false, 30)), &[("prompt", "consent")], true, 31, yes),
-            (Some((false, -600)), &[("prompt", "select_account")], false, 1, ask),
-            (Some((false, -600)), &[("prompt", "none")], false, 1, yes),
+            (Some((false, -600)), &[], No, 1, ask),
+            (Some((false, -600)), &[], Now, 1, yes),
+            (Some((false, 30)), &[], No, 31, yes),
+            (Some((false, 30)), &[("prompt", "consent")], No, 31, ask),
+            (Some((false, 30)), &[("prompt", "consent")], Now, 31, yes),
+            (Some((false, -600)), &[("prompt", "select_account")], No, 1, ask),
+            (Some((false, 30)), &[], No, 31, yes),
+            (Some((false, 30)), &[], No, 91, ask),
+            // Without a question: only who has agreed before, where the client proves itself by nothing.
+            (Some((false, -600)), &[("prompt", "none")], No, 1, consent),
+            (Some((false, -600)), &[("prompt", "none")], Now, 1, consent),
+            (Some((false, 30)), &[("prompt", "none")], No, 31, consent),
+            (Some((false, -600)), &[("prompt", "none")], Before, 1, yes),
+            (Some((false, -600)), &[("prompt", "none"), ("client_id", "server")], No, 1, yes),
+            (Some((false, -600)), &[("client_id", "server")], No, 1, ask),
+            (Some((false, -600)), &[], Before, 1, ask),
             // Again.
-            (Some((false, -1)), &[("prompt", "login")], true, 1, sign_in(Why::TooOld)),
-            (Some((false, 30)), &[("prompt", "login")], false, 31, yes),
-            (Some((false, 30)), &[("prompt", "login")], true, 91, sign_in(Why::TooOld)),
+            (Some((false, -1)), &[("prompt", "login")], Now, 1, sign_in(Why::TooOld)),
+            (Some((false, 30)), &[("prompt", "login")], No, 31, yes),
+            (Some((false, 30)), &[("prompt", "login")], Now, 91, sign_in(Why::TooOld)),
             // So young.
-            (Some((false, -600)), &[("max_age", "900")], true, 1, yes),
-            (Some((false, -600)), &[("max_age", "300")], true, 1, sign_in(Why::TooOld)),
-            (Some((false, -600)), &[("max_age", "300"), ("prompt", "none")], true, 1, login),
-            (Some((false, 30)), &[("max_age", "0")], false, 31, yes),
-            (Some((false, 30)), &[("max_age", "0")], false, 91, sign_in(Why::TooOld)),
-            (Some((false, -1)), &[("max_age", "0")], true, 1, sign_in(Why::TooOld)),
+            (Some((false, -600)), &[("max_age", "900")], Now, 1, yes),
+            (Some((false, -600)), &[("max_age", "300")], Now, 1, sign_in(Why::TooOld)),
+            (Some((false, -600)), &[("max_age", "300"), ("prompt", "none")], Now, 1, login),
+            (Some((false, 30)), &[("max_age", "0")], No, 31, yes),
+            (Some((false, 30)), &[("max_age", "0")], No, 91, sign_in(Why::TooOld)),
+            (Some((false, -1)), &[("max_age", "0")], Now, 1, sign_in(Why::TooOld)),
             // So strong.
-            (Some((false, 30)), &[("acr_values", CARD)], true, 31, by_card(Why::TooWeak)),
-            (Some((false, 30)), &[("acr_values", CARD), ("prompt", "none")], true, 31, login),
-            (Some((false, 30)), &[("acr_values", EITHER)], false, 31, yes),
-            (Some((true, 30)), &[("acr_values", CARD)], false, 31, yes),
-            (Some((true, -900)), &[("acr_values", CARD), ("max_age", "300")], true, 1, by_card(Why::TooOld)),
+            (Some((false, 30)), &[("acr_values", CARD)], Now, 31, by_card(Why::TooWeak)),
+            (Some((false, 30)), &[("acr_values", CARD), ("prompt", "none")], Now, 31, login),
+            (Some((false, 30)), &[("acr_values", EITHER)], No, 31, yes),
+            (Some((true, 30)), &[("acr_values", CARD)], No, 31, yes),
+            (Some((true, -900)), &[("acr_values", CARD), ("max_age", "300")], Now, 1, by_card(Why::TooOld)),
             // Whom the client means.
-            (Some((false, 30)), &[("id_token_hint", &own)], false, 31, yes),
-            (Some((false, 30)), &[("id_token_hint", &other)], true, 31, sign_in(Why::SomebodyElse)),
-            (Some((false, -60)), &[("id_token_hint", &other), ("prompt", "none")], true, 1, login),
+            (Some((false, 30)), &[("id_token_hint", &own)], No, 31, yes),
+            (Some((false, 30)), &[("id_token_hint", &other)], Now, 31, sign_in(Why::SomebodyElse)),
+            (Some((false, -60)), &[("id_token_hint", &other), ("prompt", "none")], Now, 1, login),
         ];
         for (signed_in, wants, agreed, now, expected) in rows {
             let request = AuthorizationRequest::parse(&with(wants), &clients).unwrap();
             let session = signed_in.map(|(by_card, since)| session(by_card, since));
             let decision = request.decide(session.as_ref(), asked, *agreed, at(*now));
-            assert_eq!(decision, *expected, "{signed_in:?} {wants:?} {agreed} {now}");
+            assert_eq!(decision, *expected, "{signed_in:?} {wants:?} {agreed:?} {now}");
         }
     }
 

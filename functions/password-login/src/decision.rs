@@ -1,7 +1,7 @@
 //! What follows from a person, a password's verdict and the time.
 
 use jiff::Timestamp;
-use shared::password::{StoredHash, Verdict};
+use shared::password::{Password, StoredHash, Verdict};
 use shared::person::{Credential, InService, Person};
 use shared::problem::Code;
 
@@ -18,12 +18,21 @@ pub enum Decision {
     Refused(Code),
 }
 
-/// The hash that a password is checked against: the person's, or a decoy that takes the same time.
-pub fn hash_of(person: Option<&Person>) -> StoredHash {
+/// What is checked against what: the person's hash, or a decoy that takes the same time; and the password, as it was typed, or,
+/// where an initial one is waited for, as far as it is one.
+pub fn to_check(person: Option<&Person>, typed: &Password) -> (StoredHash, Password) {
     match person.map(|person| &person.account.credential) {
-        Some(Credential::Password { hash } | Credential::Initial { hash, .. }) => hash.clone(),
-        Some(Credential::None) | None => StoredHash::decoy(),
+        Some(Credential::Password { hash }) => (hash.clone(), typed.clone()),
+        Some(Credential::Initial { hash, .. }) => (hash.clone(), typed.as_initial()),
+        Some(Credential::None) | None => (StoredHash::decoy(), typed.clone()),
     }
+}
+
+/// Whether a verdict counts although the identifier is locked. Nobody guesses an initial password, so a lock protects nothing
+/// there: it would only let anybody who knows a national ID keep a new employee out.
+pub fn passes_lock(person: Option<&Person>, verdict: Verdict) -> bool {
+    let waits = person.is_some_and(|person| matches!(person.account.credential, Credential::Initial { .. }));
+    waits && verdict != Verdict::Wrong
 }
 
 /// Decides. Unknown, wrong and not activated are one; what the right password would tell is told only after it.
@@ -97,6 +106,27 @@ mod tests {
         ];
         for (what, person, verdict, expected) in rows {
             assert_eq!(name(&decide(person, verdict, now)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_lock_lets_through_the_initial_password_alone() {
+        let hash = StoredHash::decoy;
+        let initial = || Credential::Initial { hash: hash(), expires_at: Timestamp::MAX };
+        let rows = [
+            ("the initial password", person(Service::InService, initial()), Verdict::Right, true),
+            ("another in its place", person(Service::InService, initial()), Verdict::Wrong, false),
+            (
+                "an own password",
+                person(Service::InService, Credential::Password { hash: hash() }),
+                Verdict::Right,
+                false,
+            ),
+            ("never activated", person(Service::InService, Credential::None), Verdict::Wrong, false),
+            ("nobody", None, Verdict::Wrong, false),
+        ];
+        for (what, person, verdict, passes) in rows {
+            assert_eq!(passes_lock(person.as_ref(), verdict), passes, "{what}");
         }
     }
 }

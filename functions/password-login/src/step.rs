@@ -19,7 +19,7 @@ use shared::store::tickets::{AttemptsRead, Rate, Tickets, attempts_key};
 use shared::store::{self, CommitError, Guard, Transaction};
 use shared::{aws, kms, telemetry};
 
-use crate::decision::{Decision, decide, hash_of};
+use crate::decision::{Decision, decide, passes_lock, to_check};
 use crate::handler::Attempt;
 
 /// How often a sign-in is decided anew because something changed beside it.
@@ -39,6 +39,8 @@ pub struct PasswordLogin {
 struct Read {
     person: Option<Person>,
     person_id: Option<PersonId>,
+    /// What failures are counted for.
+    digest: IdentifierDigest,
     attempts: AttemptsRead,
 }
 
@@ -85,11 +87,11 @@ impl PasswordLogin {
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
-        let digest = self.pseudonyms.identifier(&attempt.identifier, &attempt.typed);
         let rate = Rate::sign_ins(&self.pseudonyms.address(&origin.address), self.sign_ins, origin.at);
         let mut checked: Option<(StoredHash, Verdict)> = None;
         for _ in 0..TRIES {
-            let read = self.read(&attempt, &digest, &rate).await?;
+            let read = self.read(&attempt, &rate).await?;
+            let digest = &read.digest;
             let subject =
                 read.person_id.as_ref().map_or_else(|| digest.to_string(), |id| format!("person#{id}"));
             telemetry::note_subject(&subject);
@@ -98,17 +100,20 @@ impl PasswordLogin {
                 let entry = origin.entry(Action::PasswordSignIn, &subject, &subject, code);
                 entry.of_agency(agency.as_deref())
             };
-            if let Err(locked) = read.attempts.attempts.check(origin.at) {
+            // A second round checks the same password against the same hash only if the hash has changed.
+            let (hash, password) = to_check(read.person.as_ref(), &attempt.password);
+            let verdict = match &checked {
+                Some((known, verdict)) if *known == hash => *verdict,
+                _ => hash.verify_aside(&password).await?,
+            };
+            checked = Some((hash, verdict));
+            // Asked after the hash, whoever it is: else the time would tell whose lock lets something through.
+            if let Err(locked) = read.attempts.attempts.check(origin.at)
+                && !passes_lock(read.person.as_ref(), verdict)
+            {
                 self.sign_in.audit().note(audit(Code::AccountLocked.name())).await?;
                 return Err(locked.into());
             }
-            // A second round checks the same password against the same hash only if the hash has changed.
-            let hash = hash_of(read.person.as_ref());
-            let verdict = match &checked {
-                Some((known, verdict)) if *known == hash => *verdict,
-                _ => hash.verify_aside(&attempt.password).await?,
-            };
-            checked = Some((hash, verdict));
             let tickets = self.sign_in.tickets();
             let counted = Transaction::new().with(Guard::Rate, tickets.count(&rate)?);
             let written = match decide(read.person, verdict, origin.at) {
@@ -116,7 +121,7 @@ impl PasswordLogin {
                     let proof = self.proof(&person, verdict, &attempt.password, rng)?;
                     let transaction = counted
                         .with(Guard::Person, proof)
-                        .with(Guard::Attempts, tickets.clear_failures(&digest, &read.attempts)?)
+                        .with(Guard::Attempts, tickets.clear_failures(digest, &read.attempts)?)
                         .with(Guard::New, self.sign_in.audit().append(audit(SUCCESS))?);
                     let subject = Subject::Person(person.person().id.clone());
                     let generation = person.person().generation;
@@ -137,7 +142,7 @@ impl PasswordLogin {
                     let person = person.person();
                     let transaction = counted
                         .with(Guard::Person, self.accounts.still(&person.id, person.generation, None)?)
-                        .with(Guard::Attempts, tickets.clear_failures(&digest, &read.attempts)?)
+                        .with(Guard::Attempts, tickets.clear_failures(digest, &read.attempts)?)
                         .with(Guard::New, self.sign_in.audit().append(audit("activation_required"))?);
                     let proof = Proof::Password;
                     let ticket = self.sign_in.require_activation(
@@ -154,7 +159,7 @@ impl PasswordLogin {
                     }
                 }
                 Decision::Wrong => {
-                    let failure = tickets.note_failure(&digest, &read.attempts, origin.at, &self.lockout)?;
+                    let failure = tickets.note_failure(digest, &read.attempts, origin.at, &self.lockout)?;
                     let transaction = counted.with(Guard::Attempts, failure).with(
                         Guard::New,
                         self.sign_in.audit().append(audit(Code::InvalidCredentials.name()))?,
@@ -164,7 +169,7 @@ impl PasswordLogin {
                             transaction,
                             &read.attempts,
                             read.person_id.as_ref(),
-                            &digest,
+                            digest,
                             origin.at,
                         )
                         .await
@@ -222,22 +227,23 @@ impl PasswordLogin {
         }
     }
 
-    async fn read(&self, attempt: &Attempt, digest: &IdentifierDigest, rate: &Rate) -> Result<Read, Problem> {
+    async fn read(&self, attempt: &Attempt, rate: &Rate) -> Result<Read, Problem> {
         use shared::identifier::Identifier;
         let person_id = match &attempt.identifier {
             Identifier::NationalId(id) => Some(self.pseudonyms.person(id)),
             Identifier::Account(account) => self.accounts.owner(account).await?,
             Identifier::Nobodys => None,
         };
+        let digest = self.pseudonyms.identifier(&attempt.identifier, &attempt.typed, person_id.as_ref());
         let tickets = self.sign_in.tickets();
-        let keys = vec![attempts_key(digest), rate.key().to_owned()];
+        let keys = vec![attempts_key(&digest), rate.key().to_owned()];
         let mut read = self.accounts.person_with(person_id.as_ref(), tickets.table(), keys).await?;
         let counter = read.others.get(rate.key());
         telemetry::note_left(rate.left_after(counter));
         rate.check(counter)?;
-        let attempts = Tickets::attempts_from(read.others.remove(&attempts_key(digest)))?;
+        let attempts = Tickets::attempts_from(read.others.remove(&attempts_key(&digest)))?;
         let person_id = read.person.as_ref().map(|person| person.id.clone());
-        Ok(Read { person: read.person, person_id, attempts })
+        Ok(Read { person: read.person, person_id, digest, attempts })
     }
 
     /// The write that proves that the person is still who they were when the password was checked; it stores a stronger

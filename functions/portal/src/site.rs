@@ -363,7 +363,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use shared::custom_account::CustomAccount;
-    use shared::password::Password;
+    use shared::oauth::Scope;
+    use shared::password::{KnownBy, Password};
 
     use super::*;
 
@@ -422,6 +423,15 @@ mod tests {
             used.extend(said);
         }
         assert_eq!(used, texts(Language::ZhTw).unwrap().into_keys().collect());
+    }
+
+    #[test]
+    fn whatever_a_client_may_ask_for_has_words() {
+        let script = ASSETS.iter().find(|asset| asset.name == "continue.js").unwrap().identity;
+        for scope in Scope::ALL {
+            let text = format!("say(\"say.scope.{}\")", scope.name());
+            assert!(script.contains(&text), "{text}");
+        }
     }
 
     #[test]
@@ -505,7 +515,13 @@ mod tests {
             let text = |name: &str| row[name].as_str();
             let account = text("account").map(|account| CustomAccount::parse(account).unwrap());
             let password = Password::new(text("password").unwrap().to_owned());
-            let judged = policy(text("policy").unwrap()).accept(password, account.as_ref(), text("email"));
+            let known_by = KnownBy {
+                account: account.as_ref(),
+                email: text("email"),
+                name: text("name"),
+                ..KnownBy::default()
+            };
+            let judged = policy(text("policy").unwrap()).accept(password, &known_by);
             let broken = judged.err().unwrap_or_default();
             // What needs a dictionary, the page does not tell.
             let told = broken.iter().map(BrokenRule::code).filter(|code| *code != "too_common");

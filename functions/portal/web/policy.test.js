@@ -9,9 +9,9 @@ import { accountName, broken, localPart } from "./assets/rules.js";
 
 const { policies, passwords } = JSON.parse(readFileSync(new URL("policy.json", import.meta.url), "utf8"));
 
-for (const { what, policy, password, account, email, broken: expected } of passwords) {
+for (const { what, policy, password, account, email, name, broken: expected } of passwords) {
   test(what, () => {
-    const names = [accountName(account ?? ""), localPart(email ?? "")];
+    const names = [accountName(account ?? ""), localPart(email ?? ""), name];
     assert.deepEqual(broken(policies[policy], password, names), expected);
   });
 }

@@ -19,7 +19,7 @@ use url::Url;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may say nothing in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Redirects that are followed, within the source's own origin.
+/// Redirects that are followed, as long as they stay with the source's own server.
 const REDIRECTS: usize = 3;
 /// The optional file beside `issuers.toml` with more roots for the TLS of sources: governments' own.
 const ROOTS: &str = "source-roots.pem";
@@ -47,7 +47,7 @@ pub enum SourceError {
     /// An answer that is no list.
     #[error("answered {0}")]
     Status(u16),
-    /// A redirect to another host or scheme, or one too many.
+    /// A redirect to another server, or one too many.
     #[error("redirects elsewhere ({0})")]
     Redirected(u16),
     /// More than is accepted.
@@ -101,7 +101,7 @@ impl Sources {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .timeout(timeout)
-            .redirect(within_the_origin());
+            .redirect(within_the_server());
         let client = builder.build().map_err(|error| broken(error.to_string()))?;
         Ok(Self { client, folder: folder.to_owned(), limit })
     }
@@ -158,11 +158,11 @@ impl Sources {
     }
 }
 
-/// A list's server may move it about, but not hand the request on to others.
-fn within_the_origin() -> Policy {
+/// A list's server may move it about and from HTTP to HTTPS, but not hand the request on to others.
+fn within_the_server() -> Policy {
     Policy::custom(|attempt| {
-        let origin = attempt.previous().first().map(Url::origin);
-        if origin == Some(attempt.url().origin()) && attempt.previous().len() <= REDIRECTS {
+        let stays = attempt.previous().last().is_some_and(|from| https::stays(from, attempt.url()));
+        if stays && attempt.previous().len() <= REDIRECTS {
             attempt.follow()
         } else {
             attempt.stop()

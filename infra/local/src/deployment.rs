@@ -533,12 +533,7 @@ mod tests {
         let card: Vec<_> = deployment.routes.iter().filter(|route| route.api == CARD_API).collect();
         assert_eq!(card.len(), 1);
         assert_eq!((card[0].method.as_str(), card[0].path.as_str()), ("GET", "/v1/login/certificate"));
-        let cors: Vec<_> = deployment.cors.iter().map(|(api, cors)| (api.as_str(), &cors.origins)).collect();
-        assert_eq!(
-            cors,
-            [(PORTAL_API, &vec!["https://portal.localhost:1".to_owned()])],
-            "nobody else by default"
-        );
+        assert_eq!(deployment.cors, BTreeMap::new(), "no other origin by default");
         let tables = deployed(|template, resolver| tables(template, resolver, "stack").unwrap());
         assert_eq!(tables.len(), 9);
         assert!(tables.iter().any(|table| table.name == "stack-MailTable"

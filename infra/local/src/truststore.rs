@@ -5,7 +5,8 @@
 //! 1,000 certificates and 1 MiB, complete chains of at most four CAs, RSA with 2,048 bits or more or ECDSA on P-256 or
 //! P-384, SHA-256 or stronger, valid at the moment. It documents no exception for a root's signature of itself, so a
 //! root that signed itself with SHA-1 is refused like any other. API Gateway takes a bundle that breaks a rule with no more than a warning, and then
-//! refuses cards; here such a bundle is not written at all.
+//! refuses cards; here such a bundle is not written at all. Nor is one whose CAs' names are too long for a handshake, which
+//! API Gateway documents nowhere.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
+use shared::certificate::{IssuerProfiles, Truststore};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -26,6 +28,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::files::{self, FileError};
 use crate::gateway::event::pem;
+use crate::gateway::tls::{ROOM_FOR_NAMES, SURE_ROOM_FOR_NAMES, bytes_of_names};
 use crate::pki::attribute_label;
 
 /// Most certificates of a bundle.
@@ -123,6 +126,8 @@ pub struct Listed {
     /// Whether no other CA of the bundle is below it: then it is there for the certificates that it issues.
     pub is_issuing: bool,
     der: Vec<u8>,
+    /// SHA-256 of its SubjectPublicKeyInfo: certificates of one name and key are one CA's.
+    key_id: Vec<u8>,
 }
 
 /// What is wrong with a certificate or with the bundle.
@@ -157,6 +162,9 @@ pub enum Flaw {
     /// A weak or unusual signature.
     #[error("it is signed with {0}; SHA-256 or stronger, with RSA or ECDSA, is needed")]
     Signature(String),
+    /// The functions find something else in it.
+    #[error("the functions believe nothing that it signs: {0}")]
+    Disbelieved(String),
     /// Its time is over.
     #[error("it expired on {}", day(.0))]
     Expired(Timestamp),
@@ -187,6 +195,12 @@ pub enum Flaw {
     /// Larger than API Gateway takes.
     #[error("{0} bytes; API Gateway takes at most 1,048,576")]
     TooLarge(usize),
+    /// No card could connect: the host names its CAs when it asks for a certificate.
+    #[error(
+        "the CAs' names take {0} bytes, and a request for a certificate has room for {ROOM_FOR_NAMES}: no card could \
+         connect; leave out CAs whose cards do not sign in"
+    )]
+    Names(usize),
 }
 
 /// Something that stands in the way, and where.
@@ -219,6 +233,8 @@ pub enum Warning {
         /// The other's.
         other: String,
     },
+    /// The CAs' names almost fill a request for a certificate.
+    Names(usize),
 }
 
 impl fmt::Display for Warning {
@@ -230,6 +246,11 @@ impl fmt::Display for Warning {
             Self::SameCa { place, other } => {
                 write!(f, "{place}: the same name and key as in {other}; is one of them out of date?")
             }
+            Self::Names(bytes) => write!(
+                f,
+                "{BUNDLE}: the CAs' names take {bytes} bytes; a request for a certificate has room for {ROOM_FOR_NAMES}, \
+                 and in TLS 1.3 for less"
+            ),
         }
     }
 }
@@ -258,22 +279,32 @@ impl Examination {
 
     /// A draft of `issuers.toml` with a row for each CA that issues cards, as far as the certificates tell. What they do not tell is
     /// left empty, and no function starts before somebody has filled it in.
+    ///
+    /// Each CA has a family of its own. That two are one, because the later continues the earlier one's cards, no
+    /// certificate tells; equal names do not: all generations of MOICA have one, and anybody's CA may have it, too.
     #[must_use]
     pub fn issuers(&self) -> String {
         let mut text = String::from(
             "# Which CAs of truststore.pem issue the cards that may sign in. Delete the rows of those that do not.\n",
         );
-        for authority in self.authorities.iter().filter(|authority| authority.is_issuing) {
+        let issuing: Vec<_> = self.authorities.iter().filter(|authority| authority.is_issuing).collect();
+        for (authority, name) in issuing.iter().zip(distinct_names(&issuing)) {
             let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let namesakes = if name == authority.short_name {
+                ""
+            } else {
+                "# Another CA has this name, too. If it continues this one's cards, give both one family: then cards with one\n\
+                 # serial number of the holder are one card.\n"
+            };
             text.push_str(&format!(
-                "\n# {name}\n# until {end}, {key}\n[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\n\
-                 name = \"{short}\"\nkind = \"\"  # \"citizen\" or \"organization\"\n\
-                 directory_attributes = \"optional\"\ncrl = []  # where its lists are\n",
-                name = authority.name,
+                "\n# {subject}\n# until {end}, {key}\n[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\n\
+                 name = \"{name}\"\n{namesakes}family = \"{name}\"\nkind = \"\"  # \"citizen\" or \"organization\"\n\
+                 directory_attributes = \"required\"\ncrl = []  # where its lists are\n",
+                subject = authority.name,
                 end = day(&authority.not_after),
                 key = authority.key,
                 fingerprint = authority.fingerprint,
-                short = quoted(&authority.short_name),
+                name = quoted(&name),
             ));
         }
         text
@@ -314,7 +345,7 @@ impl Examination {
                 problems.push(problem(certificate.place, Flaw::Duplicate(former.to_owned())));
                 continue;
             }
-            problems.extend(certificate.flaws(now).map(|flaw| problem(certificate.place, flaw)));
+            problems.extend(certificate.flaws(now).into_iter().map(|flaw| problem(certificate.place, flaw)));
             let left = certificate.not_after.duration_since(now);
             if left > SignedDuration::ZERO && left <= warn {
                 let (place, not_after) = (certificate.place.to_owned(), certificate.not_after);
@@ -330,6 +361,11 @@ impl Examination {
         }
         let chains = Chains::of(&authorities);
         problems.extend(chains.problems(&authorities));
+        match bytes_of_names(authorities.iter().map(|ca| ca.x509.subject().as_raw())) {
+            bytes if bytes > ROOM_FOR_NAMES => problems.push(problem(BUNDLE, Flaw::Names(bytes))),
+            bytes if bytes > SURE_ROOM_FOR_NAMES => warnings.push(Warning::Names(bytes)),
+            _ => {}
+        }
         // Of somebody's own certificate, put there by mistake, only the file is told: their name is nobody's business.
         let mut listed: Vec<_> = authorities
             .iter()
@@ -351,6 +387,41 @@ impl Examination {
         }
         examination
     }
+}
+
+/// Names for a draft: those that the CAs have, with a number behind one that several have, the eldest first. Certificates of
+/// one CA have one.
+fn distinct_names(authorities: &[&Listed]) -> Vec<String> {
+    let mut of_name: BTreeMap<&str, Vec<(Timestamp, &[u8])>> = BTreeMap::new();
+    for authority in authorities {
+        let since = authorities
+            .iter()
+            .filter(|other| other.key_id == authority.key_id && other.short_name == authority.short_name)
+            .map(|other| other.not_before)
+            .min();
+        let ca = (since.unwrap_or(authority.not_before), authority.key_id.as_slice());
+        let cas = of_name.entry(&authority.short_name).or_default();
+        if !cas.contains(&ca) {
+            cas.push(ca);
+        }
+    }
+    let mut taken: BTreeSet<String> = of_name.keys().map(|name| (*name).to_owned()).collect();
+    let mut names: BTreeMap<(&str, &[u8]), String> = BTreeMap::new();
+    for (name, mut cas) in of_name {
+        cas.sort_unstable();
+        let mut number = 0;
+        for (_, key) in &cas {
+            let mut distinct = name.to_owned();
+            // Another CA may be called so already.
+            while cas.len() > 1 && !taken.insert(distinct.clone()) {
+                number += 1;
+                distinct = format!("{name} {number}");
+            }
+            names.insert((name, *key), distinct);
+        }
+    }
+    let name = |ca: &&Listed| names.get(&(ca.short_name.as_str(), ca.key_id.as_slice())).cloned();
+    authorities.iter().map(|ca| name(ca).unwrap_or_else(|| ca.short_name.clone())).collect()
 }
 
 /// Writes a file whole, or not at all.
@@ -445,12 +516,12 @@ impl<'a> Parsed<'a> {
     }
 
     /// What is wrong with the certificate by itself.
-    fn flaws(&self, now: Timestamp) -> impl Iterator<Item = Flaw> + use<'_> {
+    fn flaws(&self, now: Timestamp) -> Vec<Flaw> {
         let is_ca = self.is_ca();
         let signs = self.x509.key_usage().ok().flatten().is_none_or(|usage| usage.value.key_cert_sign());
         let key = Key::of(self.x509.public_key());
         let signature = Signature::of(&self.x509);
-        [
+        let mut flaws: Vec<_> = [
             (!is_ca).then_some(Flaw::NotACa),
             (is_ca && !signs).then_some(Flaw::MayNotSign),
             (!key.is_sound).then_some(Flaw::Key(key.name)),
@@ -460,6 +531,21 @@ impl<'a> Parsed<'a> {
         ]
         .into_iter()
         .flatten()
+        .collect();
+        if flaws.is_empty() {
+            flaws.extend(self.disbelieved());
+        }
+        flaws
+    }
+
+    /// What the functions find in it, such as a key that is none.
+    fn disbelieved(&self) -> Option<Flaw> {
+        let alone = match Truststore::new(pem(self.der).as_bytes(), IssuerProfiles::default()) {
+            Ok(alone) => alone,
+            Err(error) => return Some(Flaw::Disbelieved(printable(&error.to_string()))),
+        };
+        let defect = alone.authorities().first().and_then(|ca| ca.defect()).map(printable);
+        defect.map(Flaw::Disbelieved)
     }
 
     fn is_self_issued(&self) -> bool {
@@ -501,6 +587,7 @@ impl<'a> Parsed<'a> {
             role: if chains.roots.contains(&index) { Role::Root } else { Role::Intermediate },
             is_issuing: !chains.issuers.iter().any(|issuers| issuers.contains(&index)),
             der: self.der.to_vec(),
+            key_id: digest::digest(&digest::SHA256, self.x509.public_key().raw).as_ref().to_vec(),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use shared::certificate::{Checked, Holder, IssuerProfiles, Reference, Truststore, serial_hex};
 use shared::ocsp::Issuer;
 use shared::revocation::{
-    Bucket, BucketDigests, Buckets, Ca, Covers, Freshness, List, ListStatus, Number, Reason, Status,
+    Bucket, BucketDigests, Buckets, Ca, Covers, Freshness, List, ListStatus, Number, Status,
 };
 use workbench::authority::{Authority, mirrored};
 use workbench::damage::split;
@@ -84,7 +84,6 @@ fn assert_whole(der: &[u8], list: &List<'_>) {
         for entry in buckets.entries(bucket) {
             assert_eq!(Bucket::of_serial(&entry.serial), bucket);
             assert!(revoked.contains(&entry.serial));
-            assert!(entry.reason != Reason::RemoveFromCrl);
             seen += 1;
         }
     }
@@ -100,18 +99,10 @@ fn assert_whole(der: &[u8], list: &List<'_>) {
         matches!(extension.parsed_extension(), ParsedExtension::IssuingDistributionPoint(point) if point.indirect_crl)
     });
     if !indirect {
-        let listed = other.iter_revoked_certificates().filter(|entry| !removed(entry));
-        for entry in listed {
+        for entry in other.iter_revoked_certificates() {
             assert!(revoked.contains(&serial_hex(entry.raw_serial())), "an entry is lost");
         }
     }
-}
-
-/// Whether any of an entry's reasons is `removeFromCRL`.
-fn removed(entry: &x509_parser::revocation_list::RevokedCertificate<'_>) -> bool {
-    entry.extensions().iter().any(|extension| {
-        matches!(extension.parsed_extension(), ParsedExtension::ReasonCode(reason) if reason.0 == 8)
-    })
 }
 
 /// The body of an OCSP responder's answer, DER, to a question about the citizen's certificate among the seeds.

@@ -21,8 +21,8 @@ use jiff::Timestamp;
 
 use self::authorization::{Authorization, AuthorizationId, By, Lapse, Side};
 use self::life::State;
-use crate::identity;
 use crate::person::{Person, Role, Service};
+use crate::person_name::{self, Digits};
 use crate::session::Subject;
 
 /// Who acts: a person, or an agency by its organization certificate.
@@ -429,7 +429,7 @@ fn may_give(actor: Actor<'_>, act: Act, duty: Duty<'_>, now: Timestamp) -> Resul
     let holder = duty.holder;
     if holder.agency != own {
         let asks = act == Act::RequestDuty && duty.agency == own && ground == Ground::HrHead;
-        let known = duty.name.is_some_and(|name| identity::same_name(name, &holder.name));
+        let known = duty.name.is_some_and(|name| person_name::same(name, &holder.name, Digits::Absent));
         if asks && known && holder.service == Service::InService && duty.role().is_some() {
             return Ok(ground);
         }

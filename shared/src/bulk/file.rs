@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn files() {
         let good = "2: A123456789 wang@example.gov.tw";
-        let rows: [(&str, &[u8], &str); 16] = [
+        let rows: [(&str, &[u8], &str); 19] = [
             ("as we ask for it", b"national_id,email\nA123456789,wang@example.gov.tw\n", good),
             ("without an end of the last line", b"national_id,email\nA123456789,wang@example.gov.tw", good),
             (
@@ -232,6 +232,13 @@ mod tests {
             ),
             ("upper case, spaces", b" NATIONAL_ID , Email \n a123456789 , wang@example.gov.tw \n", good),
             ("the other order", b"email,national_id\nwang@example.gov.tw,A123456789\n", good),
+            ("a formula", b"national_id,email\n\"=\"\"A123456789\"\"\",wang@example.gov.tw\n", good),
+            ("a formula as it is", b"national_id,email\n=\"A123456789\",wang@example.gov.tw\n", good),
+            (
+                "what nobody sees, hyphens, an apostrophe",
+                "national_id,email\n\u{200b}'A123-456-789\u{200e},wang@example.gov.tw\n".as_bytes(),
+                good,
+            ),
             ("full width", "national_id,email\nＡ１２３４５６７８９,wang@example.gov.tw\n".as_bytes(), good),
             ("emptied rows", b"national_id,email\nA123456789,wang@example.gov.tw\n,\n\n,\n", good),
             (

@@ -7,7 +7,7 @@
 //! family = "MOICA"                     # optional, default: name
 //! kind = "citizen"                     # or "organization"
 //! policies = ["2.16.886.1.100.0.3"]    # optional: valid for at least one of these; none given, none asked for
-//! directory_attributes = "optional"    # or "required"
+//! directory_attributes = "required"    # default; or "optional"
 //! crl = ["https://…/complete.crl"]     # http(s) addresses, or files relative to the folder of issuers.toml
 //! crl_signer_sha256 = "…"              # optional: the CA in truststore.pem that signs the lists, if not the issuer
 //! [issuer.ocsp]                        # optional, off when absent
@@ -33,9 +33,9 @@ pub enum Kind {
 #[serde(rename_all = "snake_case")]
 pub enum Requirement {
     /// It may be left out.
-    #[default]
     Optional,
     /// A certificate without it is refused.
+    #[default]
     Required,
 }
 
@@ -58,7 +58,8 @@ pub struct IssuerProfile {
     /// 6.1.1 (c)). Empty: none is asked for.
     #[serde(default, deserialize_with = "policies")]
     pub policies: Vec<String>,
-    /// Whether a card must carry the directory attribute of its kind. An organization always needs it.
+    /// Whether a card must carry the directory attribute of its kind: without the digits of the national ID, a citizen's says no
+    /// more of whose it is than a name, which others bear too. An organization always needs it.
     #[serde(default)]
     pub directory_attributes: Requirement,
     /// Where its revocation lists are: http(s) addresses, or files, relative to the folder of `issuers.toml`.
@@ -193,16 +194,16 @@ mod tests {
         let profile = parse(short).unwrap().issuers.remove(0);
         assert_eq!(profile.certificate_sha256, FINGERPRINT.to_lowercase());
         assert_eq!(profile.family(), "MOICA G3");
-        assert_eq!(profile.directory_attributes, Requirement::Optional);
+        assert_eq!(profile.directory_attributes, Requirement::Required);
         assert!(profile.policies.is_empty() && profile.crl.is_empty() && profile.ocsp.is_none());
 
         let full = "[[issuer]]\ncertificate_sha256 = \"FINGERPRINT\"\nname = \"MOICA G3\"\nfamily = \"MOICA\"\n\
-                    kind = \"citizen\"\npolicies = [\"2.16.886.1.100.0.3\"]\ndirectory_attributes = \"required\"\n\
+                    kind = \"citizen\"\npolicies = [\"2.16.886.1.100.0.3\"]\ndirectory_attributes = \"optional\"\n\
                     crl = [\"https://crl.test/a.crl\", \"b.crl\"]\ncrl_signer_sha256 = \"FINGERPRINT\"\n\
                     [issuer.ocsp]\nurl = \"http://ocsp.test/\"\nrequired = true\n";
         let profile = parse(full).unwrap().issuers.remove(0);
         assert_eq!((profile.family(), profile.crl.len()), ("MOICA", 2));
-        assert_eq!(profile.directory_attributes, Requirement::Required);
+        assert_eq!(profile.directory_attributes, Requirement::Optional);
         let ocsp = profile.ocsp.unwrap();
         assert!(ocsp.nonce && ocsp.required);
     }

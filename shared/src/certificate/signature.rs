@@ -1,5 +1,6 @@
 //! Signatures on certificates, and the keys that may make them.
 
+use aws_lc_rs::signature::{self as verification, ParsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use webpki::aws_lc_rs as algorithms;
 
@@ -38,23 +39,29 @@ impl<'a> Key<'a> {
         Some(Self { algorithm, bits })
     }
 
-    /// Whether a signature by this key would be believed: RSA with 2048 to 8192 bits, P-256 or P-384.
+    /// Whether a signature by this key would be believed: RSA with 2048 to 8192 bits, P-256 or P-384, with numbers that a
+    /// key can have. No handshake succeeds with others; the decision does not rely on there having been one.
     ///
     /// # Errors
     /// What it is instead.
     pub(super) fn is_strong(&self) -> Result<(), String> {
         let is = |algorithm: AlgorithmIdentifier| algorithm.as_ref() == self.algorithm;
         let point = |bytes: usize| self.bits.first() == Some(&4) && self.bits.len() == 1 + 2 * bytes;
-        if is(alg_id::RSA_ENCRYPTION) {
+        let algorithm: &'static dyn VerificationAlgorithm = if is(alg_id::RSA_ENCRYPTION) {
             match self.modulus_bits().ok_or("an RSA key that cannot be read")? {
-                2048..=8192 => Ok(()),
-                bits => Err(format!("RSA of {bits} bits")),
+                2048..=8192 => &verification::RSA_PKCS1_2048_8192_SHA256,
+                bits => return Err(format!("RSA of {bits} bits")),
             }
-        } else if is(alg_id::ECDSA_P256) && point(32) || is(alg_id::ECDSA_P384) && point(48) {
-            Ok(())
+        } else if is(alg_id::ECDSA_P256) && point(32) {
+            &verification::ECDSA_P256_SHA256_ASN1
+        } else if is(alg_id::ECDSA_P384) && point(48) {
+            &verification::ECDSA_P384_SHA384_ASN1
         } else {
-            Err("neither RSA nor P-256 nor P-384".to_owned())
-        }
+            return Err("neither RSA nor P-256 nor P-384".to_owned());
+        };
+        // Whether the point is on its curve, above all.
+        let parsed = ParsedPublicKey::new(algorithm, self.bits);
+        parsed.map(drop).map_err(|_| "numbers that no key of its kind has".to_owned())
     }
 
     /// The length of an RSA key's modulus (RFC 8017 appendix A.1.1), when modulus and exponent can be those of a key.
@@ -151,6 +158,8 @@ impl SignatureVerificationAlgorithm for Proven<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+
     use super::*;
     use crate::der::{BIT_STRING, tagged};
 
@@ -174,6 +183,26 @@ mod tests {
     fn which_keys_are_strong() {
         let exponent = [1, 0, 1];
         let point = |bytes: usize| [vec![4], vec![7; 2 * bytes]].concat();
+        let p256 = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap().public_key_raw().to_vec();
+        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap().public_key_raw().to_vec();
+        let edited = |key: &[u8], edit: fn(&mut Vec<u8>)| {
+            let mut key = key.to_vec();
+            edit(&mut key);
+            key
+        };
+        let beside: fn(&mut Vec<u8>) = |key| *key.last_mut().unwrap() ^= 1;
+        let swapped: fn(&mut Vec<u8>) = |key| {
+            let middle = key.len() / 2;
+            key[1..].rotate_left(middle);
+        };
+        let origin: fn(&mut Vec<u8>) = |key| key[1..].fill(0);
+        let beyond: fn(&mut Vec<u8>) = |key| key[1..].fill(0xff);
+        let compressed: fn(&mut Vec<u8>) = |key| {
+            key[0] = 2 + (key.last().unwrap() & 1);
+            key.truncate(1 + key.len() / 2);
+        };
+        let hybrid: fn(&mut Vec<u8>) = |key| key[0] = 6 + (key.last().unwrap() & 1);
+        let infinity: fn(&mut Vec<u8>) = |key| *key = vec![0];
         let rows = [
             ("RSA 2048", rsa(2048, 0xff, &exponent), true),
             ("RSA 3072", rsa(3072, 0xff, &exponent), true),
@@ -186,12 +215,29 @@ mod tests {
             ("RSA with exponent 2", rsa(2048, 0xff, &[2]), false),
             ("RSA with exponent 0", rsa(2048, 0xff, &[0]), false),
             ("RSA with a negative exponent", rsa(2048, 0xff, &[0xff]), false),
-            ("P-256", spki(alg_id::ECDSA_P256, &point(32)), true),
-            ("P-384", spki(alg_id::ECDSA_P384, &point(48)), true),
+            ("RSA with exponent 3", rsa(2048, 0xff, &[3]), true),
+            ("RSA with an even exponent", rsa(2048, 0xff, &[1, 0, 0]), false),
+            ("RSA with modulus 1", rsa(1, 1, &exponent), false),
+            ("P-256", spki(alg_id::ECDSA_P256, &p256), true),
+            ("P-384", spki(alg_id::ECDSA_P384, &p384), true),
+            ("P-256, beside the curve", spki(alg_id::ECDSA_P256, &edited(&p256, beside)), false),
+            ("P-384, beside the curve", spki(alg_id::ECDSA_P384, &edited(&p384, beside)), false),
+            ("P-256, x and y swapped", spki(alg_id::ECDSA_P256, &edited(&p256, swapped)), false),
+            ("P-384, x and y swapped", spki(alg_id::ECDSA_P384, &edited(&p384, swapped)), false),
+            ("P-256, zeros", spki(alg_id::ECDSA_P256, &edited(&p256, origin)), false),
+            ("P-384, zeros", spki(alg_id::ECDSA_P384, &edited(&p384, origin)), false),
+            ("P-256, beyond its field", spki(alg_id::ECDSA_P256, &edited(&p256, beyond)), false),
+            ("P-384, beyond its field", spki(alg_id::ECDSA_P384, &edited(&p384, beyond)), false),
+            ("P-256, infinity", spki(alg_id::ECDSA_P256, &edited(&p256, infinity)), false),
+            ("P-384, infinity", spki(alg_id::ECDSA_P384, &edited(&p384, infinity)), false),
+            ("P-256, compressed", spki(alg_id::ECDSA_P256, &edited(&p256, compressed)), false),
+            ("P-256, hybrid", spki(alg_id::ECDSA_P256, &edited(&p256, hybrid)), false),
+            ("P-256, any numbers", spki(alg_id::ECDSA_P256, &point(32)), false),
+            ("P-256's point on P-384", spki(alg_id::ECDSA_P384, &p256), false),
             ("P-521", spki(alg_id::ECDSA_P521, &point(66)), false),
-            ("P-384's point on P-256", spki(alg_id::ECDSA_P256, &point(48)), false),
+            ("P-384's point on P-256", spki(alg_id::ECDSA_P256, &p384), false),
             ("Ed25519", spki(alg_id::ED25519, &[7; 32]), false),
-            ("secp256k1", spki(alg_id::ECDSA_P256K1, &point(32)), false),
+            ("secp256k1", spki(alg_id::ECDSA_P256K1, &p256), false),
         ];
         for (what, spki, strong) in rows {
             let verdict = Key::read(&spki).unwrap().is_strong();

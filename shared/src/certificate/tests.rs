@@ -193,6 +193,56 @@ fn which_certificates_may_sign_in() {
     }
 }
 
+/// A certificate around a key that no card can have, which its CA signed all the same.
+#[test]
+fn a_key_that_is_none_signs_nobody_in() {
+    let (pem, issuer) = authority("內政部憑證管理中心");
+    let truststore = truststore(&pem, &pin(&pem, "citizen", "required"));
+    let with_key = |algorithm| {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        (citizen_card().signed_by(&key, &issuer).unwrap().pem(), key.public_key_raw().to_vec())
+    };
+    let (p256, point) = with_key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let (p384, wide) = with_key(&rcgen::PKCS_ECDSA_P384_SHA384);
+    let (rsa, numbers) = with_key(&rcgen::PKCS_RSA_SHA256);
+    let changed = |key: &[u8], from: usize, to: &[u8]| {
+        let mut key = key.to_vec();
+        key[from..from + to.len()].copy_from_slice(to);
+        key
+    };
+    let flipped = |key: &[u8]| changed(key, key.len() - 1, &[key[key.len() - 1] ^ 1]);
+    // RSAPublicKey: the modulus, then the exponent 65537, which is its last five octets.
+    let exponent = numbers.len() - 5;
+    let rows = [
+        ("P-256", p256.clone(), "accepted"),
+        ("P-384", p384.clone(), "accepted"),
+        ("RSA", rsa.clone(), "accepted"),
+        ("a point beside P-256", altered(&p256, &point, &flipped(&point), &issuer), "weak key"),
+        ("a point beside P-384", altered(&p384, &wide, &flipped(&wide), &issuer), "weak key"),
+        ("zeros on P-256", altered(&p256, &point, &changed(&point, 1, &[0; 64]), &issuer), "weak key"),
+        ("zeros on P-384", altered(&p384, &wide, &changed(&wide, 1, &[0; 96]), &issuer), "weak key"),
+        (
+            "an even modulus",
+            altered(&rsa, &numbers, &changed(&numbers, exponent - 1, &[numbers[exponent - 1] ^ 1]), &issuer),
+            "weak key",
+        ),
+        (
+            "an even exponent",
+            altered(&rsa, &numbers, &changed(&numbers, exponent + 4, &[0]), &issuer),
+            "weak key",
+        ),
+        (
+            "exponent 1, with zeros before it",
+            altered(&rsa, &numbers, &changed(&numbers, exponent + 2, &[0, 0, 1]), &issuer),
+            "weak key",
+        ),
+    ];
+    for (what, pem, expected) in rows {
+        let verdict = truststore.check(&pem, at(5)).map(|_| ());
+        assert_eq!(name(&verdict), expected, "{what}: {verdict:?}");
+    }
+}
+
 #[test]
 fn serials_are_written_without_leading_zeros() {
     for (raw, hex) in [(&[0, 0x0a, 0xff][..], "aff"), (&[0][..], "0"), (&[0x10][..], "10")] {

@@ -388,9 +388,10 @@ mod tests {
             (vec![(5, 3, Reason::Superseded), (5, 2, Reason::Unspecified)], 2, Reason::Superseded),
             (
                 vec![(5, 1, Reason::RemoveFromCrl), (5, 2, Reason::CertificateHold)],
-                2,
+                1,
                 Reason::CertificateHold,
             ),
+            (vec![(5, 1, Reason::RemoveFromCrl)], 1, Reason::RemoveFromCrl),
         ];
         for (listed, day, reason) in rows {
             let entries = with_buckets(&listed, &authority, all);

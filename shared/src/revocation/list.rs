@@ -408,12 +408,6 @@ impl<'a> Signed<'a> {
             applies: own,
         }
     }
-
-    /// All entries of `issuer`, those with [`Reason::RemoveFromCrl`] too.
-    pub(super) fn every_entry(&self, issuer: &Ca<'_>) -> impl Iterator<Item = Entry<'a>> {
-        let mut entries = self.entries(issuer);
-        std::iter::from_fn(move || entries.step())
-    }
 }
 
 /// An algorithm's object identifier, dotted.
@@ -618,9 +612,12 @@ impl From<Entry<'_>> for RevokedCertificate {
     }
 }
 
-/// The revoked certificates of one issuer in a list. Entries with [`Reason::RemoveFromCrl`] are none: RFC 5280 allows them
-/// in delta lists only, and in a full list they say what leaving them out says. A serial number that has both kinds of
-/// entry is revoked.
+/// The revoked certificates of one issuer in a list.
+///
+/// An entry with [`Reason::RemoveFromCrl`] is one of them. RFC 5280 section 5.3.1 allows that reason in delta lists alone; a
+/// full list takes a certificate back by leaving it out. What a CA means by such an entry nobody can know: it may be a wrong
+/// number where another reason should be. So the certificate counts as revoked until the CA says clearly that it is not,
+/// which harms one card. To refuse the list for it would, once the list before has run out, refuse every card of the CA.
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     all: &'a [u8],
@@ -635,25 +632,6 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// The next entry of the issuer.
-    #[inline]
-    fn step(&mut self) -> Option<Entry<'a>> {
-        while !self.left.is_empty() {
-            self.begun = self.left.rest();
-            // All entries were read once before; were one unreadable after all, the list would have been refused.
-            let entry = RawEntry::read(&mut self.left).ok()?;
-            if let (Some(named), Some(issuer)) = (entry.issuer, &self.issuer)
-                && named != self.named
-            {
-                (self.named, self.applies) = (named, same_name(named, issuer));
-            }
-            if self.applies {
-                return Some(Entry { serial: entry.serial, since: entry.since, reason: entry.reason });
-            }
-        }
-        None
-    }
-
     /// The next entry, and where it begins, in bytes from the list's first entry.
     pub(super) fn next_with_offset(&mut self) -> Option<(u32, Entry<'a>)> {
         let entry = self.next()?;
@@ -682,12 +660,20 @@ impl<'a> Iterator for Entries<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        loop {
-            let entry = self.step()?;
-            if entry.reason != Reason::RemoveFromCrl {
-                return Some(entry);
+        while !self.left.is_empty() {
+            self.begun = self.left.rest();
+            // All entries were read once before; were one unreadable after all, the list would have been refused.
+            let entry = RawEntry::read(&mut self.left).ok()?;
+            if let (Some(named), Some(issuer)) = (entry.issuer, &self.issuer)
+                && named != self.named
+            {
+                (self.named, self.applies) = (named, same_name(named, issuer));
+            }
+            if self.applies {
+                return Some(Entry { serial: entry.serial, since: entry.since, reason: entry.reason });
             }
         }
+        None
     }
 }
 
@@ -934,10 +920,14 @@ mod tests {
     }
 
     #[test]
-    fn removed_entries_are_none_and_reasons_are_kept() {
+    fn reasons_are_kept_and_every_entry_revokes() {
         let ca = Authority::named("MOICA");
         let entries = [entry(&[1]), entry_with(&[2], &[reason(8)]), entry_with(&[3], &[reason(6)])];
-        let expected = [("1".to_owned(), Reason::Unspecified), ("3".to_owned(), Reason::CertificateHold)];
+        let expected = [
+            ("1".to_owned(), Reason::Unspecified),
+            ("2".to_owned(), Reason::RemoveFromCrl),
+            ("3".to_owned(), Reason::CertificateHold),
+        ];
         assert_eq!(read(&Forged::listing(&entries), &ca).unwrap(), expected);
     }
 

@@ -347,7 +347,7 @@ pub enum Reason {
     CessationOfOperation,
     /// On hold: it may become good again.
     CertificateHold,
-    /// No longer revoked. Only delta lists should have it.
+    /// No longer revoked: in a delta list. In a full one it revokes like any other reason: see [`Entries`].
     RemoveFromCrl,
     /// A privilege in it is withdrawn.
     PrivilegeWithdrawn,

@@ -259,10 +259,8 @@ impl ListSet {
         };
         let scope = signed.scopes(relation).into_iter().find(|scope| link.scopes.contains(scope))?;
         let serial = content_of(&link.serial).ok()?;
-        // A certificate that is both revoked and removed is revoked: the graver reason counts.
-        let entry = signed.every_entry(&issuer).filter(|entry| *entry.serial == *serial).reduce(stricter);
-        let delta = signed.delta.is_some();
-        let entry = entry.filter(|entry| delta || entry.reason != Reason::RemoveFromCrl);
+        // A certificate that is both revoked and removed is revoked: the graver reason counts. In a full list either revokes.
+        let entry = signed.entries(&issuer).filter(|entry| *entry.serial == *serial).reduce(stricter);
         Some(Speaking { signed, signer, scope, entry })
     }
 
@@ -433,7 +431,13 @@ mod tests {
             ("not listed on a stale list", vec![stale(&revoked)], "6", "stale"),
             ("the newer one has it", vec![none.clone(), revoked.clone().numbered(8)], "5", "revoked"),
             ("the newer one no longer has it", vec![none.clone().numbered(8), revoked.clone()], "5", "good"),
-            ("the newer one takes it back", vec![revoked.clone(), removed(8)], "5", "good"),
+            ("taken back in a full list, which only a delta may", vec![removed(7)], "5", "revoked"),
+            (
+                "the newer one takes it back, and is no delta",
+                vec![revoked.clone(), removed(8)],
+                "5",
+                "revoked",
+            ),
             ("revoked and taken back in one list", vec![both], "5", "revoked"),
             ("one number, two beginnings", vec![stale(&revoked), none.clone()], "5", "good"),
         ];
@@ -516,6 +520,7 @@ mod tests {
         let ca = Authority::named("MOICA");
         let none = Forged::listing(&[]);
         let held = Forged::listing(&[entry_with(&[5], &[reason(6)])]);
+        let removed = Forged::listing(&[entry_with(&[5], &[reason(8)])]);
         let delta = |base: u8, number: u8, entries: &[Vec<u8>]| {
             let base = extension(DELTA, true, &tagged_number(base));
             Forged::listing(entries).numbered(number).with(base)
@@ -527,6 +532,7 @@ mod tests {
             ("nothing new", vec![none.clone(), delta(7, 8, &[])], "good"),
             ("newly revoked", vec![none.clone(), delta(7, 8, &revokes)], "revoked"),
             ("taken back", vec![held.clone(), delta(7, 8, &removes)], "good"),
+            ("taken back, after the full list had it so", vec![removed, delta(7, 8, &removes)], "good"),
             ("taken back since an older base", vec![held.clone(), delta(3, 8, &removes)], "good"),
             (
                 "taken back after a base that is not here",

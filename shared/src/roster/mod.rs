@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufReader, Read};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use icu_normalizer::ComposingNormalizerBorrowed;
 
 pub use self::file::NotARoster;
 use self::file::{Limits, Lines};
 use crate::national_id::NationalId;
 use crate::person::{Role, Service};
+use crate::person_name;
 use crate::pseudonym::{PersonId, Pseudonymizer, TailDigest};
 
 /// The columns, in this order in our files; any order is read, and further columns are passed over.
@@ -157,7 +157,7 @@ pub struct Listed {
     pub id: PersonId,
     /// Digits to compare with a card's.
     pub tail: TailDigest,
-    /// Full name, NFKC.
+    /// Full name, as [`person_name::written`] keeps it.
     pub name: String,
     /// The agency's code.
     pub agency: String,
@@ -276,8 +276,7 @@ impl Row<'_> {
     }
 
     fn listed(&self, person: &Named) -> Result<(Listed, Option<Agency>), Reason> {
-        let nfkc = ComposingNormalizerBorrowed::new_nfkc();
-        let name = nfkc.normalize(self.name).trim().to_owned();
+        let name = person_name::written(self.name);
         let filled = [("name", name.as_str()), ("agency", self.agency), ("agency_name", self.agency_name)];
         for (column, value) in filled {
             if value.is_empty() {
@@ -354,6 +353,21 @@ mod tests {
     }
 
     #[test]
+    fn a_national_id_is_one_in_whatever_spelling() {
+        let row = |id: &str| format!("{id},王大明,A01,甲機關,,in_service,,\n");
+        let expected = read(&row("A123456789")).people;
+        for spelling in [
+            "\u{200b}A123456789",
+            "'A123456789",
+            "A123-456-789",
+            "=\"A123456789\"",
+            "\"=\"\"A123456789\"\"\"",
+        ] {
+            assert_eq!(read(&row(spelling)).people, expected, "{spelling}");
+        }
+    }
+
+    #[test]
     fn bad_rows_are_refused_with_line_and_reason_and_good_ones_load() {
         let rows = "A123456788,王大明,A01,甲機關,,in_service,,\n\
                     A123456789,王大明,A01,甲機關,,in_service,,\n\
@@ -368,6 +382,17 @@ mod tests {
         let refused: Vec<String> =
             roster.refused.iter().map(|row| format!("{}: {}", row.line, row.reason)).collect();
         insta::assert_snapshot!(refused.join("\n"));
+    }
+
+    #[test]
+    fn a_name_is_kept_without_what_cannot_be_seen() {
+        let rows = "A123456789,甲\u{202E}乙\u{0},A01,甲機關,,in_service,,\n\
+                    F131104093,\u{200B}\u{FEFF},A01,甲機關,,in_service,,\n";
+        let roster = read(rows);
+        let names: Vec<&str> = roster.people.iter().map(|person| person.name.as_str()).collect();
+        assert_eq!(names, ["甲乙"]);
+        let refused: Vec<&str> = roster.refused.iter().map(|row| row.reason.as_str()).collect();
+        assert_eq!(refused, ["name: empty"], "a name of nothing that is seen is none");
     }
 
     #[test]

@@ -254,6 +254,8 @@ pub struct Activation<'a> {
     pub email_digest: &'a EmailDigest,
     /// The certificate that the ticket came of, if it came of a card.
     pub seen: Option<&'a Seen>,
+    /// The cards that are bound no longer.
+    pub unbound: &'a BTreeSet<CardId>,
     /// When.
     pub now: Timestamp,
 }
@@ -310,6 +312,17 @@ impl Condition {
         self
     }
 
+    /// And these cards are bound to the person, and no others.
+    fn and_cards(mut self, cards: &BTreeSet<CardId>) -> Self {
+        if cards.is_empty() {
+            self.expression.push_str(" AND attribute_not_exists(cards)");
+            return self;
+        }
+        self.expression.push_str(" AND cards = :cards");
+        self.values.insert(":cards".to_owned(), texts(cards));
+        self
+    }
+
     /// And what came of that sight of a certificate has not ended: [`EndedCertificates::end`], as a condition.
     fn and_not_ended(mut self, seen: Option<&Seen>) -> Self {
         let Some(seen) = seen else { return self };
@@ -329,6 +342,10 @@ impl Condition {
 
 fn none_ended() -> AttributeValue {
     AttributeValue::M(HashMap::new())
+}
+
+fn texts(values: &BTreeSet<CardId>) -> AttributeValue {
+    AttributeValue::Ss(values.iter().map(ToString::to_string).collect())
 }
 
 fn one_text(value: impl ToString) -> AttributeValue {
@@ -423,18 +440,43 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`].
     pub async fn cards_of(&self, person: &Person) -> Result<Vec<BoundCard>, StoreError> {
-        let keys: Vec<String> = person.account.cards.iter().map(card_key).collect();
-        let mut cards = Vec::new();
-        for item in self.items(keys).await? {
-            let binding = binding_from(item)?;
-            if binding.person == person.id {
-                cards.push(binding.bound);
-            }
-        }
+        let bindings = self.bindings_of(person).await?;
+        let mut cards: Vec<BoundCard> = bindings.into_iter().map(|binding| binding.bound).collect();
         cards.sort_by(|one, other| {
             (one.bound_at, one.card.id.as_str()).cmp(&(other.bound_at, other.card.id.as_str()))
         });
         Ok(cards)
+    }
+
+    /// The bindings of a person's cards.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bindings_of(&self, person: &Person) -> Result<Vec<Binding>, StoreError> {
+        let keys: Vec<String> = person.account.cards.iter().map(card_key).collect();
+        let bindings: Vec<Binding> =
+            self.items(keys).await?.into_iter().map(binding_from).collect::<Result<_, _>>()?;
+        Ok(bindings.into_iter().filter(|binding| binding.person == person.id).collect())
+    }
+
+    /// The bindings that the first activation ends: of all cards but the one that it comes of. Before it nobody could be told of
+    /// a card that was bound, and a namesake's may be among them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ended_by_activation(
+        &self,
+        person: &Person,
+        seen: Option<&Seen>,
+    ) -> Result<Vec<Binding>, StoreError> {
+        let cards = person.account.cards.len();
+        if person.account.is_activated() || cards == 0 || (cards == 1 && seen.is_some()) {
+            return Ok(Vec::new());
+        }
+        let bindings = self.bindings_of(person).await?.into_iter();
+        let is_own =
+            |binding: &Binding| seen.is_some_and(|seen| binding.certificates.contains(&seen.certificate));
+        Ok(bindings.filter(|binding| !is_own(binding)).collect())
     }
 
     /// The items of any number of keys, as many as there are.
@@ -830,20 +872,29 @@ impl Accounts {
             .build()?)
     }
 
-    /// Activates: account, email and password set, initial password gone, a new generation.
+    /// Activates: account, email and password set, initial password gone, a new generation; and, the first time, no card bound
+    /// any more but the one that it comes of ([`Accounts::ended_by_activation`]), unless one was bound meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn activate(&self, activation: Activation<'_>) -> Result<Update, StoreError> {
         let history = hash_list(&history_after(activation.person))?;
-        let condition = Condition::unchanged(activation.person.generation).and_not_ended(activation.seen);
+        let account = &activation.person.account;
+        let mut condition = Condition::unchanged(activation.person.generation).and_not_ended(activation.seen);
+        if !account.is_activated() {
+            condition = condition.and_cards(&account.cards);
+        }
+        let mut expression = "SET custom_account = :account, password_hash = :hash, email_masked = :masked, \
+             email_sealed = :sealed, email_digest = :digest, history = :history, activated_at = :now, generation = :next \
+             REMOVE initial_hash, initial_expires_at, initial_reset, email_undeliverable_since"
+            .to_owned();
+        if !activation.unbound.is_empty() {
+            expression.push_str(" DELETE cards :unbound");
+            condition.values.insert(":unbound".to_owned(), texts(activation.unbound));
+        }
         Ok(self
             .update_if(person_key(&activation.person.id), condition)
-            .update_expression(
-                "SET custom_account = :account, password_hash = :hash, email_masked = :masked, email_sealed = :sealed, \
-                 email_digest = :digest, history = :history, activated_at = :now, generation = :next \
-                 REMOVE initial_hash, initial_expires_at, initial_reset, email_undeliverable_since",
-            )
+            .update_expression(expression)
             .expression_attribute_values(":account", text(activation.account.as_str()))
             .expression_attribute_values(":hash", hash_value(activation.hash)?)
             .expression_attribute_values(":masked", text(activation.email_masked))

@@ -439,6 +439,9 @@ impl Progress {
 }
 
 impl MailId {
+    /// Every [`MailId::kind`]. The dashboard of mails shows each; a check of the template reads them here.
+    pub const KINDS: [&'static str; 3] = ["reset", "notice", "code"];
+
     /// The mail that an item's key names; `None` for a key of another kind of item.
     #[must_use]
     pub fn of_key(pk: &str) -> Option<Self> {

@@ -8,7 +8,7 @@
 //! | identity ticket | `identity#<digest>` | key | exchange; each wrong identifier; the binding deletes it |
 //! | activation ticket | `activation#<digest>` | key | sign-in; the activation deletes it |
 //! | change of email address | `email-change#<PersonId>` | key: account, dispatch | account: asked for (another takes its place), each wrong code; the confirmation deletes it |
-//! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one deletes it |
+//! | failures of an identifier | `attempts#<IdentifierDigest>` | key, with the person | each failed sign-in; a good one, a sign-in by card and a reset delete it |
 //! | answer of an OCSP responder | `ocsp#<IssuerId>#<serial>` | key, with the revocation lists, by the card host | card host |
 //! | answer to a request with a key | `idempotency#<RequestDigest>` | key, before the reset | reset, in its transaction |
 //! | counter of a rate | `rate#<what>#<whom>#<window>` | key, or not at all: the write is conditional | each counted call |
@@ -762,6 +762,16 @@ impl Tickets {
             .expression_attribute_values(":version", number(read.version))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()?)
+    }
+
+    /// Forgets the failures of an identifier, whatever they are: its person has proved themselves in another way, or has got
+    /// another password.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_failures(&self, identifier: &IdentifierDigest) -> Result<Delete, StoreError> {
+        let key = text(attempts_key(identifier));
+        Ok(Delete::builder().table_name(&self.table).key("pk", key).build()?)
     }
 
     /// Reads keys of this table and of another one in one call, by their keys.

@@ -34,6 +34,9 @@ async fn refused_input_leaves_the_ticket_good() {
         (json!({"account": "wang%xiaoming"}), Code::AccountInvalid, "account"),
         (json!({"account": "A123456789"}), Code::AccountInvalid, "account"),
         (json!({"account": "12345678"}), Code::AccountInvalid, "account"),
+        (json!({"account": "admin"}), Code::AccountInvalid, "account"),
+        (json!({"account": "r\u{3bf}\u{3bf}t"}), Code::AccountInvalid, "account"),
+        (json!({"account": "\u{3164}\u{3164}\u{3164}\u{3164}"}), Code::AccountInvalid, "account"),
         (json!({"email": ""}), Code::EmailInvalid, "email"),
         (json!({"email": "no address"}), Code::EmailInvalid, "email"),
         (json!({"email": "a@b\r\nBcc: c@example.gov.tw"}), Code::EmailInvalid, "email"),
@@ -47,6 +50,46 @@ async fn refused_input_leaves_the_ticket_good() {
     ];
     for (changes, code, field) in rows {
         wang.post("/v1/activation", with(&ticket, changes)).await.problem_of(code, field);
+    }
+    wang.activate(&ticket, &WANG).await.ok();
+}
+
+#[tokio::test]
+async fn nothing_is_judged_for_whoever_has_no_ticket() {
+    let world = World::start().await;
+    let (wang, ticket) = with_ticket(&world, &WANG).await;
+    let (secret, person) = ticket.split_once('.').unwrap();
+    let other = if secret.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{other}{}.{person}", &secret[1..]);
+    for changes in [
+        json!({"account": "abc"}),
+        json!({"email": "no address"}),
+        json!({"password_confirmation": "Another-Word#88"}),
+        json!({"password": "1111111", "password_confirmation": "1111111"}),
+    ] {
+        wang.post("/v1/activation", with(&forged, changes)).await.problem(Code::TicketInvalid);
+    }
+    wang.activate(&ticket, &WANG).await.ok();
+}
+
+#[tokio::test]
+async fn what_is_easily_guessed_here_is_refused() {
+    let world = World::start().await;
+    let (wang, ticket) = with_ticket(&world, &WANG).await;
+    for password in [
+        "Welcome2026!!",
+        "First-Sign-In-2026",
+        "Ji32k7au4a83",
+        "Su3cl3ji32k7",
+        "Ｐａｓｓｗｏｒｄ１２３４ａA1",
+        "1qaz@WSX3edc",
+        "A123456789aB",
+        "王小明19850101Aa",
+        "Wang-Xiao-Ming-Kq7",
+    ] {
+        let changes = json!({"password": password, "password_confirmation": password});
+        let answer = wang.post("/v1/activation", with(&ticket, changes)).await;
+        answer.problem_of(Code::PasswordRejected, "password");
     }
     wang.activate(&ticket, &WANG).await.ok();
 }

@@ -198,6 +198,25 @@ async fn a_person_unbinds_a_card_with_the_password() {
 }
 
 #[tokio::test]
+async fn the_first_card_unbinds_one_that_was_bound_later() {
+    let world = World::start().await;
+    let wang = world.activated_with(&WANG, &card(&world, &WANG, NUMBER)).await;
+    world.pass(SignedDuration::from_secs(2));
+    let mut intruder = bind(&world, &WANG, &card(&world, &WANG, "9999999999990007")).await;
+    let [first, later] = wang.cards().await.try_into().unwrap();
+    let (first, later) = (id(&first), id(&later));
+    for own_or_older in [&first, &later, "x"] {
+        intruder.unbind(own_or_older).await.problem(Code::PasswordSignInRequired);
+    }
+    wang.unbind(&first).await.problem(Code::PasswordSignInRequired);
+    wang.unbind(&later).await.status(204);
+    assert_eq!(wang.cards().await.len(), 1, "its own session goes on");
+    intruder.get("/v1/session").await.problem(Code::SessionRequired);
+    let _ = intruder.sign_in_by_card().await.ticket("identity_required");
+    assert_eq!(world.mails_of_notices("card_unbound").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_program_unbinds_a_card_with_the_password() {
     let world = World::start().await;
     world.activated_with(&WANG, &card(&world, &WANG, NUMBER)).await;

@@ -92,12 +92,13 @@ async fn a_card_may_lack_the_digits_and_the_custom_account_may_name_its_holder()
     let world = World::start().await;
     let first = world.sample_card("li-si");
     world.activated_with(&LI, &first).await;
-    // A second card of the same person, bound by custom account: already activated, so signed in at once.
+    // A second card of the same person, bound by custom account: already activated, so signed in at once, with the password
+    // that says that it is no namesake's.
     let second =
         world.issue(&CardRequest { directory_attributes: false, ..CardRequest::citizen(LI.name, "0000") });
     let mut li = world.browser_with(&second);
     let ticket = li.sign_in_by_card().await.ticket("identity_required");
-    li.identify(&ticket, &LI.account.to_uppercase()).await.signed_in();
+    li.identify_with(&ticket, &LI.account.to_uppercase(), LI.password).await.signed_in();
     for card in [first, second] {
         world.browser_with(&card).sign_in_by_card().await.signed_in();
     }

@@ -84,6 +84,22 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             let ticket = wang.sign_in_by_card().await.ticket("identity_required");
             wang.identify(&ticket, ZHANG.national_id).await
         }
+        Code::NameDiffers => {
+            let renamed = CardRequest::citizen("王曉明", WANG.id_tail());
+            let mut wang = with_card(world.issue(&renamed));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            wang.identify(&ticket, WANG.national_id).await
+        }
+        Code::AccountPasswordRequired => {
+            if table::items_of(&world.stack, "ACCOUNTS_TABLE", "account#").is_empty() {
+                world.signed_in(&WANG).await;
+            }
+            let digitless =
+                CardRequest { directory_attributes: false, ..CardRequest::citizen(WANG.name, "0000") };
+            let mut namesake = with_card(world.issue(&digitless));
+            let ticket = namesake.sign_in_by_card().await.ticket("identity_required");
+            namesake.identify(&ticket, WANG.national_id).await
+        }
         Code::InitialPasswordExpired => {
             let initial = world.initial_password(&world.agency("agency-a02").await, &ZHOU).await;
             world.pass(SignedDuration::from_hours(72));
@@ -122,7 +138,9 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
             .await
         }
         Code::AccountInvalid | Code::EmailInvalid | Code::PasswordMismatch | Code::PasswordRejected => {
-            let ticket = format!("{challenge}.{challenge}");
+            let mut wang = with_card(world.card_of(&WANG));
+            let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+            let ticket = wang.identify(&ticket, WANG.national_id).await.ticket("activation_required");
             let mut body = tests::browser::activation(&ticket, &WANG);
             match code {
                 Code::AccountInvalid => body["account"] = json!("no spaces, please"),
@@ -348,6 +366,8 @@ codes! {
     agency_without_head: AgencyWithoutHead,
     email_code_wrong: EmailCodeWrong,
     email_code_void: EmailCodeVoid,
+    name_differs: NameDiffers,
+    account_password_required: AccountPasswordRequired,
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod code;
 mod document;
 mod email;
 mod feedback;
+mod holder;
 mod idempotency;
 mod in_process;
 mod manifest;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shared::oauth;
 use shared::problem::Code;
 use tests::browser::{Answer, Browser, ProofKey, Session};
-use tests::client::{APP, Client, DESK, HR_PORTAL, SECRET, SigningOut, basic, returned, with_token};
+use tests::client::{APP, Asked, Client, DESK, HR_PORTAL, SECRET, SigningOut, basic, returned, with_token};
 use tests::contract::{Operation, contract};
 use tests::people::{HEAD, STAFF, WANG, ZHOU};
 use tests::table;
@@ -120,7 +120,7 @@ async fn an_earlier_sign_in_is_used_after_a_question() {
     let page = APP.asks().on_page(&head).await;
     let answer = page.answer(&head, None).await.ok();
     let expected = json!({"status": "ask", "client_name": "範例人事入口", "name": HEAD.name,
-        "agency_name": answer.body["agency_name"]});
+        "agency_name": answer.body["agency_name"], "scopes": APP.scope.split(' ').collect::<Vec<_>>()});
     assert_eq!(answer.body, expected);
     let denied = returned(&page.answer(&head, Some("deny")).await.ok());
     assert_eq!((denied.error.as_deref(), denied.code), (Some("access_denied"), None));
@@ -169,7 +169,8 @@ async fn what_else_is_wrong_with_a_request_the_client_hears() {
         ("response_type", "token", "unsupported_response_type"),
         ("response_type", "", "invalid_request"),
         ("response_mode", "form_post", "invalid_request"),
-        ("scope", "openid email", "invalid_scope"),
+        ("scope", "openid hr.cards", "invalid_scope"),
+        ("scope", "email profile", "invalid_scope"),
         ("scope", "hr.search", "invalid_scope"),
         ("code_challenge", "", "invalid_request"),
         ("code_challenge_method", "plain", "invalid_request"),
@@ -197,6 +198,62 @@ async fn what_else_is_wrong_with_a_request_the_client_hears() {
     let twice = format!("{}&state=other", APP.asks().query());
     let back = returned(&head.signed_out().get(&format!("/authorize?{twice}")).await.status(303));
     assert_eq!(back.error.as_deref(), Some("invalid_request"));
+}
+
+#[tokio::test]
+async fn scopes_that_do_not_exist_are_passed_over_and_the_answer_says_what_was_granted() {
+    let world = World::start().await;
+    let head = world.head().await;
+    for (client, asked, granted) in [
+        (APP, "openid profile email", "openid profile"),
+        (HR_PORTAL, "openid offline_access", "openid"),
+        (HR_PORTAL, "phone hr.search openid address", "openid hr.search"),
+    ] {
+        let asked = client.asks().with("scope", asked);
+        let tokens = asked.tokens(&head, &world.stack.portal_url, world.now()).await;
+        assert_eq!(tokens["scope"], granted);
+        assert_eq!(claims(tokens["access_token"].as_str().unwrap())["scope"], granted);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_proves_itself_by_nothing_gets_nothing_in_silence_that_nobody_agreed_to() {
+    let world = World::start().await;
+    let mut head = world.head().await;
+    let silent = |client: Client, scope: &str| client.asks().with("prompt", "none").with("scope", scope);
+    let answer = async |browser: &Browser, asked: &Asked, asked_at: i64, say: Option<&str>| {
+        let mut body = json!({"request": asked.query(), "asked_at": asked_at});
+        if let Some(say) = say {
+            body["say"] = json!(say);
+        }
+        returned(&browser.post("/v1/authorization", body).await.ok())
+    };
+    let now = |minutes: i64| world.now().as_millisecond() - minutes * 60_000;
+    let asked = silent(APP, "openid profile");
+    // Whenever the page says that it was asked, and whatever that the person said.
+    for (minutes, say) in [(0, None), (30, None), (0, Some("allow")), (59, Some("allow"))] {
+        let back = answer(&head, &asked, now(minutes), say).await;
+        assert_eq!((back.error.as_deref(), back.code), (Some("consent_required"), None), "{minutes} {say:?}");
+    }
+    // One that proves itself at the exchange may.
+    assert!(answer(&head, &silent(HR_PORTAL, "openid"), now(0), None).await.code.is_some());
+    // Once the person has agreed, as much as that goes without a question, in this session and for this client.
+    tokens(&world, APP, &head).await;
+    let all = silent(APP, APP.scope);
+    assert!(answer(&head, &all, now(0), None).await.code.is_some());
+    head.sign_in_by_card().await.signed_in();
+    let back = answer(&head, &asked, now(0), None).await;
+    assert_eq!(back.error.as_deref(), Some("consent_required"), "another session");
+    APP.asks().with("scope", "openid").tokens(&head, &world.stack.portal_url, world.now()).await;
+    assert!(answer(&head, &silent(APP, "openid"), now(0), None).await.code.is_some());
+    let back = answer(&head, &asked, now(0), None).await;
+    assert_eq!(back.error.as_deref(), Some("consent_required"), "more than was agreed to");
+    // Nor does a page get a code without a question for a sign-in that is long past.
+    world.pass(SignedDuration::from_mins(5));
+    let body = json!({"request": APP.asks().query(), "asked_at": now(30)});
+    let question = head.post("/v1/authorization", body).await.ok();
+    assert_eq!(question.body["status"], "ask");
+    assert_eq!(question.body["scopes"].as_array().unwrap().len(), APP.scope.split(' ').count());
 }
 
 #[tokio::test]
@@ -259,7 +316,7 @@ async fn how_the_person_is_to_sign_in() {
     // Nobody is asked, or nothing.
     let nobody = head.signed_out();
     assert_eq!(error(&ask(&nobody, &[("prompt", "none")], None).await), "login_required");
-    assert!(returned(&ask(&head, &[("prompt", "none")], None).await).code.is_some());
+    assert_eq!(error(&ask(&head, &[("prompt", "none")], None).await), "consent_required");
     for wish in [("max_age", "300"), ("acr_values", BY_CARD)] {
         assert_eq!(error(&ask(&head, &[("prompt", "none"), wish], Some("allow")).await), "login_required");
     }

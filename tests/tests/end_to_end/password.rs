@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use shared::problem::Code;
 use tests::browser::Answer;
-use tests::people::{HELPDESK, NOBODY, WANG, ZHANG, ZHOU};
+use tests::people::{Civilian, HELPDESK, NOBODY, WANG, ZHANG, ZHOU};
 use tests::table;
 use tests::world::World;
 
@@ -63,6 +63,92 @@ async fn a_mailed_initial_password_leads_to_the_activation_and_nowhere_else() {
     zhou.sign_in_by_password(ZHOU.national_id, &initial).await.problem(Code::InvalidCredentials);
     zhou.sign_in_by_password(ZHOU.account, ZHOU.password).await.signed_in();
     zhou.get("/v1/session").await.ok();
+}
+
+#[tokio::test]
+async fn an_initial_password_is_taken_however_it_is_copied_or_typed() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    let initial = world.initial_password(&helpdesk, &ZHOU).await;
+    let wide: String = initial.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect();
+    let mut zhou = world.browser();
+    for typed in [
+        format!("{initial} "),
+        format!("\t{initial}"),
+        format!("{initial}\r\n"),
+        format!("\u{a0}{initial}\u{a0}"),
+        format!("\u{200b}{initial}\u{feff}"),
+        initial.replace('-', ""),
+        initial.replace('-', "\u{2010}"),
+        wide,
+    ] {
+        let answer = zhou.sign_in_by_password(ZHOU.national_id, &typed).await;
+        let _ = answer.ticket("activation_required");
+    }
+    let ticket = zhou.sign_in_by_password(ZHOU.national_id, &initial).await.ticket("activation_required");
+    zhou.activate(&ticket, &ZHOU).await.ok();
+    // What a person chose stays as they chose it.
+    for typed in [format!("{} ", ZHOU.password), ZHOU.password.replace('-', "")] {
+        zhou.sign_in_by_password(ZHOU.account, &typed).await.problem(Code::InvalidCredentials);
+    }
+    zhou.sign_in_by_password(ZHOU.account, ZHOU.password).await.signed_in();
+}
+
+#[tokio::test]
+async fn a_reset_ends_a_lock_whatever_was_typed() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let counted = || table::items_of(&world.stack, "TICKETS_TABLE", "attempts#").len();
+    for identifier in [WANG.national_id, WANG.account] {
+        for _ in 0..5 {
+            wang.sign_in_by_password(identifier, WRONG).await.problem(Code::InvalidCredentials);
+        }
+        wang.sign_in_by_password(identifier, WANG.password).await.problem(Code::AccountLocked);
+    }
+    assert_eq!(counted(), 2);
+    let initial = world.initial_password(&helpdesk, &WANG).await;
+    assert_eq!(counted(), 0);
+    let ticket = wang.sign_in_by_password(WANG.account, &initial).await.ticket("activation_required");
+    let again = Civilian { password: "Dadaocheng-Pier#19", ..WANG };
+    wang.activate(&ticket, &again).await.ok();
+    wang.sign_in_by_password(WANG.national_id, again.password).await.signed_in();
+}
+
+#[tokio::test]
+async fn a_lock_keeps_nobody_from_an_initial_password() {
+    let world = World::start().await;
+    let helpdesk = world.helpdesk().await;
+    let initial = world.initial_password(&helpdesk, &ZHOU).await;
+    let mut zhou = world.browser();
+    for identifier in [ZHOU.national_id, NOBODY] {
+        for _ in 0..5 {
+            zhou.sign_in_by_password(identifier, WRONG).await.problem(Code::InvalidCredentials);
+        }
+    }
+    let locked = told(&zhou.sign_in_by_password(ZHOU.national_id, WRONG).await.problem(Code::AccountLocked));
+    let nobody = told(&zhou.sign_in_by_password(NOBODY, &initial).await.problem(Code::AccountLocked));
+    let without_seconds = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    assert_eq!(without_seconds(&locked), without_seconds(&nobody), "who waits with one is not told");
+    assert_eq!(helpdesk.search(ZHOU.national_id).await.ok().body["account_state"], "initial_password");
+    let ticket = zhou.sign_in_by_password(ZHOU.national_id, &initial).await.ticket("activation_required");
+    zhou.activate(&ticket, &ZHOU).await.ok();
+    zhou.sign_in_by_password(ZHOU.national_id, ZHOU.password).await.signed_in();
+}
+
+#[tokio::test]
+async fn a_sign_in_by_card_ends_a_lock() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    for identifier in [WANG.national_id, WANG.account] {
+        for _ in 0..5 {
+            wang.sign_in_by_password(identifier, WRONG).await.problem(Code::InvalidCredentials);
+        }
+    }
+    wang.sign_in_by_card().await.signed_in();
+    for identifier in [WANG.national_id, WANG.account] {
+        wang.sign_in_by_password(identifier, WANG.password).await.signed_in();
+    }
 }
 
 #[tokio::test]
@@ -133,6 +219,38 @@ async fn failures_are_counted_for_the_identifier_that_was_typed() {
     }
     wang.sign_in_by_password(WANG.account, WANG.password).await.problem(Code::AccountLocked);
     wang.sign_in_by_password(WANG.national_id, WANG.password).await.signed_in();
+}
+
+/// What spreadsheets, chats and people make of WANG's national ID.
+const SPELLINGS: [&str; 6] = [
+    "\u{200b}A123456789",
+    "'A123456789",
+    "A123-456-789",
+    "=\"A123456789\"",
+    "\u{2019}a123\u{3000}456\u{2011}789\u{202c}",
+    "\u{feff}Ａ１２３４５６７８９\t",
+];
+
+#[tokio::test]
+async fn a_national_id_is_one_in_whatever_spelling() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let head = world.head().await;
+    for spelling in SPELLINGS {
+        wang.sign_in_by_password(spelling, WANG.password).await.signed_in();
+        assert_eq!(head.search(spelling).await.ok().body["name"], WANG.name, "{spelling:?}");
+    }
+    for spelling in SPELLINGS.into_iter().take(5) {
+        wang.sign_in_by_password(spelling, WRONG).await.problem(Code::InvalidCredentials);
+    }
+    wang.sign_in_by_password(WANG.national_id, WANG.password).await.problem(Code::AccountLocked);
+    // Nobody's, in the same spellings: counted in the same way.
+    for spelling in
+        SPELLINGS.map(|spelling| spelling.replace("89", "80").replace("８９", "８０")).iter().take(5)
+    {
+        wang.sign_in_by_password(spelling, WRONG).await.problem(Code::InvalidCredentials);
+    }
+    wang.sign_in_by_password("A123456780", WRONG).await.problem(Code::AccountLocked);
 }
 
 #[tokio::test]

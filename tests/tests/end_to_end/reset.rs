@@ -205,6 +205,29 @@ async fn a_reset_answers_without_the_password_and_its_mail_is_followed() {
 }
 
 #[tokio::test]
+async fn an_address_is_understood_as_it_is_typed_and_pasted() {
+    let world = World::start().await;
+    let head = world.head().await;
+    for email in [
+        "zhou＠example.gov.tw",
+        "ｚｈｏｕ@ｅｘａｍｐｌｅ。gov．tw",
+        "mailto:zhou@example.gov.tw",
+        "<zhou@example.gov.tw>；",
+        "\u{200b}zhou@example.gov.tw.",
+    ] {
+        let reset = head.reset(&Civilian { email, ..ZHOU }, None).await.status(202);
+        assert_eq!(reset.body["email"], "z***@example.gov.tw", "{email}");
+        let id = reset.text_of("reset_id");
+        world.mail_of(&id).await;
+        assert_eq!(world.mails_of(&id).await[0].to, ZHOU.email, "{email}");
+    }
+    // The file of a bulk reset has the same reader.
+    let file = format!("national_id,email\n{},ｚｈｏｕ＠example.gov.tw;\n", ZHOU.national_id);
+    let bulk = head.upload("", file).await.status(201);
+    assert_eq!(bulk.body["preview"][0]["email"], "z***@example.gov.tw", "{bulk}");
+}
+
+#[tokio::test]
 async fn a_reset_needs_an_address_that_mail_can_go_to() {
     let world = World::start().await;
     let head = world.head().await;

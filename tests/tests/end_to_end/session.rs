@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jw
 use serde_json::{Value, json};
 use shared::problem::Code;
 use tests::browser::{Browser, COOKIE, Session};
+use tests::log;
 use tests::people::{WANG, ZHANG};
 use tests::world::World;
 
@@ -34,6 +35,59 @@ async fn the_cookie_is_for_this_host_and_no_script() {
     assert!(value.starts_with("__Host-session="));
     assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Strict");
     assert!(!answer.text.contains(value.split_once('=').unwrap().1.split('.').next().unwrap()));
+}
+
+#[tokio::test]
+async fn what_is_no_session_of_ours_is_none_and_reaches_no_log() {
+    let world = World::start().await;
+    let nobody = world.browser();
+    let (id, person, mark) = ("A".repeat(43), "B".repeat(43), "Zq7marked");
+    let long = mark.repeat(300);
+    let cookies = [
+        mark.to_owned(),
+        long.clone(),
+        format!("{id}.p.{mark}"),
+        format!("{id}.p.{long}"),
+        format!("{id}.a.{mark}"),
+        format!("{id}.a.{long}"),
+        format!("{id}.a.{}", "1.".repeat(1500)),
+        format!("{id}.{mark}.{person}"),
+        format!("{mark}.p.{person}"),
+        format!("{id}.p.{person}"),
+        format!("\"{id}.p.{person}{mark}\""),
+    ];
+    for cookie in cookies {
+        for (method, path) in [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("POST", "/v1/session/token")] {
+            let call = nobody.request(method, path).header("cookie", &format!("{COOKIE}={cookie}"));
+            let call = if method == "POST" { call.json(json!({})) } else { call };
+            let answer = call.send().await.problem(Code::SessionRequired);
+            assert!(!log::lines_about(answer.request_id()).contains(mark), "{method} {path} {cookie}");
+        }
+    }
+    for token in [mark.to_owned(), long.clone(), format!("{mark}.{mark}.{mark}"), format!("e30.{mark}.x")] {
+        let call = nobody.request("GET", "/v1/session").header("authorization", &format!("Bearer {token}"));
+        let answer = call.send().await.problem(Code::SessionRequired);
+        assert!(!log::lines_about(answer.request_id()).contains(mark), "{token}");
+    }
+    for ticket in [mark.to_owned(), format!("{id}.{mark}"), format!("{id}.{long}"), format!("{id}.{person}")] {
+        let answer = nobody.activate(&ticket, &WANG).await.problem(Code::TicketInvalid);
+        assert!(!log::lines_about(answer.request_id()).contains(mark), "{ticket}");
+        let answer = nobody.clone().identify(&ticket, WANG.national_id).await.problem(Code::TicketInvalid);
+        assert!(!log::lines_about(answer.request_id()).contains(mark), "{ticket}");
+    }
+    // What only the signed in may ask for, in a form that is none of ours.
+    let desk = world.helpdesk().await;
+    for path in [
+        format!("/v1/hr/password-resets?agency={long}"),
+        format!("/v1/hr/password-resets?mine=true&cursor={long}"),
+        format!("/v1/hr/audit?agency={long}"),
+        format!("/v1/hr/audit?cursor={long}"),
+        format!("/v1/hr/authorizations?agency={long}"),
+        format!("/v1/hr/authorizations?cursor={long}"),
+    ] {
+        let answer = desk.get(&path).await.problem(Code::RequestInvalid);
+        assert!(!log::lines_about(answer.request_id()).contains(mark), "{path}");
+    }
 }
 
 #[tokio::test]

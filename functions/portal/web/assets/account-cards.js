@@ -15,7 +15,8 @@ withSession(element("session", HTMLElement), (session) => {
   if (!cards.hidden) return;
   const byPassword = session.amr.includes("pwd");
   element("password-first", HTMLElement).hidden = byPassword;
-  showCards = () => loadCards(cards, () => callSignedIn("GET", "/v1/account/cards"), byPassword ? unbind : undefined);
+  // A card unbinds those that were bound after it, and so never the first one.
+  showCards = () => loadCards(cards, () => callSignedIn("GET", "/v1/account/cards"), unbind, byPassword ? 0 : 1);
   showCards();
 });
 

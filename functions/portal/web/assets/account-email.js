@@ -1,5 +1,6 @@
 // Another email address: ask for it, then type in the code that was mailed there.
 
+import { showMeant } from "./address.js";
 import { clearProblems, onSubmit } from "./form.js";
 import { MAIL, followMail } from "./mail.js";
 import { element, fill, reveal, say, showProblem, time } from "./page.js";
@@ -97,6 +98,7 @@ function showMail({ mail }) {
   unsent.hidden = advice === undefined;
 }
 
+showMeant(email);
 onSubmit(askForm, async ({ current_password, ...values }) => {
   /** @type {Change} */
   const change = await callSignedIn("PUT", "/v1/account/email", current_password ? { current_password, ...values } : values);

@@ -8,15 +8,19 @@ const form = element("password-change", HTMLFormElement);
 const current = element("current_password", HTMLInputElement);
 const username = element("username", HTMLInputElement);
 
+/** @type {string | undefined} */
+let fullName;
+
 withSession(element("session", HTMLElement), (session) => {
   username.value = session.account ?? "";
+  fullName = session.name;
   // Within five minutes of a sign-in by card it may be left out, and only the server knows whether it still may.
   const byCard = session.amr.includes("sc");
   current.required = !byCard;
   element("current_password-hint", HTMLElement).hidden = !byCard;
 });
 
-tellRules(element("password", HTMLInputElement), () => [accountName(username.value)]);
+tellRules(element("password", HTMLInputElement), () => [accountName(username.value), fullName]);
 
 onSubmit(form, async ({ current_password, ...values }) => {
   await callSignedIn("POST", "/v1/account/password", current_password ? { current_password, ...values } : values);

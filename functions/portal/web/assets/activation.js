@@ -1,3 +1,4 @@
+import { meantAddress, showMeant } from "./address.js";
 import { call } from "./api.js";
 import { onSubmit } from "./form.js";
 import { element, giveWay, ready, say, time, toSignIn } from "./page.js";
@@ -15,8 +16,9 @@ if (!kept) {
 } else {
   element("until", HTMLElement).textContent = say("say.until", { time: time(kept.expires_at) });
   tellRules(element("password", HTMLInputElement), () => [accountName(account.value), localPart(email.value)]);
+  showMeant(email);
   onSubmit(form, async (values) => {
-    await call("POST", "/v1/activation", { ticket: kept.ticket, ...values });
+    await call("POST", "/v1/activation", { ticket: kept.ticket, ...values, email: meantAddress(email.value) });
     dropTicket("activation");
     await giveWay("/activated");
   });

@@ -13,7 +13,7 @@ import { giveWay } from "./page.js";
 
 /**
  * @typedef {{ status: "leave", location: string }
- *   | { status: "ask", client_name: string, name: string, agency_name: string }
+ *   | { status: "ask", client_name: string, name: string, agency_name: string, scopes: string[] }
  *   | { status: "sign_in", client_name: string, why: string, by_card: boolean }} Answer
  */
 

@@ -27,8 +27,9 @@ export function nameOf(card) {
  * @param {HTMLElement} part with `.pending`, `.problem`, `.none` and a list
  * @param {() => Promise<{ cards: Card[] }>} load
  * @param {(card: Card) => void} [unbind] what the button at each card does; without it there is no button
+ * @param {number} [first] the first card that has the button, in the order in which they were bound
  */
-export async function loadCards(part, load, unbind) {
+export async function loadCards(part, load, unbind, first = 0) {
   const turn = {};
   latest.set(part, turn);
   const list = within(part, "ul");
@@ -43,7 +44,7 @@ export async function loadCards(part, load, unbind) {
   try {
     const { cards } = await load();
     if (latest.get(part) !== turn) return;
-    list.replaceChildren(...cards.map((card) => item(card, unbind)));
+    list.replaceChildren(...cards.map((card, at) => item(card, at < first ? undefined : unbind)));
     none.hidden = cards.length > 0;
   } catch (error) {
     if (latest.get(part) !== turn) return;

@@ -11,6 +11,17 @@ const sent = new URLSearchParams(location.hash.slice(1));
 // What a client sends belongs in no history and under no bookmark.
 history.replaceState(null, "", location.pathname);
 
+/** What a client may do, by the scope that it asks for. @type {Record<string, string>} */
+const SCOPES = {
+  openid: say("say.scope.openid"),
+  profile: say("say.scope.profile"),
+  "hr.search": say("say.scope.hr.search"),
+  "hr.reset": say("say.scope.hr.reset"),
+  "hr.cards": say("say.scope.hr.cards"),
+  "hr.audit": say("say.scope.hr.audit"),
+  "hr.authorizations": say("say.scope.hr.authorizations"),
+};
+
 /** Refusals that the same request meets again. */
 const FINAL = ["client_unknown", "redirect_refused", "request_invalid", "ticket_expired"];
 
@@ -37,6 +48,12 @@ async function goOn(pending, word) {
       return signIn({ ...pending, client: answer.client_name, byCard: answer.by_card });
     }
     progress.hidden = true;
+    const may = answer.scopes.map((scope) => {
+      const item = document.createElement("li");
+      item.textContent = SCOPES[scope] ?? scope;
+      return item;
+    });
+    element("scopes", HTMLUListElement).replaceChildren(...may);
     revealQuestion(say("say.continue.ask", { client: answer.client_name }), answer);
   } catch (error) {
     refuse(asProblem(error));

@@ -1,5 +1,6 @@
 // Search an employee, confirm, reset, and follow the mail; for the helpdesk, the employee's cards.
 
+import { meantAddress, showMeant } from "./address.js";
 import { loadCards, nameOf } from "./bound-cards.js";
 import { clearProblems, onSubmit } from "./form.js";
 import { MAIL, followMail, isFinal } from "./mail.js";
@@ -219,16 +220,17 @@ function keyOf(request) {
  */
 function confirmed({ email }) {
   fill("confirm-person", found?.name);
-  fill("confirm-email", email);
+  fill("confirm-email", email === undefined ? undefined : meantAddress(email));
   return ask(confirmation);
 }
 
+showMeant(element("email", HTMLInputElement));
 onSubmit(resetForm, async ({ email = "", reason: why = "" }) => {
   const person = found;
   if (!person) return;
   const request = {
     national_id: person.nationalId,
-    email,
+    email: meantAddress(email),
     ...(reason.required ? { reason: why } : {}),
     ...(emailConfirmed.checked ? { email_confirmed: true } : {}),
   };

@@ -2,17 +2,19 @@
 // and has the last word: what needs its dictionaries and its memory, only it can tell. `policy.json` holds this evaluation and
 // the server's against the same passwords.
 
+import { meantAddress } from "./address.js";
+
 /**
  * @typedef {{ code: "too_short", min: number } | { code: "too_long", max: number, bytes: number }
  *   | { code: "too_few_classes", needed: number } | { code: "forbidden_character", forbidden: string }
- *   | { code: "contains_account", from: number } | { code: "used_before" } | { code: "too_common" }} Rule
+ *   | { code: "contains_account", from: number, han: number } | { code: "used_before" } | { code: "too_common" }} Rule
  */
 
 /**
  * Whether a password breaks a rule; nothing for a rule that only the server can tell.
  * @param {Rule} rule
  * @param {string} typed
- * @param {(string | undefined)[]} names what the person is known by: the custom account, and what is before the `@`
+ * @param {(string | undefined)[]} names what the person is known by: the custom account, what is before the `@`, the name
  * @returns {boolean | undefined}
  */
 export function breaks(rule, typed, names) {
@@ -27,12 +29,51 @@ export function breaks(rule, typed, names) {
     case "too_few_classes":
       return CLASSES.filter((kind) => kind.test(password)).length < rule.needed;
     case "contains_account": {
-      const lower = password.toLowerCase();
-      return names.some((name) => name && [...name].length >= rule.from && lower.includes(name.toLowerCase()));
+      const plain = bare(password);
+      const within = (/** @type {string} */ name) => {
+        const shortest = /\p{Script=Han}/u.test(name) ? rule.han : rule.from;
+        return [...name].length >= shortest && plain.includes(name);
+      };
+      return names.some((name) => name && within(bare(name))) || hasNationalId(password);
     }
     default:
       return undefined;
   }
+}
+
+/** The letters that digits and signs are written for. @type {Record<string, string>} */
+const LETTERS = { 4: "a", "@": "a", 3: "e", 1: "i", "!": "i", "|": "i", l: "i", 0: "o", 5: "s", $: "s", 7: "t", "+": "t" };
+
+/** What is no letter or digit. */
+const SIGNS = /[^\p{Alphabetic}\p{N}]/gu;
+
+/**
+ * The letters and digits of a text in one spelling.
+ * @param {string} text
+ */
+function bare(text) {
+  return [...text.normalize("NFKC").toLowerCase()].map((c) => LETTERS[c] ?? c).join("").replace(SIGNS, "");
+}
+
+/** The letters of a national ID in the order of their values, from 10 on. */
+const REGIONS = "ABCDEFGHJKLMNPQRSTUVXYWZIO";
+
+/**
+ * Whether a national ID is in a password, with signs in it or not.
+ * @param {string} password
+ */
+function hasNationalId(password) {
+  const plain = password.normalize("NFKC").toUpperCase().replace(SIGNS, "");
+  for (let at = 0; at + 10 <= plain.length; at += 1) {
+    const part = plain.slice(at, at + 10);
+    if (!/^[A-Z][A-D1289][0-9]{8}$/.test(part)) continue;
+    const value = (/** @type {number} */ place) => REGIONS.indexOf(part.charAt(place)) + 10;
+    const region = value(0);
+    const first = /[0-9]/.test(part.charAt(1)) ? Number(part.charAt(1)) : value(1) % 10;
+    const rest = [7, 6, 5, 4, 3, 2, 1, 1].reduce((sum, weight, place) => sum + weight * Number(part.charAt(place + 2)), 0);
+    if ((Math.floor(region / 10) + (region % 10) * 9 + first * 8 + rest) % 10 === 0) return true;
+  }
+  return false;
 }
 
 /** Upper case, lower case, digits, and everything else. */
@@ -49,12 +90,15 @@ export function broken(rules, typed, names) {
   return codes.includes("too_long") ? ["too_long"] : codes;
 }
 
+/** Format characters and others that nobody sees: no part of a custom account. */
+const UNSEEN = /[\p{Cf}\p{Default_Ignorable_Code_Point}]|(?!\s)\p{Cc}/gu;
+
 /**
  * The custom account as the server reads it.
  * @param {string} typed
  */
 export function accountName(typed) {
-  return typed.trim().normalize("NFKC") || undefined;
+  return typed.replace(UNSEEN, "").trim().normalize("NFKC") || undefined;
 }
 
 /**
@@ -62,6 +106,7 @@ export function accountName(typed) {
  * @param {string} typed
  */
 export function localPart(typed) {
-  const at = typed.trim().indexOf("@");
-  return at > 0 ? typed.trim().slice(0, at) : undefined;
+  const address = meantAddress(typed);
+  const at = address.indexOf("@");
+  return at > 0 ? address.slice(0, at) : undefined;
 }

@@ -286,9 +286,11 @@ impl Pki {
                     Generation::Second => format!("{family} G2 (test)"),
                 };
                 let list = list(kind, generation);
+                // A sample card lacks them, to show what is asked of its holder.
+                let attributes = "directory_attributes = \"optional\"";
                 issuers.push_str(&format!(
                     "[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\nname = \"{name}\"\n\
-                     family = \"{family} (test)\"\nkind = \"{word}\"\ncrl = [{list:?}]\n\n",
+                     family = \"{family} (test)\"\nkind = \"{word}\"\n{attributes}\ncrl = [{list:?}]\n\n",
                 ));
             }
         }

@@ -299,6 +299,127 @@ fn api_gateways_limits_hold() {
 }
 
 #[test]
+fn the_names_of_the_cas_fit_into_a_request_for_a_certificate() {
+    // The name of each takes 125 bytes.
+    let key = p256();
+    let cas: Vec<_> = (0..590)
+        .map(|number| {
+            let mut params = params("");
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::OrganizationName, "x".repeat(53));
+            params.distinguished_name.push(DnType::CommonName, format!("{number:048}"));
+            Source { name: format!("{number}"), bytes: params.self_signed(&key).unwrap().der().to_vec() }
+        })
+        .collect();
+    let rows = [
+        (511, vec![], vec![]),
+        (
+            512,
+            vec![],
+            vec![
+                "the bundle: the CAs' names take 65024 bytes; a request for a certificate has room for 65535, and in TLS \
+                 1.3 for less",
+            ],
+        ),
+        (
+            517,
+            vec![
+                "the bundle: the CAs' names take 65659 bytes, and a request for a certificate has room for 65535: no \
+                 card could connect; leave out CAs whose cards do not sign in",
+            ],
+            vec![],
+        ),
+        (
+            590,
+            vec![
+                "the bundle: the CAs' names take 74930 bytes, and a request for a certificate has room for 65535: no \
+                 card could connect; leave out CAs whose cards do not sign in",
+            ],
+            vec![],
+        ),
+    ];
+    for (count, problems, warnings) in rows {
+        let result = examined(&cas[..count]);
+        let told: Vec<_> = result.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told, problems, "{count}");
+        let told: Vec<_> = result.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told, warnings, "{count}");
+        assert_eq!(result.bundle().is_some(), problems.is_empty(), "{count}");
+    }
+}
+
+#[test]
+fn a_draft_makes_no_family_of_cas_that_are_namesakes() {
+    let root = Made::root(params("Root"));
+    let since = |name: &str, year: i32| {
+        let mut params = params(name);
+        params.not_before = date_time_ymd(year, 1, 1);
+        params
+    };
+    let (first, second) = (root.below(since("MOICA", 2010)), root.below(since("MOICA", 2020)));
+    let (other, odd) = (root.below(params("GCA")), root.below(params("MOICA 1")));
+    // Another certificate of the second: the same CA.
+    let mut again = since("MOICA", 2021);
+    again.not_after = date_time_ymd(2041, 1, 1);
+    let again = Source { name: "again".into(), bytes: root.signs(&again, &second.key) };
+    let mut sources = vec![
+        root.source("root"),
+        second.source("second"),
+        first.source("first"),
+        other.source("gca"),
+        odd.source("odd"),
+        again,
+    ];
+    let drafted = |sources: &[Source]| {
+        let examined = examined(sources);
+        assert_eq!(examined.problems, []);
+        let draft = examined.issuers().replace("kind = \"\"", "kind = \"citizen\"");
+        let profiles = shared::certificate::IssuerProfiles::parse(&draft).unwrap().issuers;
+        let places = |fingerprint: &str| {
+            let of = |ca: &&Listed| ca.fingerprint == fingerprint;
+            examined.authorities.iter().find(of).unwrap().place.clone()
+        };
+        assert_eq!(draft.matches("\nfamily = ").count(), profiles.len(), "{draft}");
+        assert_eq!(draft.matches("# Another CA has this name, too.").count(), 3, "{draft}");
+        let mut rows: Vec<_> = profiles
+            .iter()
+            .map(|profile| {
+                assert_eq!(profile.family(), profile.name);
+                (places(&profile.certificate_sha256), profile.name.clone())
+            })
+            .collect();
+        rows.sort();
+        rows
+    };
+    let expected = [
+        ("again", "MOICA 3"),
+        ("first", "MOICA 2"),
+        ("gca", "GCA"),
+        ("odd", "MOICA 1"),
+        ("second", "MOICA 3"),
+    ]
+    .map(|(place, name)| (place.to_owned(), name.to_owned()));
+    assert_eq!(drafted(&sources), expected);
+    sources.reverse();
+    assert_eq!(drafted(&sources), expected);
+}
+
+#[test]
+fn a_ca_whose_key_is_none_is_told() {
+    let root = Made::root(params("Root"));
+    let mut broken = root.below(params("Broken"));
+    let mut info = rcgen::PublicKeyData::subject_public_key_info(&broken.key);
+    *info.last_mut().unwrap() ^= 1;
+    let info = rcgen::SubjectPublicKeyInfo::from_der(&info).unwrap();
+    let issuer = Issuer::from_params(&root.params, &root.key);
+    broken.der = broken.params.signed_by(&info, &issuer).unwrap().der().to_vec();
+    assert_eq!(
+        flaws(&[root.source("root"), broken.source("x")]),
+        ["x: the functions believe nothing that it signs: numbers that no key of its kind has"]
+    );
+}
+
+#[test]
 fn an_end_that_is_near_and_a_ca_of_two_certificates_are_warned_of() {
     let rows = [(2026, 8, 3, None), (2026, 8, 4, Some(1)), (2026, 11, 1, Some(90)), (2026, 11, 2, None)];
     for (year, month, day, expected) in rows {

@@ -50,20 +50,18 @@ fn prepared(folder: &Path) {
     let issuers = |more: &str| {
         format!("[[issuer]]\ncertificate_sha256 = \"{fingerprint}\"\nname = \"Issuing\"\n{more}\n")
     };
+    let digitless = "kind = \"citizen\"\ndirectory_attributes = \"optional\"";
     fs::create_dir(folder.join("issuers")).unwrap();
     write("issuers/lists.crl", issuing.list(&[2], 2030).as_bytes());
     write(
         "issuers/citizen.toml",
-        issuers("kind = \"citizen\"\ncrl = [\"lists.crl\", \"https://example.tw/x.crl\"]").as_bytes(),
+        issuers(&format!("{digitless}\ncrl = [\"lists.crl\", \"https://example.tw/x.crl\"]")).as_bytes(),
     );
     write("issuers/agency.toml", issuers("kind = \"organization\"").as_bytes());
-    write(
-        "issuers/digits.toml",
-        issuers("kind = \"citizen\"\ndirectory_attributes = \"required\"").as_bytes(),
-    );
+    write("issuers/digits.toml", issuers("kind = \"citizen\"").as_bytes());
     write(
         "issuers/policy.toml",
-        issuers("kind = \"citizen\"\npolicies = [\"2.16.886.1.100.0.3\"]").as_bytes(),
+        issuers(&format!("{digitless}\npolicies = [\"2.16.886.1.100.0.3\"]")).as_bytes(),
     );
     write("issuers/nobody.toml", b"");
     write("issuers/unknown-key.toml", issuers("kind = \"citizen\"\ncolor = \"red\"").as_bytes());

@@ -44,6 +44,7 @@ fn a_good_folder_becomes_a_bundle_that_the_functions_read() {
     let draft = fs::read_to_string(at("issuers.toml")).unwrap();
     assert!(IssuerProfiles::parse(&draft).is_err());
     let filled = draft.replace("kind = \"\"", "kind = \"citizen\"");
+    assert!(filled.contains("name = \"Issuing\"\nfamily = \"Issuing\"\n"), "{filled}");
     let profiles = IssuerProfiles::parse(&filled).unwrap();
     assert_eq!(profiles.issuers.len(), 1);
     Truststore::new(&bundle, profiles).unwrap();

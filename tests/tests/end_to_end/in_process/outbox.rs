@@ -104,12 +104,12 @@ async fn a_code_that_is_good_for_nothing_any_more_is_not_sent_and_not_kept() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_half_an_hour() {
+async fn a_code_is_good_for_ten_minutes() {
     let world = World::start().await;
     let mut wang = world.signed_in(&WANG).await;
     wang.ask_email("new@example.org", Value::Null).await.status(202);
     let code = world.mailed_code("new@example.org", 1).await;
-    world.pass(SignedDuration::from_mins(29));
+    world.pass(SignedDuration::from_mins(9));
     wang.sign_in_by_card().await.signed_in();
     assert!(wang.get("/v1/account/email").await.ok().body["change"].is_object());
     world.pass(SignedDuration::from_mins(1));
