@@ -113,7 +113,9 @@ impl CustomAccount {
         let account = Self::parse(text)?;
         let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let look = look(&account.folded());
-        if account.0.chars().any(|c| invisible.contains(c)) || RESERVED.iter().any(|name| self::look(name) == look) {
+        if account.0.chars().any(|c| invisible.contains(c))
+            || RESERVED.iter().any(|name| self::look(name) == look)
+        {
             return Err(AccountRefusal::Reserved);
         }
         Ok(account)

@@ -5,8 +5,9 @@
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
 //! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
 //! [`authority`], [`bulk`], [`ticket`], [`email_change`],
-//! [`session`], [`token`], [`oauth`], [`person`], [`person_name`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what
-//! people read when something is refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
+//! [`session`], [`token`], [`oauth`], [`person`], [`person_name`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`],
+//! [`spreadsheet`]); what people read when something is refused ([`problem`], [`language`]); DER, which certificates, lists and
+//! answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
 //!

@@ -228,11 +228,7 @@ impl Policy {
     /// # Errors
     /// Every rule that it breaks, not just the first. Whether it was used before needs the stored hashes:
     /// [`StoredHash::verify`].
-    pub fn accept(
-        &self,
-        password: Password,
-        known_by: &KnownBy<'_>,
-    ) -> Result<NewPassword, Vec<BrokenRule>> {
+    pub fn accept(&self, password: Password, known_by: &KnownBy<'_>) -> Result<NewPassword, Vec<BrokenRule>> {
         let text = password.reveal();
         let length = text.chars().count();
         let mut broken = Vec::new();
@@ -606,7 +602,8 @@ mod tests {
                 }
                 _ => {
                     refused += 1;
-                    !rules.is_empty() && rules.iter().all(|rule| ["too_common", "contains_account"].contains(rule))
+                    !rules.is_empty()
+                        && rules.iter().all(|rule| ["too_common", "contains_account"].contains(rule))
                 }
             };
             if !good {

@@ -824,9 +824,12 @@ impl BrokenRule {
             (Self::TooFewClasses { needed }, Language::En) => {
                 format!("At least {needed} of: capital letters, small letters, digits, other characters.")
             }
-            (Self::ContainsAccount, Language::ZhTw) => "不可包含您的姓名、身分證號、自訂帳號或電子郵件「@」前的文字。".to_owned(),
+            (Self::ContainsAccount, Language::ZhTw) => {
+                "不可包含您的姓名、身分證號、自訂帳號或電子郵件「@」前的文字。".to_owned()
+            }
             (Self::ContainsAccount, Language::En) => {
-                "Without your name, national ID, custom account or what is before the @ of your email.".to_owned()
+                "Without your name, national ID, custom account or what is before the @ of your email."
+                    .to_owned()
             }
             (Self::TooCommon, Language::ZhTw) => {
                 "不可太常見或太容易猜到，請加長或改用不規則的組合。".to_owned()

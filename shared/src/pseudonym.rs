@@ -270,8 +270,15 @@ mod tests {
         let id = digests.person(&NationalId::parse("A123456789").unwrap());
         assert_eq!(typed("Wang01", None), typed("ｗang01", None));
         assert_ne!(typed("Wang01", None), typed("Wang02", None));
-        assert_eq!(typed("a123456789", None), typed("A123456789", Some(&id)), "whether they are known or not");
-        assert_eq!([typed("A123456789", Some(&id)), typed("Wang01", Some(&id))], IdentifierDigest::all_of(&id));
+        assert_eq!(
+            typed("a123456789", None),
+            typed("A123456789", Some(&id)),
+            "whether they are known or not"
+        );
+        assert_eq!(
+            [typed("A123456789", Some(&id)), typed("Wang01", Some(&id))],
+            IdentifierDigest::all_of(&id)
+        );
         assert_ne!(digests.card("ab", "c").as_str(), digests.card("a", "bc").as_str());
         let card = digests.card("MOICA", "0000000112345678");
         assert_eq!(CardId::parse(card.as_str()), Some(card));

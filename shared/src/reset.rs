@@ -1,7 +1,7 @@
 //! Resetting a password, of one person or in bulk: one transaction, whoever asks for it.
 //!
-//! The old password, every session and every open ticket end, and a lock with them; an initial password is on its way. Who has activated before is
-//! also told at the address of that time: they alone know a reset that nobody asked for.
+//! The old password, every session and every open ticket end, and a lock with them; an initial password is on its way. Who has
+//! activated before is also told at the address of that time: they alone know a reset that nobody asked for.
 
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
@@ -105,7 +105,8 @@ impl Resetter {
     }
 
     /// The writes of a reset: the account, if the person is still who they were; no failures of theirs any more, as the password
-    /// that was guessed at is gone; the mail; the notice to whom has activated before; the audit entry, whose note is the reset's id and `note` behind it.
+    /// that was guessed at is gone; the mail; the notice to whom has activated before; the audit entry, whose note is the reset's
+    /// id and `note` behind it.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -123,7 +123,7 @@ def portal(issuer):
         try:
             tokens = server.authorize_access_token()
         except OAuthError as refusal:
-            if refusal.error == "login_required":
+            if refusal.error in ("login_required", "consent_required"):
                 return login()
             return make_response(jsonify(error=refusal.error, error_description=refusal.description), 403)
         tokens["userinfo"] = {**tokens["userinfo"], **server.userinfo(token=tokens)}

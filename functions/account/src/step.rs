@@ -143,10 +143,7 @@ impl AccountStep {
             name: Some(&person.name),
             agency: Some(&person.agency_name),
         };
-        let password = self
-            .policy
-            .accept(change.password, &known_by)
-            .map_err(Problem::password_rejected)?;
+        let password = self.policy.accept(change.password, &known_by).map_err(Problem::password_rejected)?;
         if password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
         }

@@ -133,7 +133,9 @@ impl Oidc {
         let session = admitted.as_ref().map(|admitted| &admitted.session);
         let agreed = match &admitted {
             _ if question.say == Say::Allow => Agreed::Now,
-            Some(admitted) if request.needs_former_consent() => self.agreed_before(&request, admitted).await?,
+            Some(admitted) if request.needs_former_consent() => {
+                self.agreed_before(&request, admitted).await?
+            }
             _ => Agreed::No,
         };
         let client = request.client.name(call.language).to_owned();

@@ -162,11 +162,7 @@ impl Sources {
 fn within_the_server() -> Policy {
     Policy::custom(|attempt| {
         let stays = attempt.previous().last().is_some_and(|from| https::stays(from, attempt.url()));
-        if stays && attempt.previous().len() <= REDIRECTS {
-            attempt.follow()
-        } else {
-            attempt.stop()
-        }
+        if stays && attempt.previous().len() <= REDIRECTS { attempt.follow() } else { attempt.stop() }
     })
 }
 

@@ -19,7 +19,7 @@ mod cost {
     /// A Chinese one, of some thousand that people use, but in words.
     pub(super) const HAN: f64 = 2.0;
     /// One more of the same, or the next one of the alphabet or of the digits.
-    pub(super) const NEXT: f64 = 0.2;
+    pub(super) const NEXT: f64 = 0.1;
     /// A name of the place.
     pub(super) const NAME: f64 = 1.0;
     /// The commonest leaked passwords.
@@ -95,7 +95,9 @@ pub(super) fn guesses_log10(text: &str, names: &[&str]) -> f64 {
             pieces.extend(leaked_here(letters.get(at..).unwrap_or_default(), cost::LOOK_ALIKE));
         }
         pieces.extend(
-            zhuyin::syllables(&here).into_iter().map(|(end, count)| (end, cost::SYLLABLE * many(count) + case(&as_typed, end))),
+            zhuyin::syllables(&here)
+                .into_iter()
+                .map(|(end, count)| (end, cost::SYLLABLE * many(count) + case(&as_typed, end))),
         );
         pieces.extend(
             keyboard::walks(&as_typed)
@@ -193,7 +195,9 @@ fn letter_for(c: char, one: char) -> char {
 fn dates(here: &[char]) -> Vec<(usize, f64)> {
     let number = |from: usize, length: usize| {
         let digits = here.get(from..from.checked_add(length)?)?;
-        digits.iter().try_fold(0_u32, |sum, digit| Some(sum.saturating_mul(10).saturating_add(digit.to_digit(10)?)))
+        digits
+            .iter()
+            .try_fold(0_u32, |sum, digit| Some(sum.saturating_mul(10).saturating_add(digit.to_digit(10)?)))
     };
     let day_at = |from: usize| {
         let (month, day) = (number(from, 2), number(from.saturating_add(2), 2));

@@ -34,7 +34,8 @@ pub(super) fn walks(text: &[char]) -> Vec<(usize, usize)> {
     loop {
         let rest = places.get(at..).unwrap_or_default();
         let steps = rest.iter().zip(rest.iter().skip(1));
-        let steps = steps.take_while(|(one, other)| one.zip(**other).is_some_and(|(one, other)| touch(one, other)));
+        let steps =
+            steps.take_while(|(one, other)| one.zip(**other).is_some_and(|(one, other)| touch(one, other)));
         let length = steps.count().saturating_add(1);
         if length < SHORTEST || rest.is_empty() {
             return found;

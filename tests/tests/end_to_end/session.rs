@@ -57,7 +57,9 @@ async fn what_is_no_session_of_ours_is_none_and_reaches_no_log() {
         format!("\"{id}.p.{person}{mark}\""),
     ];
     for cookie in cookies {
-        for (method, path) in [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("POST", "/v1/session/token")] {
+        for (method, path) in
+            [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("POST", "/v1/session/token")]
+        {
             let call = nobody.request(method, path).header("cookie", &format!("{COOKIE}={cookie}"));
             let call = if method == "POST" { call.json(json!({})) } else { call };
             let answer = call.send().await.problem(Code::SessionRequired);
@@ -69,7 +71,8 @@ async fn what_is_no_session_of_ours_is_none_and_reaches_no_log() {
         let answer = call.send().await.problem(Code::SessionRequired);
         assert!(!log::lines_about(answer.request_id()).contains(mark), "{token}");
     }
-    for ticket in [mark.to_owned(), format!("{id}.{mark}"), format!("{id}.{long}"), format!("{id}.{person}")] {
+    for ticket in [mark.to_owned(), format!("{id}.{mark}"), format!("{id}.{long}"), format!("{id}.{person}")]
+    {
         let answer = nobody.activate(&ticket, &WANG).await.problem(Code::TicketInvalid);
         assert!(!log::lines_about(answer.request_id()).contains(mark), "{ticket}");
         let answer = nobody.clone().identify(&ticket, WANG.national_id).await.problem(Code::TicketInvalid);
