@@ -1,6 +1,7 @@
 //! The command line, a module a command. A new one gets a module here, a variant of [`Command`] and a line in [`run`].
 
 mod audit;
+mod aws;
 mod card;
 mod certificate;
 mod client;

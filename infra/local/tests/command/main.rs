@@ -9,6 +9,7 @@
 )]
 
 mod authority;
+mod aws;
 mod certificate;
 mod truststore;
 
