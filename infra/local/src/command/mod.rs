@@ -5,6 +5,7 @@ mod aws;
 mod card;
 mod certificate;
 mod client;
+mod deploy;
 mod mail;
 mod roster;
 mod serve;
@@ -19,6 +20,7 @@ use self::audit::Audit;
 use self::card::Card;
 use self::certificate::Certificate;
 use self::client::Client;
+use self::deploy::Deploy;
 use self::mail::Mail;
 use self::roster::Roster;
 use self::serve::Serve;
@@ -64,6 +66,9 @@ enum Command {
     /// Makes the bundle of CAs that cards may chain to.
     #[command(subcommand)]
     Truststore(Truststore),
+    /// Tells whether a deployment can succeed, before it is begun.
+    #[command(subcommand)]
+    Deploy(Deploy),
     /// Performs the manual's steps against a stand-in of its own; fails when one deviates.
     Walkthrough,
 }
@@ -80,6 +85,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Certificate(command)) => certificate::run(&command),
         Some(Command::Client(command)) => client::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
+        Some(Command::Deploy(command)) => deploy::run(&command),
         Some(Command::Walkthrough) => wait(walkthrough()),
     };
     result.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@
 mod authority;
 mod aws;
 mod certificate;
+mod deploy;
 mod truststore;
 
 use std::path::Path;
