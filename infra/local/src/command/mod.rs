@@ -9,6 +9,7 @@ mod deploy;
 mod mail;
 mod roster;
 mod serve;
+mod template;
 mod truststore;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use self::deploy::Deploy;
 use self::mail::Mail;
 use self::roster::Roster;
 use self::serve::Serve;
+use self::template::Template;
 use self::truststore::Truststore;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -69,6 +71,8 @@ enum Command {
     /// Tells whether a deployment can succeed, before it is begun.
     #[command(subcommand)]
     Deploy(Deploy),
+    /// Prints what the stand-in reads in the template, as JSON: the tests hold it against what SAM makes of the same file.
+    Template(Template),
     /// Performs the manual's steps against a stand-in of its own; fails when one deviates.
     Walkthrough,
 }
@@ -86,6 +90,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Client(command)) => client::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
         Some(Command::Deploy(command)) => deploy::run(&command),
+        Some(Command::Template(command)) => template::run(command),
         Some(Command::Walkthrough) => wait(walkthrough()),
     };
     result.unwrap_or_else(|error| {
