@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
@@ -52,6 +53,31 @@ pub async fn sdk_config(environment: &Environment) -> SdkConfig {
     loader.load().await
 }
 
+/// Why nothing can be asked of AWS from this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// Nothing says in which region.
+    #[error("no AWS region is set")]
+    Region,
+    /// Nobody is signed in, or not any more.
+    #[error("no AWS credentials: {0}")]
+    Credentials(String),
+}
+
+/// As [`sdk_config`], for a command line: a person without a region or credentials learns it before anything is begun.
+///
+/// # Errors
+/// [`NotReady`].
+pub async fn ready_config(environment: &Environment) -> Result<SdkConfig, NotReady> {
+    let config = sdk_config(environment).await;
+    config.region().ok_or(NotReady::Region)?;
+    let provider = config.credentials_provider();
+    let provider = provider.ok_or_else(|| NotReady::Credentials("nothing provides them".to_owned()))?;
+    let provided = provider.provide_credentials().await;
+    provided.map_err(|error| NotReady::Credentials(with_causes(&error)))?;
+    Ok(config)
+}
+
 /// How long one attempt at a call may take.
 fn attempt_timeout(environment: &Environment) -> Duration {
     let Some(text) = environment.get("AWS_ATTEMPT_TIMEOUT_MS") else { return ATTEMPT_TIMEOUT };
@@ -92,13 +118,29 @@ where
         }
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(error) => format!("not sent: {error}"),
+            Some(error) => format!("not sent: {}", with_causes(error)),
             None => "not sent".to_owned(),
         },
         SdkError::ResponseError(_) => "an unreadable answer".to_owned(),
         SdkError::ConstructionFailure(_) => "the request could not be made".to_owned(),
         _ => "an unknown failure".to_owned(),
     }
+}
+
+/// An error with what it came of: an error of the SDK's connection says no more than `other` by itself.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some say again what they came of.
+        if !told.ends_with(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = error.source();
+    }
+    told
 }
 
 /// Notes each attempt of each call in the request's [`RequestNotes`].
@@ -152,6 +194,29 @@ impl Intercept for CallRecorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_with_what_it_came_of() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Layer {
+            text: &'static str,
+            source: Option<Box<Layer>>,
+        }
+        let layer = |text, source: Option<Layer>| Layer { text, source: source.map(Box::new) };
+        let rows = [
+            (layer("other", None), "other"),
+            (layer("other", Some(layer("no credentials", None))), "other: no credentials"),
+            // Not what was said already.
+            (
+                layer("not sent: refused", Some(layer("refused", Some(layer("os error 111", None))))),
+                "not sent: refused: os error 111",
+            ),
+        ];
+        for (error, told) in rows {
+            assert_eq!(with_causes(&error), told);
+        }
+    }
 
     #[tokio::test]
     async fn an_attempt_may_take_as_long_as_the_variable_says() {

@@ -24,8 +24,11 @@ use crate::environment::Environment;
 /// How many bytes [`Bucket::piece`] reads at once.
 pub const PIECE: u64 = 4 * 1024 * 1024;
 
-/// How often a piece is asked for whose bytes break off.
+/// How often a piece is asked for whose bytes break off, and an object put that S3 is busy with.
 const ATTEMPTS: u32 = 3;
+
+/// How long a put waits that met another one; twice as long the next time.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long one attempt at an upload may take: a roster of a country over a slow line.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
@@ -42,6 +45,9 @@ pub enum S3Error {
     /// An object is there already, or another one than expected.
     #[error("S3: the object is not as expected")]
     NotAsExpected,
+    /// Somebody else changes the same object at this moment: it is to be tried again.
+    #[error("S3 is busy with the object: {0}")]
+    Busy(String),
     /// It cannot be reached, or fails.
     #[error("S3: {0}")]
     Service(String),
@@ -53,7 +59,9 @@ impl S3Error {
         match error.raw_response().map(|response| response.status().as_u16()) {
             Some(404) => Self::NotFound,
             Some(403) => Self::Refused(aws::describe(error)),
-            Some(409 | 412) => Self::NotAsExpected,
+            Some(412) => Self::NotAsExpected,
+            // Something else is under way at the same key, and nothing is decided yet.
+            Some(409) => Self::Busy(aws::describe(error)),
             _ => Self::Service(aws::describe(error)),
         }
     }
@@ -229,6 +237,15 @@ impl Bucket {
     /// # Errors
     /// [`S3Error`]; [`S3Error::NotAsExpected`] when it was to be new and is not.
     pub async fn put(&self, key: &str, bytes: Vec<u8>, put: &Put) -> Result<Kept, S3Error> {
+        let mut pause = BUSY_PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self.send(key, ByteStream::new(SdkBody::from(bytes.clone())), put).await {
+                Err(S3Error::Busy(reason)) => tracing::info!(reason, "S3 is busy with an object"),
+                answer => return answer,
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
         self.send(key, ByteStream::new(SdkBody::from(bytes)), put).await
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::gateway::cors::Cors;
 use crate::kms::{KeyDeclaration, KeySpec};
-use crate::stream::{Filter, Mapping};
+use crate::stream::{Filter, Mapping, VIEW};
 use crate::template::{Physical, Resolver, Template, TemplateError, scalar};
 
 /// Logical ids that the gateway goes by.
@@ -206,6 +206,12 @@ pub fn tables(
         if let Some(view) =
             property("StreamSpecification")?.as_ref().and_then(|stream| text(stream, "StreamViewType"))
         {
+            if view != VIEW {
+                return Err(malformed(
+                    logical_id,
+                    format!("streams of {VIEW} alone here, and not of {view}"),
+                ));
+            }
             let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
             request.insert("StreamSpecification".to_owned(), stream);
         }

@@ -204,7 +204,13 @@ impl DynamoDb {
                     add_indexes(&database, &table)?;
                     continue;
                 }
-                database.create_table(serde_json::from_value(table.request)?)?;
+                let mut request = table.request;
+                // More than the template asks for, so that a write that changes nothing is told from one that does; the mapping
+                // takes it away again.
+                if let Some(view) = request.pointer_mut("/StreamSpecification/StreamViewType") {
+                    *view = json!("NEW_AND_OLD_IMAGES");
+                }
+                database.create_table(serde_json::from_value(request)?)?;
                 if let Some(attribute) = table.ttl_attribute {
                     let ttl = json!({ "TableName": table.name,
                         "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });

@@ -16,6 +16,9 @@ use uuid::Uuid;
 use crate::client::{self, ClientError};
 use crate::deployment::FunctionDeclaration;
 
+/// Lambda's limit for an answer.
+const LARGEST_ANSWER: usize = 6_291_556;
+
 /// Why an invocation gave no answer. The reason is for the log alone.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
@@ -260,7 +263,7 @@ impl Inner {
             Place::Process(functions) => {
                 let function = functions.get(name).ok_or(InvocationError::Unknown)?;
                 let event = LambdaEvent::new(event, self.context(name, timeout));
-                function.invoke(name, event, timeout).await
+                function.invoke(name, event, timeout).await.and_then(within_limits)
             }
             Place::Emulator { client, url } => {
                 let url = format!("{url}/2015-03-31/functions/{name}/invocations");
@@ -274,6 +277,7 @@ impl Inner {
                 }
                 serde_json::from_slice(&body)
                     .map_err(|_| InvocationError::Failed("the answer is not JSON".to_owned()))
+                    .and_then(within_limits)
             }
         }
     }
@@ -289,6 +293,25 @@ impl Inner {
             .saturating_add_unsigned(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         context.deadline = u64::try_from(deadline).unwrap_or_default();
         context
+    }
+}
+
+/// The answer, unless it is larger than Lambda takes one.
+fn within_limits(answer: Value) -> Result<Value, InvocationError> {
+    struct Counted(usize);
+    impl std::io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    match serde_json::to_writer(&mut counted, &answer) {
+        Ok(()) if counted.0 <= LARGEST_ANSWER => Ok(answer),
+        _ => Err(InvocationError::Failed("the answer is larger than Lambda takes".to_owned())),
     }
 }
 
@@ -313,4 +336,25 @@ async fn start(name: &str, environment: &Environment) -> Option<Result<Function,
         "session" => session::start(environment).await,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_lambda_would_not_take_is_a_failure() {
+        let function = Function::new(|event: LambdaEvent<Value>| async move {
+            let length = event.payload["length"].as_u64().unwrap();
+            Ok(json!("x".repeat(usize::try_from(length).unwrap())))
+        });
+        let functions = Functions::single("portal", function);
+        // With its two quotation marks.
+        for (length, taken) in [(LARGEST_ANSWER - 2, true), (LARGEST_ANSWER - 1, false)] {
+            let answer = functions.invoke("portal", json!({"length": length})).await;
+            assert_eq!(answer.is_ok(), taken, "{length}");
+        }
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! [`stack`] starts it all. [`template`] reads the template, [`deployment`] says what is made of it; [`gateway`] plays API
 //! Gateway, [`functions`] and [`stream`] play Lambda, [`permissions`] plays IAM, [`dynamodb`], [`kms`], [`s3`] and [`ses`] the services behind the
-//! functions. [`faults`] breaks what is between them. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
+//! functions. [`faults`] breaks what is between them. [`reading`] prints what was read in the template. [`walkthrough`] performs the manual's steps. [`pki`] stands in for the government's CAs, [`revocation`] and [`directory`] fill the tables that on AWS
 //! scheduled functions fill, [`mailbox`] shows the mails, and [`trial`] is a page that tells how to begin. [`client`]
-//! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed.
+//! makes browsers for tests. [`truststore`] is for operators: it makes the bundle of CAs that is deployed; [`readiness`] says what is in a deployment's way.
 //!
 //! What the functions decide is not here: the stand-in knows no rule of the manual.
 //!
@@ -28,6 +28,8 @@ pub mod log;
 pub mod mailbox;
 pub mod permissions;
 pub mod pki;
+pub mod readiness;
+pub mod reading;
 pub mod revocation;
 pub mod s3;
 pub mod ses;

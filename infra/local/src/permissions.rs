@@ -170,6 +170,24 @@ impl Permissions {
         Ok(permissions)
     }
 
+    /// Every statement, as it was read.
+    #[must_use]
+    pub fn written(&self) -> Value {
+        let all = |statements: &[Statement]| statements.iter().map(Statement::written).collect::<Vec<_>>();
+        let by_arn = |statements: &HashMap<String, Vec<Statement>>| {
+            statements
+                .iter()
+                .map(|(arn, statements)| (arn.clone(), json!(all(statements))))
+                .collect::<Value>()
+        };
+        let roles = self.roles.iter();
+        json!({
+            "roles": roles.map(|(name, role)| (name.clone(), json!(all(&role.statements)))).collect::<Value>(),
+            "keys": by_arn(&self.keys),
+            "tables": by_arn(&self.tables),
+        })
+    }
+
     /// Whether the bearer of an access key may make these calls, all of them.
     ///
     /// # Errors
@@ -259,6 +277,22 @@ impl Statement {
             }
         }
         Ok(Self { allows, actions: list("Action")?, resources: list("Resource")?, conditions })
+    }
+
+    fn written(&self) -> Value {
+        let conditions = self.conditions.iter().map(|condition| {
+            let operator = match condition.operator {
+                Operator::StringEquals => "StringEquals",
+                Operator::StringLike => "StringLike",
+            };
+            json!([operator, condition.key, condition.values])
+        });
+        json!({
+            "effect": if self.allows { "Allow" } else { "Deny" },
+            "actions": self.actions,
+            "resources": self.resources,
+            "conditions": conditions.collect::<Vec<_>>(),
+        })
     }
 
     fn concerns(&self, call: &Call) -> bool {

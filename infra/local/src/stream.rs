@@ -19,6 +19,8 @@ use crate::functions::{Functions, InvocationError};
 use crate::sqs::Sqs;
 use crate::traffic::{Delivery, Service};
 
+/// What records of every stream hold of an item: how it is afterwards.
+pub(crate) const VIEW: &str = "NEW_IMAGE";
 /// How long the mapping waits before it looks for new records.
 const POLL: Duration = Duration::from_millis(100);
 /// The first pause after a failure; it doubles with each further one.
@@ -84,6 +86,12 @@ impl Filter {
     pub fn matches(&self, record: &Value) -> bool {
         self.0.matches(Some(record))
     }
+
+    /// The pattern as the template has it.
+    #[must_use]
+    pub fn written(&self) -> Value {
+        self.0.written()
+    }
 }
 
 impl Pattern {
@@ -103,14 +111,32 @@ impl Pattern {
             Self::Fields(fields) => {
                 fields.iter().all(|(name, pattern)| pattern.matches(value.and_then(|value| value.get(name))))
             }
-            // As EventBridge: of a list, one element is enough.
-            Self::AnyOf(rules) => match value {
-                Some(Value::Array(values)) => {
-                    values.iter().any(|value| rules.iter().any(|rule| rule.matches(Some(value))))
-                }
-                value => rules.iter().any(|rule| rule.matches(value)),
-            },
+            // As EventBridge: rules are about leaves. Of a list, one element is enough; where there is none, or fields in its
+            // place, there is nothing that a rule could be about.
+            Self::AnyOf(rules) => {
+                let leaves = leaves(value);
+                let any = |leaf: Option<&Value>| rules.iter().any(|rule| rule.matches(leaf));
+                if leaves.is_empty() { any(None) } else { leaves.into_iter().any(|leaf| any(Some(leaf))) }
+            }
         }
+    }
+
+    fn written(&self) -> Value {
+        match self {
+            Self::Fields(fields) => {
+                fields.iter().map(|(name, pattern)| (name.clone(), pattern.written())).collect()
+            }
+            Self::AnyOf(rules) => rules.iter().map(Rule::written).collect(),
+        }
+    }
+}
+
+/// What rules can be about: neither fields nor lists.
+fn leaves(value: Option<&Value>) -> Vec<&Value> {
+    match value {
+        None | Some(Value::Object(_)) => Vec::new(),
+        Some(Value::Array(values)) => values.iter().flat_map(|value| leaves(Some(value))).collect(),
+        Some(leaf) => vec![leaf],
     }
 }
 
@@ -134,6 +160,15 @@ impl Rule {
             }
             Self::Exists(exists) => value.is_some() == *exists,
             Self::AnythingBut(values) => value.is_some_and(|value| !values.contains(value)),
+        }
+    }
+
+    fn written(&self) -> Value {
+        match self {
+            Self::Equals(value) => value.clone(),
+            Self::Prefix(prefix) => json!({ "prefix": prefix }),
+            Self::Exists(exists) => json!({ "exists": exists }),
+            Self::AnythingBut(values) => json!({ "anything-but": values }),
         }
     }
 }
@@ -175,6 +210,12 @@ fn sequence_number(record: &Value) -> &str {
 fn operations(records: &[Value]) -> Vec<&str> {
     let events = records.iter().filter_map(|record| record.get("eventName").and_then(Value::as_str));
     ["Invoke", "GetRecords"].into_iter().chain(events).collect()
+}
+
+/// Whether an item was written as it was. DynamoDB makes no record of that; the database here does.
+fn changes_nothing(record: &Value) -> bool {
+    let image = |name: &str| record.pointer(&format!("/dynamodb/{name}"));
+    image("OldImage").is_some() && image("OldImage") == image("NewImage")
 }
 
 fn created(record: &Value) -> i64 {
@@ -289,6 +330,7 @@ impl Worker {
     async fn deliver(&mut self, records: Vec<Value>) -> bool {
         let wanted: Vec<Value> = records
             .into_iter()
+            .filter(|record| !changes_nothing(record))
             .map(|record| self.as_event_record(record))
             .filter(|record| {
                 self.mapping.filters.is_empty()
@@ -370,12 +412,12 @@ impl Worker {
     /// Moves on, or puts back what is to be tried again.
     async fn settle(&mut self, batch: Batch, outcome: Outcome, queue: &mut VecDeque<Batch>) {
         let Batch { mut records, attempts, .. } = batch;
-        let (done, rest) = match outcome {
-            Outcome::Done => (records, Vec::new()),
-            Outcome::Failed => (Vec::new(), records),
+        let (done, rest, cut) = match outcome {
+            Outcome::Done => (records, Vec::new(), false),
+            Outcome::Failed => (Vec::new(), records, false),
             Outcome::FailedFrom(index) => {
                 let rest = records.split_off(index.min(records.len()));
-                (records, rest)
+                (records, rest, true)
             }
         };
         // Out of order, the last one is not the furthest: the end of all of them is noted instead.
@@ -388,8 +430,9 @@ impl Worker {
         let (mut rest, expired): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|record| !self.expired(record));
         self.give_up(&expired, attempts, "RecordAgeExceeded");
-        if self.mapping.bisects && rest.len() > 1 {
-            // Halving is no retry: it finds the record that fails, which alone uses up its retries.
+        if self.mapping.bisects && rest.len() > 1 && !cut {
+            // Halving is no retry: it finds the record that fails, which alone uses up its retries. A batch of which the
+            // function named a record is cut there instead, and what is behind the cut is a retry, and one batch to its end.
             let second = rest.split_off(rest.len() / 2);
             queue.push_front(Batch { records: second, attempts, late: false });
             queue.push_front(Batch { records: rest, attempts, late: false });
@@ -453,6 +496,8 @@ impl Worker {
             (created, record.get_mut("dynamodb").and_then(Value::as_object_mut))
         {
             fields.insert("ApproximateCreationDateTime".to_owned(), json!(created));
+            fields.remove("OldImage");
+            fields.insert("StreamViewType".to_owned(), json!(VIEW));
         }
         if let Some(fields) = record.as_object_mut() {
             let region = self.mapping.stream_arn.split(':').nth(3).unwrap_or_default();
@@ -515,9 +560,16 @@ mod tests {
             (r#"{"dynamodb":{"NewImage":{"state":{"S":[{"prefix":"que"}]}}}}"#, true),
             (r#"{"dynamodb":{"OldImage":[{"exists":false}]}}"#, true),
             (r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"state":{"S":["sent"]}}}}"#, false),
+            // Only a leaf exists: a rule about fields asks for one of them.
+            (r#"{"dynamodb":{"NewImage":{"state":{"S":[{"exists":true}]}}}}"#, true),
+            (r#"{"dynamodb":{"NewImage":{"state":[{"exists":true}]}}}"#, false),
+            (r#"{"dynamodb":{"NewImage":[{"exists":false}]}}"#, true),
+            (r#"{"eventName":[{"exists":true}]}"#, true),
         ];
         for (pattern, expected) in rows {
-            assert_eq!(Filter::parse(pattern).unwrap().matches(&record), expected, "{pattern}");
+            let filter = Filter::parse(pattern).unwrap();
+            assert_eq!(filter.matches(&record), expected, "{pattern}");
+            assert_eq!(filter.written(), serde_json::from_str::<Value>(pattern).unwrap());
         }
         assert!(Filter::parse(r#"{"eventName":"INSERT"}"#).is_err());
         assert!(Filter::parse(r#"{"eventName":[{"numeric":["=",1]}]}"#).is_err());
@@ -557,7 +609,7 @@ mod tests {
             "TableName": "Mail", "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         });
         database.database().create_table(serde_json::from_value(request).unwrap()).unwrap();
         for item in items {
@@ -632,6 +684,49 @@ mod tests {
         until(|| seen.batches().last().is_some_and(|batch| batch == "d")).await;
         pump.stop().await;
         assert_eq!(seen.batches().len(), 8);
+    }
+
+    /// A function that names the first record that it cannot do.
+    fn reporting(seen: &Seen) -> Functions {
+        let seen = seen.clone();
+        let function = Function::new(move |event: LambdaEvent<Value>| {
+            let names = names(&event.payload);
+            let failed = names.iter().position(|name| name == "poison");
+            let numbers = event.payload["Records"].as_array().unwrap();
+            let failures: Vec<_> = failed
+                .map(|index| json!({"itemIdentifier": sequence_number(&numbers[index])}))
+                .into_iter()
+                .collect();
+            seen.0.lock().unwrap().push(names);
+            async move { Ok(json!({"batchItemFailures": failures})) }
+        });
+        Functions::single("email-dispatch", function)
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_cut_at_the_record_that_is_named_and_what_is_behind_it_is_one_batch_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let keeping = keeping(folder.path());
+        let seen = Seen::default();
+        let database = database(&["a", "b", "poison", "c"]).await;
+        let pump = Pump::start(mapping(), database, reporting(&seen), keeping.clone());
+        until(|| !keeping.dead_letters.messages().is_empty()).await;
+        pump.stop().await;
+        // Each further delivery is a retry: two of them, and then all of it is given up, the good record too.
+        assert_eq!(seen.batches(), ["a+b+poison+c", "poison+c", "poison+c"]);
+        let letter: Value = serde_json::from_str(&keeping.dead_letters.messages()[0]).unwrap();
+        assert_eq!(letter["requestContext"]["condition"], "RetryAttemptsExhausted");
+        assert_eq!(letter["DDBStreamBatchInfo"]["batchSize"], 2);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_changes_nothing_makes_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let seen = Seen::default();
+        let database = database(&["a", "a", "b", "a"]).await;
+        let pump = Pump::start(mapping(), database, function(&seen), keeping(folder.path()));
+        until(|| seen.batches() == ["a+b"]).await;
+        pump.stop().await;
     }
 
     #[tokio::test]

@@ -82,6 +82,11 @@ impl Template {
             .map(|(name, _)| name.as_str())
     }
 
+    /// The parameters, with their unresolved declarations.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.section("Parameters").map(|(name, body)| (name.as_str(), body))
+    }
+
     /// Whether the template has a parameter of that name.
     #[must_use]
     pub fn has_parameter(&self, name: &str) -> bool {
@@ -163,6 +168,24 @@ impl<'a> Resolver<'a> {
             None => Ok(true),
             Some(name) => self.named_condition(name),
         }
+    }
+
+    /// What the template's rules say about these parameters: the descriptions of those that do not hold.
+    ///
+    /// # Errors
+    /// When a rule cannot be evaluated.
+    pub fn broken_rules(&self) -> Result<Vec<String>, TemplateError> {
+        let mut broken = Vec::new();
+        for (name, rule) in self.template.section("Rules") {
+            for assertion in rule.get("Assertions").and_then(Value::as_array).into_iter().flatten() {
+                let condition = assertion.get("Assert").ok_or_else(|| malformed(name, "no Assert"))?;
+                if !self.evaluate(condition, &mut HashSet::new())? {
+                    let description = assertion.get("AssertDescription").and_then(Value::as_str);
+                    broken.push(description.unwrap_or(name).to_owned());
+                }
+            }
+        }
+        Ok(broken)
     }
 
     /// The value that a parameter has here.

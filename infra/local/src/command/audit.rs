@@ -1,17 +1,13 @@
 //! `audit`: whether the audit trail is what was written.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use local::stack::read_functions_env;
 use local::verification::{Report, Verification};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 use shared::audit::chain::Chains;
-use shared::aws;
-use shared::environment::Environment;
 use shared::kms::Kms;
 use shared::s3::Bucket;
 use shared::store;
@@ -19,6 +15,7 @@ use shared::store::audit::AuditTrail;
 use shared::store::chains::ChainStore;
 use shared::token::PublicKey;
 
+use super::aws::{environment, explained};
 use super::{Failure, UNREADABLE};
 
 /// What to do with the audit trail.
@@ -55,20 +52,14 @@ pub(crate) async fn run(command: Audit) -> Result<ExitCode, Failure> {
             Ok(if report.intact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", explained(error, aws));
             Ok(ExitCode::from(UNREADABLE))
         }
     }
 }
 
 async fn verify(data: &Path, aws: bool, public_keys: &[PathBuf]) -> Result<Report, Failure> {
-    let environment = if aws {
-        Environment::process()
-    } else {
-        let variables = read_functions_env(data)
-            .map_err(|error| format!("{error}: is a stand-in running on {}?", data.display()))?;
-        Environment::from_map(variables.into_iter().collect::<HashMap<_, _>>())
-    };
+    let environment = environment(data, aws)?;
     let mut settings = environment.settings();
     let audit = settings.required("AUDIT_TABLE");
     let table = settings.required("CHAINS_TABLE");
@@ -77,7 +68,7 @@ async fn verify(data: &Path, aws: bool, public_keys: &[PathBuf]) -> Result<Repor
     let count = settings.parsed("AUDIT_CHAINS", 16);
     let key = settings.optional("AUDIT_KEY");
     settings.finish()?;
-    let config = aws::sdk_config(&environment).await;
+    let config = shared::aws::ready_config(&environment).await?;
     let client = store::client(&environment, &config);
     let mut keys = Vec::new();
     for file in public_keys {

@@ -1,20 +1,17 @@
 //! `mail`: mails that were given up.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use local::stack::read_functions_env;
-use shared::aws;
 use shared::clock::Clock;
-use shared::environment::Environment;
 use shared::sqs::{DeadLetters, Received};
 use shared::store;
 use shared::store::outbox::{MailId, Outbox, Redriven};
 
 use super::Failure;
+use super::aws::{environment, explained};
 
 /// What to do with mails.
 #[derive(Subcommand)]
@@ -37,23 +34,19 @@ pub(crate) enum Mail {
 /// Does it.
 pub(crate) async fn run(command: Mail) -> Result<ExitCode, Failure> {
     match command {
-        Mail::Redrive { mails, data, aws } => redrive(&mails, &data, aws).await,
+        Mail::Redrive { mails, data, aws } => {
+            redrive(&mails, &data, aws).await.map_err(|error| explained(error, aws))
+        }
     }
 }
 
 async fn redrive(mails: &[String], data: &Path, aws: bool) -> Result<ExitCode, Failure> {
-    let environment = if aws {
-        Environment::process()
-    } else {
-        let variables = read_functions_env(data)
-            .map_err(|error| format!("{error}: is a stand-in running on {}?", data.display()))?;
-        Environment::from_map(variables.into_iter().collect::<HashMap<_, _>>())
-    };
+    let environment = environment(data, aws)?;
     let mut settings = environment.settings();
     let table = settings.required("MAIL_TABLE");
     let queue_url = settings.required("DEAD_LETTER_QUEUE_URL");
     settings.finish()?;
-    let config = aws::sdk_config(&environment).await;
+    let config = shared::aws::ready_config(&environment).await?;
     let outbox = Outbox::new(store::client(&environment, &config), table);
     let now = Clock::system().now();
     let mut told = Told::default();

@@ -1,12 +1,15 @@
 //! The command line, a module a command. A new one gets a module here, a variant of [`Command`] and a line in [`run`].
 
 mod audit;
+mod aws;
 mod card;
 mod certificate;
 mod client;
+mod deploy;
 mod mail;
 mod roster;
 mod serve;
+mod template;
 mod truststore;
 
 use std::process::ExitCode;
@@ -18,9 +21,11 @@ use self::audit::Audit;
 use self::card::Card;
 use self::certificate::Certificate;
 use self::client::Client;
+use self::deploy::Deploy;
 use self::mail::Mail;
 use self::roster::Roster;
 use self::serve::Serve;
+use self::template::Template;
 use self::truststore::Truststore;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -63,6 +68,11 @@ enum Command {
     /// Makes the bundle of CAs that cards may chain to.
     #[command(subcommand)]
     Truststore(Truststore),
+    /// Tells whether a deployment can succeed, before it is begun.
+    #[command(subcommand)]
+    Deploy(Deploy),
+    /// Prints what the stand-in reads in the template, as JSON: the tests hold it against what SAM makes of the same file.
+    Template(Template),
     /// Performs the manual's steps against a stand-in of its own; fails when one deviates.
     Walkthrough,
 }
@@ -79,6 +89,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Certificate(command)) => certificate::run(&command),
         Some(Command::Client(command)) => client::run(&command),
         Some(Command::Truststore(command)) => truststore::run(&command),
+        Some(Command::Deploy(command)) => deploy::run(&command),
+        Some(Command::Template(command)) => template::run(command),
         Some(Command::Walkthrough) => wait(walkthrough()),
     };
     result.unwrap_or_else(|error| {

@@ -1,6 +1,5 @@
 //! `roster`: the personnel directory.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,17 +7,15 @@ use std::time::Duration;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use local::directory::Imported;
-use local::stack::read_functions_env;
 use roster_import::inbox::CONFIRMATION;
 use roster_import::report::{Outcome, REPORTS, Report};
-use shared::aws;
 use shared::clock::Clock;
-use shared::environment::Environment;
 use shared::roster::Scope;
 use shared::s3::{Bucket, Put, S3Error};
 use uuid::Uuid;
 
 use super::Failure;
+use super::aws::{environment, explained};
 
 /// How often the report is looked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -64,18 +61,17 @@ fn scope(text: &str) -> Result<Scope, String> {
 
 /// Does it.
 pub(crate) async fn run(command: Roster) -> Result<ExitCode, Failure> {
+    let Roster::Import { aws, .. } = command;
+    load(command).await.map_err(|error| explained(error, aws))
+}
+
+async fn load(command: Roster) -> Result<ExitCode, Failure> {
     let Roster::Import { file, scope, confirm_leaving, wait, data, aws } = command;
-    let environment = if aws {
-        Environment::process()
-    } else {
-        let variables = read_functions_env(&data)
-            .map_err(|error| format!("{error}: is a stand-in running on {}?", data.display()))?;
-        Environment::from_map(variables.into_iter().collect::<HashMap<_, _>>())
-    };
+    let environment = environment(&data, aws)?;
     let mut settings = environment.settings();
     let bucket = settings.required("ROSTER_BUCKET");
     settings.finish()?;
-    let bucket = Bucket::new(&environment, &aws::sdk_config(&environment).await, bucket);
+    let bucket = Bucket::new(&environment, &shared::aws::ready_config(&environment).await?, bucket);
     // A stand-in may have a time of its own.
     let since = if aws { Clock::system().now().checked_sub(SKEW)? } else { Timestamp::MIN };
     let report = import(&bucket, &file, &scope, confirm_leaving, (since, wait)).await?;

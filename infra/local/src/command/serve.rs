@@ -122,7 +122,7 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
 }
 
 /// A parameter that the template has, and its value.
-fn parameter(text: &str) -> Result<(String, String), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("no = in it")?;
     let template = Template::embedded().map_err(|error| error.to_string())?;
     if template.has_parameter(name) {

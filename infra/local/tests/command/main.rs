@@ -9,7 +9,9 @@
 )]
 
 mod authority;
+mod aws;
 mod certificate;
+mod deploy;
 mod truststore;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::ObjectLockMode;
 use jiff::{SignedDuration, Timestamp};
 use local::stack::{Options, Running, Stack, read_functions_env};
+use local::traffic::{Fault, Service};
 use shared::aws::sdk_config;
 use shared::clock::Clock;
 use shared::environment::Environment;
@@ -64,6 +65,35 @@ async fn what_is_put_comes_back_whole_and_by_version() {
     }
     let keys: Vec<String> = rosters.list("kept/").await.unwrap().into_iter().map(|entry| entry.key).collect();
     assert_eq!(keys, ["kept/a.csv", "kept/b", "kept/名 單.csv"]);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_put_that_meets_another_one_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory: true, sample_cards: false, ..Options::new(folder.path()) };
+    let running = Stack::start(options).await.unwrap();
+    let rosters = bucket(&running, "RosterBucket", "operator").await;
+    let busy = |times| Fault {
+        operation: Some("PutObject".to_owned()),
+        status: 409,
+        code: "ConditionalRequestConflict".to_owned(),
+        times,
+        ..Fault::broken(Service::S3)
+    };
+    let only_new = Put { only_new: true, ..Put::default() };
+
+    // Busy is not there: nothing was decided yet.
+    running.traffic.inject(busy(Some(2)));
+    rosters.put("kept/busy", b"1".to_vec(), &only_new).await.unwrap();
+    assert_eq!(rosters.put("kept/busy", b"2".to_vec(), &only_new).await, Err(S3Error::NotAsExpected));
+    assert_eq!(rosters.get("kept/busy").await.unwrap(), b"1");
+
+    running.traffic.inject(busy(None));
+    let refused = rosters.put("kept/never", b"1".to_vec(), &only_new).await;
+    assert!(matches!(refused, Err(S3Error::Busy(_))), "{refused:?}");
+    running.traffic.mend();
+    assert_eq!(rosters.head("kept/never", None).await, Err(S3Error::NotFound));
     running.shutdown().await;
 }
 
