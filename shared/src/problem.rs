@@ -312,8 +312,8 @@ advice! {
          once more.";
     /// The helpdesk's reason.
     Reason:
-        "客服人員必須填寫原因，最多 500 字。",
-        "The helpdesk has to give a reason, in at most 500 characters.";
+        "客服人員必須填寫原因，至少 2 個字，最多 500 字。",
+        "The helpdesk has to give a reason, of at least 2 letters and in at most 500 characters.";
     /// A password change without the current one.
     CurrentPasswordMissing:
         "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",
