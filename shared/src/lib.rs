@@ -5,7 +5,7 @@
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
 //! [`idempotency`], [`visible`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
 //! [`authority`], [`bulk`], [`ticket`], [`email_change`],
-//! [`session`], [`token`], [`oauth`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); what people read when something is
+//! [`session`], [`token`], [`oauth`], [`person`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`]); files of HR and agencies ([`spreadsheet`]); what people read when something is
 //! refused ([`problem`], [`language`]); DER, which certificates, lists and answers are written in (`der`); and the rooms
 //! around them: [`environment`], [`clock`], [`lambda`], [`telemetry`] and [`http`].
 //! Adapters come with a feature each, so that a function links only the SDK crates that it uses.
@@ -71,6 +71,7 @@ pub mod ses;
 pub mod session;
 #[cfg(all(feature = "dynamodb", feature = "kms"))]
 pub mod sign_in;
+pub mod spreadsheet;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 #[cfg(feature = "dynamodb")]
