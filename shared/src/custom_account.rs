@@ -9,7 +9,8 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Serialize};
 use unicode_security::skeleton;
 
-use crate::national_id::{NationalId, is_invisible};
+use crate::national_id::NationalId;
+use crate::visible;
 
 /// Fewest characters.
 pub const MIN_LENGTH: usize = 4;
@@ -82,14 +83,14 @@ impl CustomAccount {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, AccountRefusal> {
-        let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-        let account = Self::registered(&seen)?;
+        let account = Self::registered(text)?;
         if NationalId::resembles(&account.0) { Err(AccountRefusal::LikeNationalId) } else { Ok(account) }
     }
 
     /// Reads one that was registered, perhaps when fewer spellings counted as those of a national ID.
     fn registered(text: &str) -> Result<Self, AccountRefusal> {
-        let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(text.trim()).into_owned();
+        // What nobody sees is dropped first: some of it counts as letters, and would be an account that nobody can read.
+        let normal = visible::only(text);
         if !(MIN_LENGTH..=MAX_LENGTH).contains(&normal.chars().count()) {
             return Err(AccountRefusal::Length);
         }
@@ -183,6 +184,13 @@ mod tests {
             ("full width becomes ASCII", "ｗａｎｇ０１", Ok("wang01")),
             ("Chinese", "王大明帳號", Ok("王大明帳號")),
             ("spaces around", "  wang01 ", Ok("wang01")),
+            ("what nobody sees", "\u{202e}wang\u{200b}01\u{feff}", Ok("wang01")),
+            ("letters that nobody sees", "\u{3164}\u{115f}\u{ffa0}\u{3164}", Err(AccountRefusal::Length)),
+            (
+                "a national ID with a blank that nobody sees",
+                "A1234\u{200b}56789",
+                Err(AccountRefusal::LikeNationalId),
+            ),
             ("too short", "abc", Err(AccountRefusal::Length)),
             ("too long", "a23456789012345678901234567890123", Err(AccountRefusal::Length)),
             ("the manual's forbidden characters", "wang%&+", Err(AccountRefusal::Character)),

@@ -35,6 +35,10 @@ const RATE_LIMIT: header::HeaderName = header::HeaderName::from_static("ratelimi
 /// The field of draft-ietf-httpapi-idempotency-key-header.
 const IDEMPOTENCY_KEY: header::HeaderName = header::HeaderName::from_static("idempotency-key");
 
+/// What files of spreadsheets are called. A gateway takes `text/csv` for text in UTF-8, and damages what is written otherwise:
+/// whoever has a file in another encoding, or does not know, sends bytes.
+const FILES: [&str; 3] = ["text/csv", "application/octet-stream", "application/vnd.ms-excel"];
+
 /// Most bytes of a body that are parsed. Every body of the API is smaller by far.
 const MAX_BODY: usize = 64 * 1024;
 
@@ -181,16 +185,16 @@ impl Call {
         limit.ok_or_else(|| Problem::field("limit").because("not a number in its range"))
     }
 
-    /// The body as a file of the media type `text/csv`. It may be longer than what is parsed of JSON; how long, its reader
-    /// says.
+    /// The body as a file that a spreadsheet saved, of one of the [`FILES`]. It may be longer than what is parsed of JSON; how
+    /// long, its reader says.
     ///
     /// # Errors
     /// `request_invalid`: not called so.
-    pub fn csv(&self) -> Result<&[u8], Problem> {
+    pub fn file(&self) -> Result<&[u8], Problem> {
         let kind =
             self.header(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default();
-        if !kind.trim().eq_ignore_ascii_case("text/csv") {
-            return Err(Problem::field("content-type").because("not text/csv"));
+        if !FILES.iter().any(|file| kind.trim().eq_ignore_ascii_case(file)) {
+            return Err(Problem::field("content-type").because("not a file of a spreadsheet"));
         }
         Ok(self.request.body())
     }

@@ -3,7 +3,7 @@
 //!
 //! # What lives here
 //! Types that cannot be wrong ([`national_id`], [`custom_account`], [`email_address`], [`identifier`], [`secret`], [`cursor`],
-//! [`idempotency`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
+//! [`idempotency`], [`visible`]); rules ([`password`], [`lockout`], [`rate`], [`certificate`], [`card`], [`revocation`], [`ocsp`], [`identity`],
 //! [`authority`], [`bulk`], [`ticket`], [`email_change`],
 //! [`session`], [`token`], [`oauth`], [`person`], [`person_name`], [`pseudonym`], [`roster`], [`audit`], [`notice`], [`mail`],
 //! [`spreadsheet`]); what people read when something is refused ([`problem`], [`language`]); DER, which certificates, lists and
@@ -83,3 +83,4 @@ pub mod ticket;
 pub mod token;
 #[cfg(feature = "dynamodb")]
 pub mod unbinding;
+pub mod visible;

@@ -206,7 +206,7 @@ impl Code {
             Self::ResendRefused => ("這封信不能再寄一次", "如仍需要初始密碼，請重設密碼，系統會寄出新的一封。"),
             Self::EmailUndeliverable => ("寄往這個電子郵件地址的信曾被退回", "請向當事人核對地址，有誤時請改正後再送出；若地址正確且信箱已可收信，請確認後再送出。"),
             Self::IdempotencyKeyReused => ("這個請求編號已用於另一個請求", "沒有任何變更。請為新的請求使用新的 Idempotency-Key；若要重送原來的請求，請勿更動其內容。"),
-            Self::FileInvalid => ("這不是批次重設密碼的檔案", "請上傳 UTF-8 編碼的 CSV 檔，第一列為 national_id,email，之後每列一人，最多 5,000 列、1 MiB。"),
+            Self::FileInvalid => ("這不是批次重設密碼的檔案", "請上傳 CSV 檔，第一列為身分證字號（national_id）與電子郵件（email），之後每列一人，最多 5,000 列、1 MiB。"),
             Self::BulkNotFound => ("查無這個批次", "請確認批次編號。批次資料自上傳起保留七天；逾期請重新上傳檔案。"),
             Self::BulkClosed => ("這個批次已結束", "已取消、已完成或預覽已逾 24 小時。如仍需要，請重新上傳檔案。"),
             Self::RouteNotFound => ("沒有這個服務位址", "請確認網址；可用的位址列於 /openapi.yaml。"),
@@ -265,7 +265,7 @@ impl Code {
             Self::ResendRefused => ("This mail cannot be sent again", "If an initial password is still needed, reset the password: a new mail is sent."),
             Self::EmailUndeliverable => ("Mail to this address came back", "Check the address with the person. Correct it and send again; if it is right and the mailbox takes mail again, confirm that and send again."),
             Self::IdempotencyKeyReused => ("This key belongs to another request", "Nothing was changed. Give a new request a new Idempotency-Key; to send the former request again, leave it as it was."),
-            Self::FileInvalid => ("This is not a file of a bulk reset", "Upload a CSV file in UTF-8 whose first row is national_id,email, with a row for each person: at most 5,000 rows and 1 MiB."),
+            Self::FileInvalid => ("This is not a file of a bulk reset", "Upload a CSV file whose first row is national_id,email, with a row for each person: at most 5,000 rows and 1 MiB."),
             Self::BulkNotFound => ("No such bulk reset", "Check its number. It is kept for seven days from its upload; after that, upload the file again."),
             Self::BulkClosed => ("This bulk reset is over", "It was cancelled, has finished, or was not confirmed within 24 hours. If it is still needed, upload the file again."),
             Self::RouteNotFound => ("There is no such address", "Check the address; /openapi.yaml lists those that there are."),
@@ -320,8 +320,8 @@ advice! {
          once more.";
     /// The helpdesk's reason.
     Reason:
-        "客服人員必須填寫原因，最多 500 字。",
-        "The helpdesk has to give a reason, in at most 500 characters.";
+        "客服人員必須填寫原因，至少 2 個字，最多 500 字。",
+        "The helpdesk has to give a reason, of at least 2 letters and in at most 500 characters.";
     /// A password change without the current one.
     CurrentPasswordMissing:
         "請輸入目前的密碼。忘記密碼時，請先登出，改以自然人憑證登入後立即變更，即不需輸入目前的密碼。",
@@ -428,13 +428,9 @@ advice! {
     FileNotText:
         "這不是 CSV 檔。若是 Excel 活頁簿，請以「CSV UTF-8（逗號分隔）」另存新檔後再上傳。",
         "This is not a CSV file. If it is a workbook, save it as \"CSV UTF-8 (comma delimited)\" and upload that.";
-    /// A file whose header is separated by something else than commas.
-    FileSeparator:
-        "欄位須以半形逗號分隔。請以「CSV UTF-8（逗號分隔）」另存新檔後再上傳。",
-        "The columns must be separated by commas. Save the file as \"CSV UTF-8 (comma delimited)\" and upload that.";
     /// A file that lacks a column, has one twice, or has others.
     FileColumns:
-        "第一列須為欄位名稱，而且只能有 national_id 與 email 兩欄。請刪除其他欄位後再上傳。",
+        "第一列須為欄位名稱，而且只能有身分證字號（national_id）與電子郵件（email）兩欄。請刪除其他欄位後再上傳。",
         "The first row must name the columns, which are national_id and email and no others. Remove all others and upload \
          the file again.";
     /// A file without rows.
@@ -580,7 +576,6 @@ impl From<NotABulkFile> for Problem {
         let advice = match error {
             NotABulkFile::NotText => Advice::FileNotText,
             NotABulkFile::NotUtf8 => Advice::FileEncoding,
-            NotABulkFile::Separator => Advice::FileSeparator,
             NotABulkFile::MissingColumn(_)
             | NotABulkFile::ExtraColumns(_)
             | NotABulkFile::RepeatedColumn(_) => Advice::FileColumns,

@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn failures_are_counted_for_all_spellings_of_an_identifier_together() {
         let digests = Pseudonymizer::new(&[1; 32]);
-        let digest = |typed: &str| digests.identifier(&Identifier::parse(typed).unwrap(), typed);
+        let digest = |typed: &str| digests.identifier(&Identifier::parse(typed).unwrap(), typed, None);
         let rows: [&[&str]; 4] = [
             &[
                 "A123456789",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use roster_import::inbox::CONFIRMATION;
+use roster_import::inbox::CONFIRM_LEAVING;
 use roster_import::report::{REPORTS, Report};
 use shared::aws;
 use shared::s3::{Bucket, Put};
@@ -31,13 +31,22 @@ impl Inbox {
 
     /// Puts a file, and answers its report once it is there.
     pub async fn import(&self, key: &str, file: impl Into<Vec<u8>>) -> Report {
-        let version = self.put(key, file, None).await;
-        self.report(key, &version).await
+        self.import_with(key, file, &[]).await
     }
 
     /// As [`Inbox::import`], confirmed for so many who leave.
     pub async fn import_confirmed(&self, key: &str, file: impl Into<Vec<u8>>, leaving: u64) -> Report {
-        let version = self.put(key, file, Some(leaving)).await;
+        self.import_with(key, file, &[(CONFIRM_LEAVING, leaving)]).await
+    }
+
+    /// As [`Inbox::import`], with these confirmations.
+    pub async fn import_with(
+        &self,
+        key: &str,
+        file: impl Into<Vec<u8>>,
+        confirmed: &[(&str, u64)],
+    ) -> Report {
+        let version = self.put(key, file, confirmed).await;
         self.report(key, &version).await
     }
 
@@ -45,9 +54,9 @@ impl Inbox {
     ///
     /// # Panics
     /// When the bucket refuses it.
-    pub async fn put(&self, key: &str, file: impl Into<Vec<u8>>, confirmed: Option<u64>) -> String {
+    pub async fn put(&self, key: &str, file: impl Into<Vec<u8>>, confirmed: &[(&str, u64)]) -> String {
         let metadata: HashMap<_, _> =
-            confirmed.map(|number| (CONFIRMATION.to_owned(), number.to_string())).into_iter().collect();
+            confirmed.iter().map(|(name, number)| ((*name).to_owned(), number.to_string())).collect();
         let put = Put { metadata, ..Put::default() };
         self.bucket.put(key, file.into(), &put).await.unwrap().version.unwrap()
     }

@@ -14,6 +14,7 @@ use shared::http::{Answer, Call, Fields, time, unknown_route};
 use shared::national_id::NationalId;
 use shared::problem::Problem;
 use shared::pseudonym::PersonId;
+use shared::roster::agency_code;
 use shared::session::Subject;
 use shared::store::authorizations::Filter;
 
@@ -35,7 +36,7 @@ impl GrantRequest {
         let mut fields = call.fields()?;
         let holder = holder(&mut fields)?;
         let name = short(&mut fields, "name", MAX_NAME)?;
-        let agency = short(&mut fields, "agency", MAX_AGENCY)?;
+        let agency = short(&mut fields, "agency", MAX_AGENCY)?.map(as_a_code);
         let (from, until) = (fields.optional_text("from")?, fields.optional_text("until")?);
         let term = Term::parse(from.as_deref(), until.as_deref(), call.now())
             .map_err(|reason| Problem::field(reason.field()).because(reason))?;
@@ -56,6 +57,11 @@ fn holder(fields: &mut Fields) -> Result<Named, Problem> {
     }
 }
 
+/// An agency's code as codes are compared. What is none is nobody's, and is told as such.
+fn as_a_code(text: String) -> String {
+    agency_code(&text).unwrap_or(text)
+}
+
 /// A field that may be left out, and is not long.
 fn short(fields: &mut Fields, name: &'static str, longest: usize) -> Result<Option<String>, Problem> {
     let text = fields.optional_text(name)?.map(|text| text.trim().to_owned());
@@ -69,7 +75,7 @@ fn short(fields: &mut Fields, name: &'static str, longest: usize) -> Result<Opti
 
 impl ListRequest {
     fn parse(call: &Call) -> Result<Self, Problem> {
-        let agency = call.query("agency");
+        let agency = call.query("agency").map(as_a_code);
         if agency.as_ref().is_some_and(|agency| agency.is_empty() || agency.chars().count() > MAX_AGENCY) {
             return Err(Problem::field("agency").because("empty or too long"));
         }

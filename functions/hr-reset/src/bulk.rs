@@ -139,7 +139,7 @@ impl HrReset {
         let decided = decide(actor, Act::BulkReset, Target::Anybody, now);
         let agency = admitted.caller.agency();
         self.audited(decided, Action::BulkUpload, by, by, Some(agency), &call.origin).await?;
-        let file = file::read(call.csv()?)?;
+        let file = file::read(call.file()?)?;
         // A preview tells as much as a search of every row.
         self.tickets.count_now(&Rate::bulks_by(by, self.limits.bulks_by_actor, now)).await??;
         let rows = self.preview(actor, file, include_active, now).await?;

@@ -14,6 +14,7 @@ use shared::national_id::NationalId;
 use shared::problem::Problem;
 use shared::pseudonym::PersonId;
 use shared::store::bulk::Job;
+use shared::visible;
 
 use crate::bulk::{RowStatus, RowsPage, ShownRow, Uploaded};
 use crate::cards::UnbindRequest;
@@ -54,8 +55,13 @@ impl UnbindRequest {
 }
 
 fn reason(fields: &mut Fields) -> Result<Option<String>, Problem> {
-    let reason = fields.optional_text("reason")?;
-    let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let Some(text) = fields.optional_text("reason")?.filter(|text| !text.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let reason = visible::reason(&text);
+    if reason.is_none() {
+        return Err(Problem::field("reason").because("says nothing"));
+    }
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
         return Err(Problem::field("reason").because("too long"));
     }

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use lambda_http::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::http::{HeaderName, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -13,7 +13,7 @@ use shared::http::Call;
 use shared::language::Language;
 
 use crate::encoding::Encoding;
-use crate::site::{OPENAPI, Resource, Site};
+use crate::site::{FORMS, Form, OPENAPI, Resource, Site};
 use crate::unrouted::Described;
 
 /// The cookie that keeps the language that a person chose by `?lang=`.
@@ -82,6 +82,8 @@ impl Portal {
             fresh(call, asset, "public, max-age=31536000, immutable")
         } else if path == "/openapi.yaml" {
             fresh(call, &self.site.openapi, "no-cache")
+        } else if let Some(form) = FORMS.iter().find(|form| form.path == path) {
+            handed_out(form)
         } else {
             self.page(call, path)
         };
@@ -154,6 +156,18 @@ fn full(call: &Call, status: StatusCode, resource: &Resource, cache: &'static st
     }
     if let Ok(etag) = HeaderValue::from_str(&resource.etag(encoding)) {
         headers.insert(ETAG, etag);
+    }
+    answer
+}
+
+/// A file to be filled in.
+fn handed_out(form: &Form) -> Response<Body> {
+    let mut answer = bare(StatusCode::OK, Body::Binary(form.bytes.to_vec()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", form.name)) {
+        headers.insert(CONTENT_DISPOSITION, value);
     }
     answer
 }

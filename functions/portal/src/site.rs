@@ -100,6 +100,33 @@ const ZH_TW: &str = include_str!("../web/texts/zh-TW.json");
 const EN: &str = include_str!("../web/texts/en.json");
 pub(crate) const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
+/// A file to be filled in and brought back, as it is handed out.
+pub(crate) struct Form {
+    /// Where it is served.
+    pub(crate) path: &'static str,
+    /// Its name where it is kept.
+    pub(crate) name: &'static str,
+    /// Its media type.
+    pub(crate) content_type: &'static str,
+    /// Its content.
+    pub(crate) bytes: &'static [u8],
+}
+
+macro_rules! form {
+    ($name:literal, $content_type:literal) => {
+        Form {
+            path: concat!("/files/", $name),
+            name: $name,
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("../web/files/", $name)),
+        }
+    };
+}
+
+/// Empty files with the right header: of new staff, for HR's page, and of a roster, for whoever sends one.
+pub(crate) const FORMS: &[Form] =
+    &[form!("new-staff.csv", "text/csv; charset=utf-8"), form!("roster.csv", "text/csv; charset=utf-8")];
+
 /// What the pages say that is not in their sources.
 pub(crate) struct Facts {
     /// The card host's origin. A `*` in its name stands for a label that each attempt makes up, so that the browser
@@ -362,9 +389,12 @@ impl Page<'_> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use shared::bulk::file::{self, NotABulkFile};
     use shared::custom_account::CustomAccount;
     use shared::oauth::Scope;
     use shared::password::{KnownBy, Password};
+    use shared::pseudonym::Pseudonymizer;
+    use shared::roster::Roster;
 
     use super::*;
 
@@ -451,7 +481,9 @@ mod tests {
                 .into_iter()
                 .filter(|link| !link.starts_with("assets/"))
             {
-                assert!(site.pages.contains_key(format!("/{link}").as_str()), "/{link}");
+                let address = format!("/{link}");
+                let is_form = FORMS.iter().any(|form| form.path == address);
+                assert!(is_form || site.pages.contains_key(address.as_str()), "{address}");
             }
         }
         assert_eq!(
@@ -459,6 +491,18 @@ mod tests {
             site.assets.keys().map(|path| (*path).to_owned()).collect(),
             "every asset is used, and every used one exists"
         );
+    }
+
+    #[test]
+    fn a_form_is_read_by_whoever_gets_it_back() {
+        for Form { name, bytes, .. } in FORMS {
+            if name.starts_with("roster") {
+                let roster = Roster::read(*bytes, &Pseudonymizer::new(&[1; 32])).unwrap();
+                assert_eq!((roster.people.len(), roster.refused.len()), (0, 0), "{name}");
+            } else {
+                assert_eq!(file::read(bytes).unwrap_err(), NotABulkFile::NoRows, "{name}");
+            }
+        }
     }
 
     #[test]

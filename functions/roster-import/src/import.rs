@@ -4,7 +4,7 @@
 //! anywhere: what it has written, the next one finds as it should be. Account attributes of a person are others' to write; what
 //! is written here is conditional on the authority that was read, and read again where somebody was quicker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use shared::audit::Origin;
 use shared::person::{Person, Service};
 use shared::pseudonym::PersonId;
-use shared::roster::plan::{Guard, Plan, Step};
-use shared::roster::{Agency, Listed, NotARoster, Reason, Scope};
+use shared::roster::facts::Register;
+use shared::roster::plan::{Confirmed, Guard, Plan, Step};
+use shared::roster::{Listed, NotARoster, Scope};
 use shared::s3::S3Error;
 use shared::store::accounts::Enrollment;
 use shared::store::personnel::{MANY, Segment};
@@ -44,6 +45,9 @@ pub enum Stop {
     /// Another run has taken over.
     #[error("another run has taken over")]
     Lost,
+    /// Somebody of the file is elsewhere by now than when it was compared.
+    #[error("somebody of the file has moved meanwhile; the next run compares anew")]
+    Overtaken,
     /// The table.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,8 +67,6 @@ pub enum Stop {
 pub struct Planned {
     /// The people.
     pub plan: Plan,
-    /// The agencies whose OID, code or name is not as the directory has it.
-    pub agencies: Vec<Agency>,
     /// How many people serve in the agencies that lose some.
     pub in_service: HashMap<String, u64>,
 }
@@ -73,7 +75,7 @@ impl Planned {
     /// Whether nothing is to be written.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.agencies.is_empty() && self.plan.extent().is_nothing()
+        self.plan.agencies_noted().is_empty() && self.plan.extent().is_nothing()
     }
 }
 
@@ -112,11 +114,11 @@ impl Directory {
         source: &Source,
         scope: &Scope,
         guard: &Guard,
+        confirmed: &Confirmed,
         run: &Run,
         report: &mut Report,
     ) -> Result<Planned, Stop> {
         let mut plan = Plan::new(scope.clone());
-        let mut agencies: BTreeMap<String, (u64, Agency)> = BTreeMap::new();
         let mut asked = FuturesUnordered::new();
         let mut ids = Vec::with_capacity(MANY);
         let mut listener = source.read(self.limits, &self.pseudonyms);
@@ -130,22 +132,20 @@ impl Directory {
                 }
                 Some(Told::Lines(lines)) => {
                     for line in lines {
-                        let row = line.row.and_then(|(listed, agency)| {
-                            plan.take(line.number, &listed).map(|()| (listed.id, agency))
-                        });
-                        match row {
-                            Ok((id, agency)) => {
-                                agencies
-                                    .extend(agency.map(|agency| (agency.oid.clone(), (line.number, agency))));
-                                // Everybody is read at the end, for a country.
-                                if *scope != Scope::Country {
-                                    ids.push(id);
-                                }
+                        let (listed, oid) = match line.row {
+                            Ok(row) => row,
+                            Err(refused) => {
+                                plan.unreadable(&refused.people, refused.of_others);
+                                report.refuse_row(line.number, &refused.reason);
+                                continue;
                             }
-                            Err(reason) => {
-                                line.person.iter().for_each(|person| plan.spare(person));
-                                report.refuse_row(line.number, &reason);
-                            }
+                        };
+                        let first = !plan.has(&listed.id);
+                        match plan.take(line.number, &listed, oid.as_deref()) {
+                            // Everybody is read at the end, for a country.
+                            Ok(()) if first && *scope != Scope::Country => ids.push(listed.id),
+                            Ok(()) => {}
+                            Err(reason) => report.refuse_row(line.number, &reason),
                         }
                         if ids.len() == MANY {
                             asked.push(self.known(std::mem::replace(&mut ids, Vec::with_capacity(MANY))));
@@ -168,16 +168,18 @@ impl Directory {
             known?.iter().for_each(|known| plan.meet(known));
         }
         let mut in_service = self.meet_others(&mut plan, run).await?;
+        let register = self.register(&plan).await?;
+        for (line, reason) in plan.settle(&register, confirmed) {
+            report.refuse_row(line, &reason);
+        }
         for (agency, leaving) in plan.leaving() {
             if !guard.passes_any(*leaving) && !in_service.contains_key(agency) {
                 let count = again!(self.personnel.count_serving(agency))?;
                 in_service.insert(agency.clone(), count);
             }
         }
-        let agencies = self.changed_agencies(agencies, scope, report).await?;
-        report.planned(&plan.extent(), plan.leaving());
-        report.agencies = agencies.len() as u64;
-        Ok(Planned { plan, agencies, in_service })
+        report.planned(&plan, confirmed);
+        Ok(Planned { plan, in_service })
     }
 
     async fn known(&self, ids: Vec<PersonId>) -> Result<Vec<shared::roster::plan::Known>, StoreError> {
@@ -233,29 +235,36 @@ impl Directory {
         Ok(page.map(|people| (segment, people)))
     }
 
-    /// The agencies that differ. An agency's own file cannot take an OID that is another's.
-    async fn changed_agencies(
-        &self,
-        agencies: BTreeMap<String, (u64, Agency)>,
-        scope: &Scope,
-        report: &mut Report,
-    ) -> Result<Vec<Agency>, Stop> {
-        let oids: Vec<&str> = agencies.keys().map(String::as_str).collect();
-        let mut known = HashMap::new();
-        for oids in oids.chunks(MANY) {
-            known.extend(again!(self.personnel.agencies(oids))?);
+    /// What the directory knows of the agencies of a file.
+    async fn register(&self, plan: &Plan) -> Result<Register, Stop> {
+        let (codes, oids) = plan.agencies_named();
+        let (codes, oids): (Vec<&str>, Vec<&str>) = (codes.into_iter().collect(), oids.into_iter().collect());
+        let mut register = Register::default();
+        for some in codes.chunks(MANY) {
+            register.agencies.extend(again!(self.personnel.recorded(some))?);
         }
-        let mut changed = Vec::new();
-        for (oid, (line, agency)) in agencies {
-            match known.get(&oid) {
-                Some(known) if *known == agency => {}
-                Some(known) if known.code != agency.code && matches!(scope, Scope::Agency(_)) => {
-                    report.refuse_row(line, &Reason::OidOfAnother);
-                }
-                _ => changed.push(agency),
+        for some in oids.chunks(MANY) {
+            for (oid, agency) in again!(self.personnel.agencies(some))? {
+                register.listed.insert(agency.code.clone());
+                register.owners.insert(oid, agency.code);
             }
         }
-        Ok(changed)
+        // Nothing was noted of an agency that has people: they came before anything was.
+        let mut asked = FuturesUnordered::new();
+        for code in codes {
+            if plan.has_met(code) {
+                register.listed.insert(code.to_owned());
+            } else if !register.knows(code) && *plan.scope() != Scope::Country {
+                asked.push(async move { (code, again!(self.personnel.is_listed(code))) });
+            }
+            if asked.len() >= READS {
+                listed(&mut register, asked.next().await)?;
+            }
+        }
+        while let Some(answer) = asked.next().await {
+            listed(&mut register, Some(answer))?;
+        }
+        Ok(register)
     }
 
     /// Writes what a plan says: first the departures, for whoever departs may sign in until then.
@@ -279,12 +288,12 @@ impl Directory {
         let mut under_way = FuturesUnordered::new();
         for absent in plan.absent().chunks(MANY) {
             go_on()?;
-            under_way.push(self.work(Work::Absent(absent.to_vec()), &origin));
+            under_way.push(self.work(Work::Absent(absent.to_vec()), plan, &origin));
             if under_way.len() >= WRITES {
                 under_way.next().await.transpose()?;
             }
         }
-        self.accounts.enroll_agencies(&planned.agencies).await?;
+        self.accounts.enroll_agencies(plan.agencies_noted()).await?;
         let (mut new, mut changed) = (Vec::with_capacity(MANY), Vec::with_capacity(MANY));
         let mut listener = source.read(self.limits, &self.pseudonyms);
         while let Some(told) = listener.recv().await {
@@ -310,14 +319,14 @@ impl Directory {
                         (changed.len() == MANY).then(|| Work::Changed(std::mem::take(&mut changed)))
                     }
                 };
-                under_way.extend(full.map(|work| self.work(work, &origin)));
+                under_way.extend(full.map(|work| self.work(work, plan, &origin)));
             }
             while under_way.len() >= WRITES {
                 under_way.next().await.transpose()?;
             }
         }
         for work in [Work::New(new), Work::Changed(changed)] {
-            under_way.push(self.work(work, &origin));
+            under_way.push(self.work(work, plan, &origin));
         }
         while let Some(done) = under_way.next().await {
             done?;
@@ -325,34 +334,43 @@ impl Directory {
         Ok(())
     }
 
-    async fn work(&self, work: Work, origin: &Origin) -> Result<(), Stop> {
+    async fn work(&self, work: Work, plan: &Plan, origin: &Origin) -> Result<(), Stop> {
         match work {
             Work::New(people) => {
                 let known = again!(self.personnel.enroll(&people))?;
                 if !known.is_empty() {
                     let mut left: Vec<Option<Listed>> = people.into_iter().map(Some).collect();
                     let known = known.into_iter().filter_map(|at| left.get_mut(at)?.take()).collect();
-                    self.change(known, origin).await?;
+                    self.change(known, plan, origin).await?;
                 }
                 Ok(())
             }
-            Work::Changed(people) => self.change(people, origin).await,
+            Work::Changed(people) => self.change(people, plan, origin).await,
             Work::Absent(ids) => {
                 let ids: Vec<&PersonId> = ids.iter().collect();
                 let people = again!(self.accounts.people(&ids))?;
-                let departing = people.into_values().filter(|person| person.service == Service::InService);
+                let serves = |person: &Person| person.service == Service::InService;
+                let departing =
+                    people.into_values().filter(|person| serves(person) && plan.covers(&person.agency));
                 self.bring(departing.map(|person| (departed(&person), Some(person))).collect(), origin).await
             }
         }
     }
 
     /// Brings people to their rows, each by a write of its own.
-    async fn change(&self, people: Vec<Listed>, origin: &Origin) -> Result<(), Stop> {
+    async fn change(&self, people: Vec<Listed>, plan: &Plan, origin: &Origin) -> Result<(), Stop> {
         if people.is_empty() {
             return Ok(());
         }
         let ids: Vec<&PersonId> = people.iter().map(|listed| &listed.id).collect();
         let mut known = again!(self.accounts.people(&ids))?;
+        let overtaken = |listed: &Listed| {
+            let now = known.get(&listed.id);
+            now.is_some_and(|now| !plan.still_allows(listed, &now.agency, now.service))
+        };
+        if people.iter().any(overtaken) {
+            return Err(Stop::Overtaken);
+        }
         let pairs = people.into_iter().map(|listed| {
             let known = known.remove(&listed.id);
             (listed, known)
@@ -374,6 +392,17 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+fn listed(
+    register: &mut Register,
+    answer: Option<(&str, Result<bool, StoreError>)>,
+) -> Result<(), StoreError> {
+    let Some((code, is_listed)) = answer else { return Ok(()) };
+    if is_listed? {
+        register.listed.insert(code.to_owned());
+    }
+    Ok(())
 }
 
 /// What a roster would say of a person who has departed, and is as before in everything else.

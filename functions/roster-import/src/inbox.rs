@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use shared::roster::plan::Guard;
+use shared::roster::plan::{Confirmed, Guard};
 use shared::roster::{NotARoster, Scope};
 use shared::s3::{Bucket, Entry, Put, S3Error, Stored};
 use shared::telemetry::RequestNotes;
@@ -34,7 +34,11 @@ const RENEWAL: Duration = Duration::from_secs(20);
 /// How many runs may end at a file before it is given up.
 const RUNS: u32 = 6;
 /// The metadata by which a file is confirmed that takes many people from an agency: how many, in all.
-pub const CONFIRMATION: &str = "confirm-leaving";
+pub const CONFIRM_LEAVING: &str = "confirm-leaving";
+/// The same, by which an agency's own file takes in people who serve in other agencies.
+pub const CONFIRM_JOINING: &str = "confirm-joining";
+/// The same, by which agencies get another name or OID.
+pub const CONFIRM_AGENCIES: &str = "confirm-agencies";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LeaseState {
@@ -272,18 +276,30 @@ impl RosterImport {
             );
             return Ok(());
         }
-        let confirmed = file.metadata.get(CONFIRMATION).and_then(|number| number.trim().parse().ok());
-        let guard = Guard { confirmed: confirmed.unwrap_or_default(), ..self.guard };
+        let number = |name: &str| {
+            let number = file.metadata.get(name).and_then(|number| number.trim().parse().ok());
+            number.unwrap_or_default()
+        };
+        let confirmed = Confirmed {
+            leaving: number(CONFIRM_LEAVING),
+            joining: number(CONFIRM_JOINING),
+            agencies: number(CONFIRM_AGENCIES),
+        };
+        let guard = Guard { confirmed: confirmed.leaving, ..self.guard };
         let source = Source::Stored(self.inbox.clone(), file.clone());
-        let planned = match self.directory.plan(&source, scope, &guard, run, report).await {
+        let planned = match self.directory.plan(&source, scope, &guard, &confirmed, run, report).await {
             Err(Stop::File(error)) if !matches!(error, NotARoster::Unreadable(_)) => {
                 report.refuse(Refusal::NotARoster, error);
                 return Ok(());
             }
             planned => planned?,
         };
-        if report.accepted == 0 && *scope != Scope::Changes {
-            report.refuse(Refusal::NoRows, "no row of it is accepted, and who has none departs");
+        if report.accepted == 0 {
+            let why = match report.refused {
+                0 => "no row is in it",
+                _ => "no row of it is accepted",
+            };
+            report.refuse(Refusal::NoRows, why);
             return Ok(());
         }
         let exceeded = guard.exceeded(planned.plan.leaving(), &planned.in_service);
@@ -293,12 +309,13 @@ impl RosterImport {
             report.refuse(
                 Refusal::TooManyLeave,
                 format!("more people leave an agency than a file may take from it; if it is so, put it again with the \
-                         metadata {CONFIRMATION}={leaving}"),
+                         metadata {CONFIRM_LEAVING}={leaving}"),
             );
             return Ok(());
         }
         if planned.is_nothing() {
-            report.outcome = Outcome::Unchanged;
+            // What was refused is not as the file says.
+            report.outcome = if report.refused == 0 { Outcome::Unchanged } else { Outcome::Taken };
             return Ok(());
         }
         self.directory.write(&source, &planned, run, lease.held()).await
@@ -345,6 +362,7 @@ fn write(report: &Report, notes: &RequestNotes, began: Instant, run: &Run) {
                 reason = report.detail,
                 accepted = report.accepted,
                 refused = report.refused,
+                unnamed = report.unnamed,
                 new = report.new,
                 changed = report.changed,
                 unchanged = report.unchanged,

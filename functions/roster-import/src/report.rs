@@ -3,14 +3,16 @@
 //! `reports/<when the file was put>/<its key>.json`: sorted by that time, so that what was put since is found in one call. It
 //! names lines, agencies and numbers, and nobody.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::roster::plan::{Exceeded, Extent};
+use shared::roster::file::Writing;
+use shared::roster::plan::{Confirmed, Exceeded, Plan};
 use shared::roster::{Reason, Scope};
 use shared::s3::Stored;
 
+use crate::inbox::{CONFIRM_AGENCIES, CONFIRM_JOINING};
 use crate::source::Summary;
 
 /// The beginning of the keys of reports.
@@ -19,6 +21,12 @@ pub const REPORTS: &str = "reports/";
 /// The most refused rows that a report names; the others are counted.
 const NAMED: usize = 10_000;
 
+/// The most agencies and moves that a report names.
+const LISTED: usize = 1_000;
+
+/// The most agencies that a sentence names.
+const SPELLED: usize = 10;
+
 /// What became of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,7 +34,7 @@ pub enum Outcome {
     /// The directory is as the file says, but for refused rows.
     #[default]
     Taken,
-    /// The directory was as the file says.
+    /// The directory was as the file says, and no row was refused.
     Unchanged,
     /// Nothing of it was taken.
     Refused,
@@ -40,7 +48,7 @@ pub enum Refusal {
     UnknownPlace,
     /// It is no roster, is damaged, or too long.
     NotARoster,
-    /// No row of it was accepted, and it would depart everybody.
+    /// No row of it was accepted.
     NoRows,
     /// A newer file that speaks of the same people was taken.
     Older,
@@ -57,6 +65,15 @@ pub struct RefusedLine {
     pub line: u64,
     /// Why.
     pub reason: String,
+}
+
+/// Somebody who moved from one agency to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedLine {
+    /// The line.
+    pub line: u64,
+    /// The former agency's code.
+    pub from: String,
 }
 
 /// An agency that would lose too many people.
@@ -88,6 +105,12 @@ pub struct Report {
     /// The same in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// What somebody has to know or do, in sentences: first of all what nobody could read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// How the file is written: `utf-8`, `utf-16` or `big5`.
+    #[serde(default)]
+    pub read_as: String,
     /// Rows that were accepted.
     pub accepted: u64,
     /// Rows that were refused.
@@ -102,8 +125,31 @@ pub struct Report {
     pub departed: u64,
     /// Those of them who have no row.
     pub absent: u64,
-    /// Agencies whose OID, code or name changed.
+    /// Refused rows that may be anybody's. While there are any, nobody departs for want of a row.
+    #[serde(default)]
+    pub unnamed: u64,
+    /// People who have no row, and stay because of those.
+    #[serde(default)]
+    pub kept: u64,
+    /// People who come over from other agencies by an agency's own file, or would. To confirm it, put the file again with this
+    /// number.
+    #[serde(default)]
+    pub joining: u64,
+    /// Agencies of which the directory has another OID or name, or none in an agency's own file. To confirm that they change, put
+    /// the file again with this number.
     pub agencies: u64,
+    /// Whether that was confirmed.
+    #[serde(default)]
+    pub agencies_confirmed: bool,
+    /// Their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agencies_changing: Vec<String>,
+    /// The codes of agencies that the directory did not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agencies_new: Vec<String>,
+    /// Who moved here from another agency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<MovedLine>,
     /// Columns that are not ours.
     pub unknown_columns: usize,
     /// People who leave an agency: they depart, or move to another one. To confirm a file that was refused for it, put it
@@ -151,17 +197,83 @@ impl Report {
     /// Notes how the file was read.
     pub fn summary(&mut self, summary: &Summary) {
         self.unknown_columns = summary.unknown_columns;
+        self.read_as = match summary.writing {
+            Writing::Utf8 => "utf-8",
+            Writing::Utf16 => "utf-16",
+            Writing::Big5 => "big5",
+        }
+        .to_owned();
     }
 
     /// Notes what the plan says.
-    pub fn planned(&mut self, extent: &Extent, leaving: &BTreeMap<String, u64>) {
+    pub fn planned(&mut self, plan: &Plan, confirmed: &Confirmed) {
+        let extent = plan.extent();
         self.accepted = extent.accepted;
         self.new = extent.new;
         self.changed = extent.changed.saturating_add(extent.absent);
         self.unchanged = extent.unchanged;
         self.departed = extent.departing;
         self.absent = extent.absent;
-        self.leaving = leaving.values().fold(0, |sum, count| sum.saturating_add(*count));
+        self.leaving = plan.leaving().values().fold(0, |sum, count| sum.saturating_add(*count));
+        (self.unnamed, self.kept, self.joining) = (extent.unnamed, extent.kept, extent.joining);
+        self.agencies = plan.agencies_changing().len() as u64;
+        self.agencies_confirmed = self.agencies <= confirmed.agencies;
+        let listed = |codes: &BTreeSet<String>| codes.iter().take(LISTED).cloned().collect();
+        self.agencies_changing = listed(plan.agencies_changing());
+        self.agencies_new = listed(plan.agencies_new());
+        let moved = plan.moves().iter().take(LISTED);
+        self.moved = moved.map(|one| MovedLine { line: one.line, from: one.from.clone() }).collect();
+        // Refused rows come in the order in which they were found out.
+        self.rows.sort_by_key(|row| row.line);
+        self.warn(plan, confirmed);
+    }
+
+    /// Says what somebody has to know or do.
+    fn warn(&mut self, plan: &Plan, confirmed: &Confirmed) {
+        let mut warnings = Vec::new();
+        if self.unnamed > 0 {
+            let spared = match (self.kept, plan.scope()) {
+                (_, Scope::Changes) => "correct them and put the file again".to_owned(),
+                (kept, Scope::Agency(_) | Scope::Country) => format!(
+                    "so nobody departs for want of a row: {kept} people who have none stay. Correct these rows, and put the \
+                     file again"
+                ),
+            };
+            warnings.push(format!("of {} refused rows nobody knows whose they are; {spared}", self.unnamed));
+        }
+        if self.read_as == "big5" {
+            warnings.push(
+                "read as Big5: characters that Big5 does not have were lost before; look at the names, or save the file as \
+                 CSV UTF-8"
+                    .to_owned(),
+            );
+        }
+        if self.agencies > 0 {
+            let what = match self.agencies_confirmed {
+                true => "of these agencies the directory had another OID or name, or none; it was confirmed"
+                    .to_owned(),
+                false => format!(
+                    "of these agencies the directory has another OID or name, or none, and their rows are refused; if it is \
+                     so, put the file again with {CONFIRM_AGENCIES}={}",
+                    self.agencies
+                ),
+            };
+            warnings.push(format!("{what}: {}", spelled(plan.agencies_changing())));
+        }
+        if !plan.agencies_new().is_empty() {
+            let codes = spelled(plan.agencies_new());
+            warnings.push(format!(
+                "agencies that the directory did not know, which a mistyped code makes too: {codes}"
+            ));
+        }
+        if self.joining > confirmed.joining {
+            warnings.push(format!(
+                "{} people serve in other agencies, and their rows are refused; the other agency releases them, or you put the \
+                 file again with {CONFIRM_JOINING}={0}",
+                self.joining
+            ));
+        }
+        self.warnings = warnings;
     }
 
     /// Notes the agencies that would lose too many.
@@ -171,11 +283,27 @@ impl Report {
         self.losses = exceeded.into_iter().map(loss).collect();
     }
 
+    /// How many agencies have got another name or OID by the file.
+    #[must_use]
+    pub fn agencies_changed(&self) -> u64 {
+        if self.agencies_confirmed && self.outcome == Outcome::Taken { self.agencies } else { 0 }
+    }
+
     /// The report's key.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}{}.json", reports_of(self.put_at), self.file)
     }
+}
+
+/// Some codes, and how many others there are.
+fn spelled(codes: &BTreeSet<String>) -> String {
+    let mut text = codes.iter().take(SPELLED).cloned().collect::<Vec<_>>().join(", ");
+    let others = codes.len().saturating_sub(SPELLED);
+    if others > 0 {
+        text.push_str(&format!(", and {others} others"));
+    }
+    text
 }
 
 /// The beginning of the keys of reports about files that were put at that time.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use flate2::bufread::MultiGzDecoder;
 use shared::pseudonym::Pseudonymizer;
 use shared::roster::NotARoster;
-use shared::roster::file::{Limits, Line, Lines};
+use shared::roster::file::{Limits, Line, Lines, Writing};
 use shared::s3::{Bucket, S3Error, Stored};
 use tokio::sync::mpsc;
 
@@ -40,10 +40,12 @@ pub enum Told {
 }
 
 /// What is known of a file that was read to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Bytes, unpacked.
     pub bytes: u64,
+    /// How it is written.
+    pub writing: Writing,
     /// Columns that are not ours.
     pub unknown_columns: usize,
 }
@@ -92,7 +94,8 @@ fn read(
     if !load.is_empty() {
         let _ = teller.blocking_send(Told::Lines(load));
     }
-    Ok(Summary { bytes: lines.bytes(), unknown_columns: lines.unknown_columns() })
+    let (bytes, writing) = (lines.bytes(), lines.writing());
+    Ok(Summary { bytes, writing, unknown_columns: lines.unknown_columns() })
 }
 
 /// An object's bytes, fetched by a task beside the thread that reads them.
@@ -178,7 +181,7 @@ mod tests {
     async fn a_packed_file_is_read_like_a_plain_one_and_a_damaged_one_is_not() {
         let plain = format!("{HEAD}{}", "A123456789,王大明,A01,甲機關,,in_service,,\n".repeat(1001));
         let bytes = plain.len() as u64;
-        let whole = (1001, Ok(Summary { bytes, unknown_columns: 0 }));
+        let whole = (1001, Ok(Summary { bytes, writing: Writing::Utf8, unknown_columns: 0 }));
         assert_eq!(told(plain.clone().into(), Limits::default()).await, whole);
         let gz = packed(plain.as_bytes());
         assert_eq!(told(gz.clone(), Limits::default()).await, whole);

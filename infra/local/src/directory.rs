@@ -7,7 +7,7 @@ use roster_import::report::Report;
 use roster_import::source::Source;
 use roster_import::{Directory, Run};
 use shared::environment::{Environment, StartError};
-use shared::roster::plan::Guard;
+use shared::roster::plan::{Confirmed, Guard};
 use shared::roster::{RefusedRow, Scope};
 
 /// The sample that a first start loads: synthetic people in four agencies.
@@ -46,8 +46,9 @@ pub async fn import(file: &[u8], environment: &Environment) -> Result<Imported, 
     let source = Source::Bytes(file.into());
     // Whoever starts the stand-in has said so: the guard is for files that come in.
     let guard = Guard { percent: 100, always: u64::MAX, confirmed: u64::MAX };
+    let confirmed = Confirmed { leaving: u64::MAX, joining: u64::MAX, agencies: u64::MAX };
     let mut report = Report::default();
-    let planned = directory.plan(&source, &Scope::Changes, &guard, &run, &mut report).await?;
+    let planned = directory.plan(&source, &Scope::Changes, &guard, &confirmed, &run, &mut report).await?;
     if !planned.is_nothing() {
         directory.write(&source, &planned, &run, &AtomicBool::new(true)).await?;
     }

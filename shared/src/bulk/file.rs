@@ -1,20 +1,26 @@
-//! The file of a bulk reset: CSV with the columns `national_id,email`.
+//! The file of a bulk reset: a table with the columns `national_id,email`.
 //!
-//! It is read as spreadsheets write it: UTF-8 with or without a byte order mark, line ends of either kind, fields in
-//! quotation marks or not, the header in any case and order. What is no such file is refused as a whole, with what to do
-//! about it; a bad row is refused by itself. Reasons never repeat a row's values.
+//! It is read in any form in which spreadsheets save one ([`crate::spreadsheet`]), the columns in any order, named in English or
+//! in Chinese. What is no such file is refused as a whole, with what to do about it; a bad row is refused by itself. Reasons
+//! never repeat a row's values.
 
 use std::fmt;
 
 use crate::email_address::{EmailAddress, NotAnEmailAddress};
 use crate::national_id::{NationalId, NotANationalId};
+use crate::spreadsheet::{self, Column, Limits, NotATable, Table};
 
 /// The columns, in this order in our files.
-pub const COLUMNS: [&str; 2] = ["national_id", "email"];
+pub const COLUMNS: &[Column] = &[
+    Column::required("national_id", spreadsheet::NATIONAL_ID),
+    Column::required("email", &["電子郵件", "電子信箱", "電子郵件信箱", "電子郵件地址", "信箱"]),
+];
 /// Most rows of a file.
 pub const MAX_ROWS: usize = 5_000;
 /// Most bytes of a file.
 pub const MAX_BYTES: usize = 1024 * 1024;
+/// Most bytes that it may become in UTF-8.
+const DECODED: u64 = 4 << 20;
 
 /// A row as it stands in the file.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,12 +58,9 @@ pub enum NotABulkFile {
     /// A workbook, an archive, or another file that is no text.
     #[error("not a text file")]
     NotText,
-    /// Text in another encoding than UTF-8, such as Big5; also one that was damaged on its way because of that.
+    /// Text that was damaged on its way, as it was taken for UTF-8 and was not.
     #[error("not UTF-8")]
     NotUtf8,
-    /// The fields of the header are separated by something else.
-    #[error("separated by something else than commas")]
-    Separator,
     /// A column is missing.
     #[error("the column {0} is missing")]
     MissingColumn(&'static str),
@@ -78,6 +81,21 @@ pub enum NotABulkFile {
     TooLong,
 }
 
+impl From<NotATable> for NotABulkFile {
+    fn from(error: NotATable) -> Self {
+        match error {
+            NotATable::Empty => Self::NoRows,
+            NotATable::NotText | NotATable::Unreadable(_) => Self::NotText,
+            NotATable::Missing(columns) => {
+                Self::MissingColumn(columns.first().copied().unwrap_or("national_id"))
+            }
+            NotATable::Header => Self::MissingColumn("national_id"),
+            NotATable::Twice(column) => Self::RepeatedColumn(column),
+            NotATable::TooLong(_) => Self::TooLong,
+        }
+    }
+}
+
 /// Reads a file.
 ///
 /// # Errors
@@ -86,112 +104,27 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Row>, NotABulkFile> {
     if bytes.len() > MAX_BYTES {
         return Err(NotABulkFile::TooLong);
     }
-    // However they end: lines are counted as people count them.
-    let text = text(bytes)?.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|_| NotABulkFile::NotUtf8)?;
-    let columns = Columns::of(header)?;
+    // A gateway that takes the body for text puts this in place of what is no UTF-8.
+    if std::str::from_utf8(bytes).is_ok_and(|text| text.contains('\u{fffd}')) {
+        return Err(NotABulkFile::NotUtf8);
+    }
+    let limits = Limits { bytes: DECODED, lines: MAX_BYTES as u64 };
+    let mut table = Table::open(Box::new(bytes), limits, COLUMNS)?;
+    if table.unknown_columns() > 0 {
+        return Err(NotABulkFile::ExtraColumns(table.unknown_columns()));
+    }
     let mut rows = Vec::new();
-    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
-    let mut record = csv::StringRecord::new();
-    // What is UTF-8 can be read as CSV whatever it is.
-    while reader.read_record(&mut record).map_err(|_| NotABulkFile::NotUtf8)? {
-        // Spreadsheets write rows that were emptied.
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
+    while table.advance()? {
         if rows.len() == MAX_ROWS {
             return Err(NotABulkFile::TooManyRows);
         }
-        rows.push(Row { line: lines.of(&record), fields: columns.fields(&record) });
+        let fields = table.row().ok().map(|row| {
+            let [national_id, email] = row.cells();
+            Fields { national_id: NationalId::parse(national_id), email: EmailAddress::parse(email) }
+        });
+        rows.push(Row { line: u32::try_from(table.number()).unwrap_or(u32::MAX), fields });
     }
     if rows.is_empty() { Err(NotABulkFile::NoRows) } else { Ok(rows) }
-}
-
-/// The text of a file.
-fn text(bytes: &[u8]) -> Result<&str, NotABulkFile> {
-    // Excel's workbooks, of now and of before, and its "Unicode text", which is UTF-16.
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        return Err(NotABulkFile::NotText);
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(NotABulkFile::NotUtf8);
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| NotABulkFile::NotUtf8)?;
-    // A gateway that takes the body for text puts this in place of what is no UTF-8.
-    if text.contains('\u{fffd}') {
-        return Err(NotABulkFile::NotUtf8);
-    }
-    if text.contains('\0') {
-        return Err(NotABulkFile::NotText);
-    }
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
-/// Counts lines, from one record to the next: a record begins behind the empty lines before it.
-struct Lines<'t> {
-    text: &'t [u8],
-    at: usize,
-    line: u32,
-}
-
-impl Lines<'_> {
-    /// The line that a record begins in.
-    fn of(&mut self, record: &csv::StringRecord) -> u32 {
-        let from = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
-        let rest = self.text.get(from..).unwrap_or_default();
-        let empty = rest.iter().take_while(|byte| **byte == b'\n').count();
-        let begin = from.saturating_add(empty);
-        let passed = self.text.get(self.at..begin).unwrap_or_default();
-        let passed = passed.iter().filter(|byte| **byte == b'\n').count();
-        self.line = self.line.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
-        self.at = begin;
-        self.line
-    }
-}
-
-/// Where the columns are.
-struct Columns {
-    national_id: usize,
-    email: usize,
-}
-
-impl Columns {
-    fn of(header: &csv::StringRecord) -> Result<Self, NotABulkFile> {
-        let names: Vec<String> = header.iter().map(str::to_lowercase).collect();
-        let separated_otherwise = |name: &String| {
-            COLUMNS.iter().all(|column| name.contains(column)) && name.contains([';', '\t', '|'])
-        };
-        if names.iter().any(separated_otherwise) {
-            return Err(NotABulkFile::Separator);
-        }
-        let place = |column: &'static str| {
-            let mut places = names.iter().enumerate().filter(|(_, name)| *name == column);
-            match (places.next(), places.next()) {
-                (None, _) => Err(NotABulkFile::MissingColumn(column)),
-                (Some((place, _)), None) => Ok(place),
-                (Some(_), Some(_)) => Err(NotABulkFile::RepeatedColumn(column)),
-            }
-        };
-        let [national_id, email] = COLUMNS;
-        let columns = Self { national_id: place(national_id)?, email: place(email)? };
-        // A comma at the end of the header is a column without a name, and without values.
-        let extra = names.iter().filter(|name| !name.is_empty() && !COLUMNS.contains(&name.as_str())).count();
-        if extra > 0 { Err(NotABulkFile::ExtraColumns(extra)) } else { Ok(columns) }
-    }
-
-    fn fields(&self, record: &csv::StringRecord) -> Option<Fields> {
-        let others =
-            record.iter().enumerate().filter(|(place, _)| ![self.national_id, self.email].contains(place));
-        if others.map(|(_, value)| value).any(|value| !value.is_empty()) {
-            return None;
-        }
-        Some(Fields {
-            national_id: NationalId::parse(record.get(self.national_id)?),
-            email: EmailAddress::parse(record.get(self.email)?),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -216,7 +149,13 @@ mod tests {
     #[test]
     fn files() {
         let good = "2: A123456789 wang@example.gov.tw";
-        let rows: [(&str, &[u8], &str); 19] = [
+        // 身分證字號,電子信箱 and 身分證 in Big5.
+        let big5 = b"\xa8\xad\xa4\xc0\xc3\xd2\xa6r\xb8\xb9,\xb9q\xa4l\xabH\xbdc\r\nA123456789,wang@example.gov.tw\r\n";
+        let utf16: Vec<u8> = "\u{feff}national_id\temail\r\nA123456789\twang@example.gov.tw\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let rows: [(&str, &[u8], &str); 25] = [
             ("as we ask for it", b"national_id,email\nA123456789,wang@example.gov.tw\n", good),
             ("without an end of the last line", b"national_id,email\nA123456789,wang@example.gov.tw", good),
             (
@@ -230,6 +169,12 @@ mod tests {
                 b"\"national_id\",\"email\"\n\"A123456789\",\"wang@example.gov.tw\"\n",
                 good,
             ),
+            ("of a Macintosh", b"national_id,email\rA123456789,wang@example.gov.tw\r", good),
+            ("semicolons", b"national_id;email\nA123456789;wang@example.gov.tw\n", good),
+            ("tabs", b"national_id\temail\nA123456789\twang@example.gov.tw\n", good),
+            ("Unicode text", &utf16, good),
+            ("Big5, in Chinese", big5, good),
+            ("in Chinese", "身分證字號,電子郵件\nA123456789,wang@example.gov.tw\n".as_bytes(), good),
             ("upper case, spaces", b" NATIONAL_ID , Email \n a123456789 , wang@example.gov.tw \n", good),
             ("the other order", b"email,national_id\nwang@example.gov.tw,A123456789\n", good),
             ("a formula", b"national_id,email\n\"=\"\"A123456789\"\"\",wang@example.gov.tw\n", good),
@@ -266,7 +211,7 @@ mod tests {
             (
                 "a quotation mark that is not closed",
                 b"national_id,email\nA123456789,\"a@example.tw\nB123456780,b@example.tw\n",
-                "2: A123456789 not a local part",
+                "2: another number of fields; 3: B123456780 b@example.tw",
             ),
         ];
         for (what, file, expected) in rows {
@@ -277,30 +222,29 @@ mod tests {
     #[test]
     fn what_is_no_such_file() {
         use NotABulkFile::*;
-        // 身分證字號 in Big5.
-        let big5 = b"national_id,email\n\xa8\xad\xa4\xc0\xc3\xd2\xa6r\xb8\xb9,a@example.tw\n";
         let many = format!("national_id,email\n{}", "A123456789,a@example.tw\n".repeat(MAX_ROWS + 1));
         let long = format!("national_id,email\n{}", " ".repeat(MAX_BYTES));
-        let rows: [(&str, &[u8], NotABulkFile); 17] = [
-            ("Big5", big5, NotUtf8),
+        let rows: [(&str, &[u8], NotABulkFile); 14] = [
             (
                 "Big5 that a gateway took for UTF-8",
                 "national_id,email\n\u{fffd}\u{fffd},a@b.tw\n".as_bytes(),
                 NotUtf8,
             ),
-            ("UTF-16", b"\xff\xfen\0a\0", NotUtf8),
             ("a workbook", b"PK\x03\x04\x14\0", NotText),
             ("an old workbook", &[0xd0, 0xcf, 0x11, 0xe0, 0xa1], NotText),
-            ("other bytes", b"national_id,email\n\0\0", NotText),
-            ("semicolons", b"national_id;email\nA123456789;a@example.tw\n", Separator),
-            ("tabs", b"national_id\temail\nA123456789\ta@example.tw\n", Separator),
+            ("other bytes", b"\x7fELF\0\0", NotText),
             ("no header", b"A123456789,a@example.tw\n", MissingColumn("national_id")),
             ("a column missing", b"national_id\nA123456789\n", MissingColumn("email")),
             ("a column too many", b"national_id,email,name\nA123456789,a@example.tw,x\n", ExtraColumns(1)),
             ("a column twice", b"email,national_id,Email\n", RepeatedColumn("email")),
+            (
+                "a column twice, in two languages",
+                "email,national_id,電子信箱\n".as_bytes(),
+                RepeatedColumn("email"),
+            ),
             ("a header alone", b"national_id,email\n", NoRows),
             ("a header and emptied rows", b"national_id,email\n,\n,\n", NoRows),
-            ("empty", b"", MissingColumn("national_id")),
+            ("empty", b"", NoRows),
             ("a row too many", many.as_bytes(), TooManyRows),
             ("too long", long.as_bytes(), TooLong),
         ];

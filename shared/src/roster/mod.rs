@@ -1,10 +1,13 @@
-//! Roster files: the personnel directory as CSV.
+//! Roster files: the personnel directory as a table, in any form in which spreadsheets save one ([`crate::spreadsheet`]).
 //!
-//! UTF-8 with the header `national_id,name,agency,agency_name,agency_oid,status,roles,authorized_agencies`. Bad rows are
-//! refused one by one, with line and reason; good ones load. Reasons never repeat a row's values.
+//! Bad rows are refused one by one, with line and reason; good ones load. Reasons never repeat a row's values. What is not
+//! understood is not absent: a refused row leaves its person as they are, and nobody departs for want of a row while there are
+//! rows of which nobody knows whose they are.
 //!
-//! [`file`] reads, [`plan`] compares with the directory and says what is to be written, and whether it may be.
+//! [`file`] reads, [`facts`] judges what a file says of agencies, [`plan`] compares with the directory and says what is to be
+//! written, and whether it may be.
 
+pub mod facts;
 pub mod file;
 pub mod plan;
 
@@ -19,10 +22,64 @@ use crate::national_id::NationalId;
 use crate::person::{Role, Service};
 use crate::person_name;
 use crate::pseudonym::{PersonId, Pseudonymizer, TailDigest};
+use crate::spreadsheet::{self, Column};
+use crate::visible;
 
-/// The columns, in this order in our files; any order is read, and further columns are passed over.
-pub const HEADER: [&str; 8] =
-    ["national_id", "name", "agency", "agency_name", "agency_oid", "status", "roles", "authorized_agencies"];
+/// The columns, in this order in our files; any order is read, and further columns are passed over. All of them are required: a
+/// file without roles says nothing about roles, which is not that nobody has one.
+pub const COLUMNS: &[Column] = &[
+    Column::required("national_id", spreadsheet::NATIONAL_ID),
+    Column::required("name", &["姓名", "中文姓名"]),
+    Column::required("agency", &["機關代碼", "機關代號", "服務機關代碼"]),
+    Column::required("agency_name", &["機關名稱", "服務機關名稱", "機關", "服務機關"]),
+    Column::required("agency_oid", &["機關OID", "機關物件識別碼", "OID"]),
+    Column::required("status", &["狀態", "在職狀態", "現職狀態"]),
+    Column::required("roles", &["角色", "人事角色"]),
+    Column::required("authorized_agencies", &["兼辦機關", "授權機關", "兼辦機關代碼", "授權機關代碼"]),
+];
+
+/// What a status is called.
+const STATUSES: &[(&str, Service)] = &[
+    ("in_service", Service::InService),
+    ("在職", Service::InService),
+    ("在職中", Service::InService),
+    ("現職", Service::InService),
+    ("departed", Service::Departed),
+    ("卸職", Service::Departed),
+    ("離職", Service::Departed),
+    ("已卸職", Service::Departed),
+    ("已離職", Service::Departed),
+];
+
+/// What a role is called.
+const ROLES: &[(&str, Role)] = &[
+    ("hr_head", Role::HrHead),
+    ("人事主管", Role::HrHead),
+    ("hr_staff", Role::HrStaff),
+    ("人事人員", Role::HrStaff),
+    ("經授權的人事人員", Role::HrStaff),
+    ("helpdesk", Role::Helpdesk),
+    ("客服人員", Role::Helpdesk),
+];
+
+/// What separates the parts of a list: no code and no role has one of these in it.
+const IN_LISTS: &[char] = &[';', '；', ',', '，', '、', '/', '|', ' '];
+
+/// What spreadsheets write into a cell whose formula has failed.
+const ERRORS: &[&str] =
+    &["#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"];
+
+/// The longest code of an agency.
+const LONGEST_CODE: usize = 32;
+
+/// An agency's code as codes are compared: NFKC, nothing hidden, upper case. Nothing, when it has not the form of one: letters,
+/// digits, `.`, `-` and `_`, a letter or digit first.
+pub fn agency_code(text: &str) -> Option<String> {
+    let code = visible::only(text).to_ascii_uppercase();
+    let begins = code.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (begins && code.len() <= LONGEST_CODE && code.chars().all(inner)).then_some(code)
+}
 
 /// What a roster file speaks for. Its key in the bucket says so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +106,7 @@ impl Scope {
             return name(rest).then_some(Self::Country);
         }
         let (code, rest) = key.strip_prefix("agencies/")?.split_once('/')?;
-        (name(rest) && !code.is_empty()).then(|| Self::Agency(code.to_owned()))
+        agency_code(code).filter(|_| name(rest)).map(Self::Agency)
     }
 
     /// Whether a newer file of `other` makes an older one of this out of date: they may speak of the same people.
@@ -80,12 +137,15 @@ impl Scope {
     }
 }
 
-/// Why a row is refused: without its values, which are a person's.
+/// Why a row is refused: without its values, which are a person's. Codes of agencies are none's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
+    /// Not Big5, in a file that is.
+    #[error("characters that are not Big5")]
+    NotBig5,
     /// A line that is too long.
     #[error("a line longer than {} bytes", file::LONGEST_LINE)]
     LineTooLong,
@@ -109,6 +169,12 @@ pub enum Reason {
     /// Too much in a column.
     #[error("{0}: longer than {LONGEST} characters")]
     TooLong(&'static str),
+    /// A formula that failed.
+    #[error("{0}: what a spreadsheet writes for an error")]
+    Formula(&'static str),
+    /// No code of an agency.
+    #[error("{0}: not a code: letters, digits and . - _, at most {LONGEST_CODE}")]
+    Code(&'static str),
     /// An unknown status.
     #[error("status: neither in_service nor departed")]
     Status,
@@ -119,17 +185,58 @@ pub enum Reason {
     #[error("agency_oid: not an OID")]
     Oid,
     /// An OID that the directory knows as another agency's.
-    #[error("agency_oid: another agency's")]
-    OidOfAnother,
-    /// The same person again.
+    #[error("agency_oid: the directory has it as that of {0}")]
+    OidOfAnother(String),
+    /// Another OID than the directory has for the agency.
+    #[error("agency_oid: the directory has another one for this agency")]
+    OidChanged,
+    /// Another name than the directory has for the agency.
+    #[error("agency_name: the directory has another one for this agency")]
+    NameChanged,
+    /// Another OID than most rows of the file have for the agency, or another agency than most have for the OID.
+    #[error("agency_oid: other rows of the file say otherwise")]
+    OidDisputed,
+    /// Another name than most rows of the file have for the agency.
+    #[error("agency_name: other rows of the file say otherwise")]
+    NameDisputed,
+    /// An agency that the directory does not know, in an agency's file.
+    #[error("agency: the directory does not know it, and an agency's own file does not make one")]
+    NewAgency,
+    /// An authorization in an agency that neither the directory nor the file knows.
+    #[error("authorized_agencies: nobody knows the agency {0}")]
+    UnknownAgency(String),
+    /// The same row again.
     #[error("the same national ID as line {0}")]
     Duplicate(u64),
+    /// The same person with something else said of them; both rows are refused.
+    #[error("the same national ID as line {0}, which says otherwise: neither counts")]
+    Contradicts(u64),
+    /// A row that departs somebody whom another row has in service.
+    #[error("departed, but in service by line {0}, which counts")]
+    Overruled(u64),
+    /// A row that departs somebody of whom another row was refused.
+    #[error("departed, but another line with the same national ID was refused: the person stays as they are")]
+    AnotherRefused,
+    /// A row that departs somebody who serves elsewhere by now.
+    #[error("departed, but the person serves in {0} by now, and stays there")]
+    ServesElsewhere(String),
+    /// A row that takes in somebody who serves in another agency.
+    #[error(
+        "agency: the person serves in {0}, which has to release them first, or you confirm that they come"
+    )]
+    NotReleased(String),
+    /// The same, of somebody whose role another agency relies on.
+    #[error("agency: the person has a role in {0}, and comes over only once that has released them")]
+    HasRoleElsewhere(String),
     /// A person of another agency in an agency's file.
     #[error("agency: not the agency that the file is of")]
     AnotherAgency,
     /// A role beyond the agency, in an agency's file.
     #[error("roles: helpdesk is not an agency's to give")]
     NotAnAgencysRole,
+    /// The same, to be taken away.
+    #[error("roles: helpdesk is not an agency's to take away")]
+    NotAnAgencysRoleToTake,
     /// An authorization in another agency, in an agency's file.
     #[error("authorized_agencies: another agency is not this one's to give")]
     NotAnAgencysAuthorization,
@@ -159,7 +266,7 @@ pub struct Listed {
     pub tail: TailDigest,
     /// Full name, as [`person_name::written`] keeps it.
     pub name: String,
-    /// The agency's code.
+    /// The agency's code, as [`agency_code`] leaves it.
     pub agency: String,
     /// The agency's name.
     pub agency_name: String,
@@ -237,20 +344,24 @@ impl Roster {
     /// # Errors
     /// [`NotARoster`] when the header is not a roster's. Bad rows are no error.
     pub fn read(file: impl Read, pseudonyms: &Pseudonymizer) -> Result<Self, NotARoster> {
-        let mut lines = Lines::open(BufReader::new(file), Limits::default(), pseudonyms.clone())?;
+        let mut lines = Lines::open(Box::new(BufReader::new(file)), Limits::default(), pseudonyms.clone())?;
         let mut roster = Self::default();
         let mut seen: HashMap<PersonId, u64> = HashMap::new();
         let mut agencies: BTreeMap<String, Agency> = BTreeMap::new();
         while let Some(line) = lines.next_line()? {
-            let row = line.row.and_then(|(listed, agency)| match seen.get(&listed.id) {
+            let row = line.row.map_err(|refused| refused.reason);
+            let row = row.and_then(|(listed, oid)| match seen.get(&listed.id) {
                 Some(first) => Err(Reason::Duplicate(*first)),
-                None => Ok((listed, agency)),
+                None => Ok((listed, oid)),
             });
             match row {
-                Ok((listed, agency)) => {
+                Ok((listed, oid)) => {
                     seen.insert(listed.id.clone(), line.number);
+                    if let Some(oid) = oid {
+                        let (code, name) = (listed.agency.clone(), listed.agency_name.clone());
+                        agencies.insert(oid.clone(), Agency { code, name, oid });
+                    }
                     roster.people.push(listed);
-                    agencies.extend(agency.map(|agency| (agency.oid.clone(), agency)));
                 }
                 Err(reason) => {
                     roster.refused.push(RefusedRow { line: line.number, reason: reason.to_string() });
@@ -262,71 +373,78 @@ impl Roster {
     }
 }
 
-/// Of whom a row is.
-struct Named {
-    id: PersonId,
-    tail: TailDigest,
-}
-
-impl Row<'_> {
-    fn person(&self, pseudonyms: &Pseudonymizer) -> Result<Named, Reason> {
-        let national_id = NationalId::parse(self.national_id).map_err(|_| Reason::NationalId)?;
-        let id = pseudonyms.person(&national_id);
-        Ok(Named { tail: pseudonyms.tail(&id, national_id.last_four()), id })
+impl<'a> Row<'a> {
+    /// The cells of a roster's columns.
+    fn of(row: &spreadsheet::Row<'a>) -> Self {
+        let [national_id, name, agency, agency_name, agency_oid, status, roles, authorized_agencies] =
+            row.cells();
+        Self { national_id, name, agency, agency_name, agency_oid, status, roles, authorized_agencies }
     }
 
-    fn listed(&self, person: &Named) -> Result<(Listed, Option<Agency>), Reason> {
-        let name = person_name::written(self.name);
-        let filled = [("name", name.as_str()), ("agency", self.agency), ("agency_name", self.agency_name)];
-        for (column, value) in filled {
-            if value.is_empty() {
-                return Err(Reason::Empty(column));
+    /// The person, with the OID of their agency.
+    fn listed(&self, pseudonyms: &Pseudonymizer) -> Result<(Listed, Option<String>), Reason> {
+        let national_id = NationalId::parse(self.national_id).map_err(|_| Reason::NationalId)?;
+        let cells = [
+            ("name", self.name),
+            ("agency", self.agency),
+            ("agency_name", self.agency_name),
+            ("agency_oid", self.agency_oid),
+            ("status", self.status),
+            ("roles", self.roles),
+            ("authorized_agencies", self.authorized_agencies),
+        ];
+        for (column, cell) in cells {
+            if ERRORS.contains(&cell) {
+                return Err(Reason::Formula(column));
             }
-            if value.chars().count() > LONGEST {
+            // Lists are as long as a line lets them be.
+            let is_list = matches!(column, "roles" | "authorized_agencies");
+            if !is_list && cell.chars().count() > LONGEST {
                 return Err(Reason::TooLong(column));
             }
         }
-        let service = match self.status {
-            "in_service" => Service::InService,
-            "departed" => Service::Departed,
-            _ => return Err(Reason::Status),
-        };
-        let roles = list(self.roles)
-            .map(|role| match role {
-                "hr_head" => Ok(Role::HrHead),
-                "hr_staff" => Ok(Role::HrStaff),
-                "helpdesk" => Ok(Role::Helpdesk),
-                _ => Err(Reason::Roles),
-            })
-            .collect::<Result<_, _>>()?;
-        let oid = self.agency_oid;
-        if !oid.is_empty()
-            && !oid.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()))
-        {
+        let (name, agency_name) = (person_name::written(self.name), visible::only(self.agency_name));
+        let filled =
+            [("name", name.as_str()), ("agency", self.agency), ("agency_name", agency_name.as_str())];
+        for (column, value) in filled {
+            if value.chars().all(visible::is_blank) {
+                return Err(Reason::Empty(column));
+            }
+        }
+        let agency = agency_code(self.agency).ok_or(Reason::Code("agency"))?;
+        let service = named(STATUSES, self.status).ok_or(Reason::Status)?;
+        let roles = list(self.roles);
+        let roles =
+            roles.iter().map(|role| named(ROLES, role).ok_or(Reason::Roles)).collect::<Result<_, _>>()?;
+        let oid = visible::only(self.agency_oid);
+        let is_arc = |arc: &str| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit());
+        if !oid.is_empty() && !oid.split('.').all(is_arc) {
             return Err(Reason::Oid);
         }
-        let agency = (!oid.is_empty()).then(|| Agency {
-            code: self.agency.to_owned(),
-            name: self.agency_name.to_owned(),
-            oid: oid.to_owned(),
-        });
-        let listed = Listed {
-            tail: person.tail.clone(),
-            id: person.id.clone(),
-            name,
-            agency: self.agency.to_owned(),
-            agency_name: self.agency_name.to_owned(),
-            service,
-            roles,
-            authorized_agencies: list(self.authorized_agencies).map(str::to_owned).collect(),
-        };
-        Ok((listed, agency))
+        let authorized_agencies = list(self.authorized_agencies)
+            .iter()
+            .map(|code| agency_code(code).ok_or(Reason::Code("authorized_agencies")))
+            .collect::<Result<_, _>>()?;
+        let id = pseudonyms.person(&national_id);
+        let tail = pseudonyms.tail(&id, national_id.last_four());
+        let listed = Listed { id, tail, name, agency, agency_name, service, roles, authorized_agencies };
+        Ok((listed, Some(oid).filter(|oid| !oid.is_empty())))
     }
 }
 
-/// The parts of a `;`-separated list.
-fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(';').map(str::trim).filter(|part| !part.is_empty())
+/// What is called so, in whatever case.
+fn named<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
+    let text = visible::only(text);
+    names.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, meant)| *meant)
+}
+
+/// The parts of a list.
+fn list(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let shown = visible::only(text);
+    shown.split(IN_LISTS).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -404,6 +522,48 @@ mod tests {
     }
 
     #[test]
+    fn codes_and_lists_as_people_write_them() {
+        let codes = [
+            ("A02", Some("A02")),
+            (" ａ０２ ", Some("A02")),
+            ("a\u{200b}02", Some("A02")),
+            ("301000000A", Some("301000000A")),
+            ("A-0.2_b", Some("A-0.2_B")),
+            ("A02;A04", None),
+            ("A 02", None),
+            ("../A02", None),
+            ("甲", None),
+            ("", None),
+            ("A23456789012345678901234567890123", None),
+        ];
+        for (text, expected) in codes {
+            assert_eq!(agency_code(text).as_deref(), expected, "{text:?}");
+        }
+        for separator in [";", "；", ",", "，", "、", "/", "|", " ", " ; ", "；；"] {
+            let row =
+                format!("A123456789,王,ａ02,甲,,在職,\"hr_head{separator}人事人員\",\"A02{separator}a04\"\n");
+            let roster = read(&row);
+            assert_eq!(roster.refused, [], "{separator}");
+            let person = &roster.people[0];
+            assert_eq!((person.agency.as_str(), person.roles.len()), ("A02", 2), "{separator}");
+            let named: Vec<&str> = person.authorized_agencies.iter().map(String::as_str).collect();
+            assert_eq!(named, ["A02", "A04"], "{separator}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_does_not_come_in() {
+        let roster =
+            read("A123456789,甲\u{202e}乙\0,A\u{feff}01,甲\u{200b}機\u{2066}關,,in_service\u{ad},,\n");
+        assert_eq!(roster.refused, []);
+        let person = &roster.people[0];
+        assert_eq!(
+            (person.name.as_str(), person.agency.as_str(), person.agency_name.as_str()),
+            ("甲乙", "A01", "甲機關")
+        );
+    }
+
+    #[test]
     fn the_key_says_what_a_file_speaks_for() {
         let rows = [
             ("changes/2026-11-25.csv", Some(Scope::Changes)),
@@ -412,6 +572,8 @@ mod tests {
             ("country/2026.csv", Some(Scope::Country)),
             ("agencies/A01/", None),
             ("agencies/a.csv", None),
+            ("agencies/a０1/a.csv", Some(Scope::Agency("A01".to_owned()))),
+            ("agencies/a b/a.csv", None),
             ("agencies//a.csv", None),
             ("changes/", None),
             ("country", None),
@@ -455,7 +617,7 @@ mod tests {
             "王大明,A01,甲,,in_service,,A01",
             "王大明,A01,甲,,in_service,hr_staff,A01;A02",
             "王大明,A01,甲,,in_service,hr_staff,",
-            "王大,明A01,甲,,in_service,hr_staff,A01",
+            "王大明A,01,甲,,in_service,hr_staff,A01",
         ];
         for (at, one) in rows.iter().enumerate() {
             for (other_at, other) in rows.iter().enumerate() {

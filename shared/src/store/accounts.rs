@@ -6,6 +6,7 @@
 //! | custom account | `account#<folded>` | key, at a sign-in by custom account | activation |
 //! | card | `card#<CardId>` | key, at the card host; in batches, for a person's list | binding, every sign-in with it, unbinding |
 //! | certificate in use | `certificate#<Reference>` | key, in batches, when certificates are newly revoked | the sign-in that first sees it; unbinding |
+//! | agency by its code | `agency_code#<code>` | key, by a roster | roster (name, OIDs) |
 //! | agency | `agency#<OID>` | key, at an organization certificate's sign-in and calls | roster (names); its sign-ins and revocations (`ended_certificates`) |
 //!
 //! Directory attributes and account attributes of a person are one item, so that a sign-in reads once; they are written by
@@ -30,6 +31,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
     Update,
 };
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,7 @@ use crate::notice::Contact;
 use crate::password::StoredHash;
 use crate::person::{Account, Credential, Person, Role, Service};
 use crate::pseudonym::{CardId, EmailDigest, PersonId, TailDigest};
+use crate::roster::facts::Noted;
 use crate::roster::{Agency, Listed};
 use crate::session::Subject;
 
@@ -274,6 +277,11 @@ fn card_key(card: &CardId) -> String {
 
 fn agency_key(oid: &str) -> String {
     format!("agency#{oid}")
+}
+
+/// The key of what is noted of an agency by its code.
+pub(super) fn agency_code_key(code: &str) -> String {
+    format!("agency_code#{code}")
 }
 
 fn certificate_key(certificate: &Reference) -> String {
@@ -1083,7 +1091,8 @@ impl Accounts {
     /// Brings one person to what a roster says, whom the directory knows as `known`; tells whether anything was written: who is
     /// as listed is not. Somebody who departs, or comes back, gets a new generation; a departed person's initial password goes.
     /// Authorizations are given and ended with what the row says ([`settle`]); their records and the audit trail are in the same
-    /// transaction. Somebody whose authority changes meanwhile is read again.
+    /// transaction. Somebody whose authority changes meanwhile is read again; who meanwhile departs, comes back or moves is not
+    /// written over: whoever decided on the row has to decide anew.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -1129,7 +1138,16 @@ impl Accounts {
             };
             match written {
                 Ok(()) => return Ok(true),
-                Err(CommitError::Refused(_)) => known = self.person(&listed.id).await?,
+                Err(CommitError::Refused(_)) => {
+                    let now = self.person(&listed.id).await?;
+                    let place = |person: &Option<Person>| {
+                        person.as_ref().map(|person| (person.agency.clone(), person.service))
+                    };
+                    if place(&now) != place(&known) {
+                        return Err(CommitError::Busy);
+                    }
+                    known = now;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -1214,16 +1232,36 @@ impl Accounts {
             .build()?)
     }
 
-    /// Brings agencies to what a roster says.
+    /// Brings agencies to what a roster says, some at once. What is noted by an agency's code comes last: as long as it is not
+    /// there, the next run finds that something is left.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn enroll_agencies(&self, agencies: &[Agency]) -> Result<(), StoreError> {
+    pub async fn enroll_agencies(&self, agencies: &[Noted]) -> Result<(), StoreError> {
+        let mut writes = Vec::with_capacity(agencies.len());
         for agency in agencies {
+            writes.push(self.enroll_agency(agency));
+        }
+        stream::iter(writes).buffer_unordered(AGENCIES_AT_ONCE).try_collect::<()>().await
+    }
+
+    async fn enroll_agency(&self, agency: &Noted) -> Result<(), StoreError> {
+        let one = |oid: &String| AttributeValue::Ss(vec![oid.clone()]);
+        for (oid, owner) in agency.oids.iter().filter_map(|(oid, owner)| Some((oid, owner.as_ref()?))) {
             self.client
                 .update_item()
                 .table_name(&self.table)
-                .key("pk", text(agency_key(&agency.oid)))
+                .key("pk", text(agency_code_key(owner)))
+                .update_expression("DELETE oids :oid")
+                .expression_attribute_values(":oid", one(oid))
+                .send()
+                .await?;
+        }
+        for oid in agency.oids.keys().chain(&agency.kept) {
+            self.client
+                .update_item()
+                .table_name(&self.table)
+                .key("pk", text(agency_key(oid)))
                 .update_expression("SET code = :code, #name = :name")
                 .expression_attribute_names("#name", "name")
                 .expression_attribute_values(":code", text(&agency.code))
@@ -1231,6 +1269,21 @@ impl Accounts {
                 .send()
                 .await?;
         }
+        let mut noted = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(agency_code_key(&agency.code)))
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_values(":name", text(&agency.name));
+        noted = match agency.oids.is_empty() {
+            true => noted.update_expression("SET #name = :name"),
+            false => noted.update_expression("SET #name = :name ADD oids :oids").expression_attribute_values(
+                ":oids",
+                AttributeValue::Ss(agency.oids.keys().cloned().collect()),
+            ),
+        };
+        noted.send().await?;
         Ok(())
     }
 }
@@ -1245,6 +1298,9 @@ pub struct Enrollment<'a> {
     /// When, and what the import is called in the audit trail.
     pub origin: &'a Origin,
 }
+
+/// Agencies that are written at once.
+const AGENCIES_AT_ONCE: usize = 16;
 
 /// How often a person whose authority changes meanwhile is read again.
 const ENROLL_TRIES: u32 = 5;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | the people of a file's rows, a hundred a call | key |
 //! | everybody, in segments side by side | scan |
+//! | what was noted of the agencies of a file, by code and by OID | key |
 //! | an agency's people, and how many of them serve | index `ByAgency`, all parts of the agency |
 //! | whether an agency has an HR head in service | index `ByHead`, which has nobody else |
 //!
@@ -18,11 +19,13 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, Select, TransactWriteItem};
 
+use super::accounts::agency_code_key;
 use super::batch::{self, Patience};
 use super::{Item, StoreError, number, text};
 use crate::authority::Answering;
 use crate::person::{Role, Service};
 use crate::pseudonym::{PersonId, TailDigest};
+use crate::roster::facts::Recorded;
 use crate::roster::plan::Known;
 use crate::roster::{Agency, Listed};
 
@@ -136,6 +139,40 @@ impl Personnel {
         Ok(found.collect())
     }
 
+    /// Of these agencies, by code, at most [`MANY`], what was noted of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recorded(&self, codes: &[&str]) -> Result<HashMap<String, Recorded>, StoreError> {
+        let keys = codes.iter().map(|code| HashMap::from([("pk".to_owned(), text(agency_code_key(code)))]));
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .projection_expression("pk, #name, oids")
+            .expression_attribute_names("#name", "name")
+            .consistent_read(true)
+            .build()?;
+        let found = batch::read_one(&self.client, &self.table, wanted, Patience::Work).await?;
+        let mut agencies = HashMap::new();
+        for code in codes {
+            let key = agency_code_key(code);
+            let item = found.iter().find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&key));
+            let Some(item) = item else { continue };
+            let name = item.get("name").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
+            let oids = item.get("oids").and_then(|oids| oids.as_ss().ok()).cloned().unwrap_or_default();
+            agencies.insert((*code).to_owned(), Recorded { name, oids: oids.into_iter().collect() });
+        }
+        Ok(agencies)
+    }
+
+    /// Whether anybody is listed in an agency, departed or not. The index may be some moments behind.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_listed(&self, agency: &str) -> Result<bool, StoreError> {
+        let parts = (0..PARTS).map(|part| self.is_anybody_in(format!("{agency}#{part}")));
+        Ok(futures_util::future::try_join_all(parts).await?.contains(&true))
+    }
+
     /// The next page of everybody; nothing when the segment is done.
     ///
     /// # Errors
@@ -219,8 +256,7 @@ impl Personnel {
             return Ok((Answering::Head, heads));
         }
         // Whoever is listed, departed or not: an agency that has lost everybody is not a code that nobody has.
-        let parts = (0..PARTS).map(|part| self.is_anybody_in(format!("{agency}#{part}")));
-        let listed = futures_util::future::try_join_all(parts).await?.contains(&true);
+        let listed = self.is_listed(agency).await?;
         Ok((if listed { Answering::NoHead } else { Answering::Nobody }, Vec::new()))
     }
 
@@ -371,5 +407,6 @@ fn read(mut item: Item) -> Result<Known, StoreError> {
         authorized_agencies: list(item.remove("roster_agencies")).into_iter().collect(),
     };
     let fingerprint = listed.fingerprint();
-    Ok(Known { id: listed.id, agency: listed.agency, service, fingerprint })
+    let Listed { id, agency, roles, .. } = listed;
+    Ok(Known { id, agency, service, roles, fingerprint })
 }

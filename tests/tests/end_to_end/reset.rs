@@ -85,7 +85,17 @@ async fn the_helpdesk_resets_everyone_and_says_why() {
         ("nobody", &NOBODY_THERE, "employee_not_found"),
     ];
     assert_told(&helpdesk, &rows).await;
-    for reason in [json!(null), json!(""), json!("  "), json!("x".repeat(501)), json!(7)] {
+    let nothing = "\u{200b}\u{202e}\u{3164}\u{3164}";
+    for reason in [
+        json!(null),
+        json!(""),
+        json!("  "),
+        json!("x".repeat(501)),
+        json!(7),
+        json!("."),
+        json!("……"),
+        json!(nothing),
+    ] {
         let body = json!({"national_id": WANG.national_id, "email": WANG.email, "reason": reason});
         let answer = helpdesk.post("/v1/hr/employees/password-reset", body).await;
         answer.problem_of(Code::RequestInvalid, "reason");

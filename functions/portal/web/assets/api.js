@@ -35,7 +35,7 @@ export class Problem extends Error {
  * Calls the API in the page's language.
  * @param {"GET" | "POST" | "PUT" | "DELETE"} method
  * @param {string} path
- * @param {object} [body] JSON, or a file of CSV
+ * @param {object} [body] JSON, or a file: its encoding is for its reader to find out
  * @param {Record<string, string>} [more] further headers
  * @returns {Promise<any>} the answer's JSON, or nothing for 204
  */
@@ -43,7 +43,7 @@ export async function call(method, path, body, more = {}) {
   /** @type {Record<string, string>} */
   const headers = { "Accept": "application/json", "Accept-Language": document.documentElement.lang, ...more };
   const isFile = body instanceof Blob;
-  if (body !== undefined) headers["Content-Type"] = isFile ? "text/csv" : "application/json";
+  if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
   let response;
   try {
     response = await fetch(path, {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use local::directory::Imported;
-use roster_import::inbox::CONFIRMATION;
+use roster_import::inbox::{CONFIRM_AGENCIES, CONFIRM_JOINING, CONFIRM_LEAVING};
 use roster_import::report::{Outcome, REPORTS, Report};
 use shared::clock::Clock;
-use shared::roster::Scope;
+use shared::roster::{Scope, agency_code};
 use shared::s3::{Bucket, Put, S3Error};
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(15);
 pub(crate) enum Roster {
     /// Puts a roster file into the inbox and waits for its report; bad rows are refused with line and reason, good ones load.
     Import {
-        /// UTF-8 CSV with a header; packed with gzip or not.
+        /// A table with a header, as a spreadsheet saves it: CSV in UTF-8, UTF-16 or Big5, packed with gzip or not.
         file: PathBuf,
         /// What the file speaks for: `changes` (the people in it), `agency:CODE` (all of an agency) or `country` (everybody).
         /// Who has no row in a file of the last two departs.
@@ -36,6 +36,12 @@ pub(crate) enum Roster {
         /// So many people may leave their agencies: the number of the report that refused the file.
         #[arg(long, value_name = "NUMBER")]
         confirm_leaving: Option<u64>,
+        /// So many people may come over from other agencies by this agency's file: the number of the report.
+        #[arg(long, value_name = "NUMBER")]
+        confirm_joining: Option<u64>,
+        /// So many agencies may get another name or OID: the number of the report.
+        #[arg(long, value_name = "NUMBER")]
+        confirm_agencies: Option<u64>,
         /// Does not wait for the report longer than that.
         #[arg(long, value_name = "MINUTES", default_value_t = 60)]
         wait: u32,
@@ -52,9 +58,9 @@ fn scope(text: &str) -> Result<Scope, String> {
     match text.split_once(':') {
         None if text == "changes" => Ok(Scope::Changes),
         None if text == "country" => Ok(Scope::Country),
-        Some(("agency", code)) if !code.is_empty() && !code.contains('/') => {
-            Ok(Scope::Agency(code.to_owned()))
-        }
+        Some(("agency", code)) => agency_code(code)
+            .map(Scope::Agency)
+            .ok_or_else(|| "a code has letters, digits and . - _ alone".to_owned()),
         _ => Err("write changes, agency:CODE or country".to_owned()),
     }
 }
@@ -66,7 +72,13 @@ pub(crate) async fn run(command: Roster) -> Result<ExitCode, Failure> {
 }
 
 async fn load(command: Roster) -> Result<ExitCode, Failure> {
-    let Roster::Import { file, scope, confirm_leaving, wait, data, aws } = command;
+    let Roster::Import { file, scope, confirm_leaving, confirm_joining, confirm_agencies, wait, data, aws } =
+        command;
+    let confirmed = [
+        (CONFIRM_LEAVING, confirm_leaving),
+        (CONFIRM_JOINING, confirm_joining),
+        (CONFIRM_AGENCIES, confirm_agencies),
+    ];
     let environment = environment(&data, aws)?;
     let mut settings = environment.settings();
     let bucket = settings.required("ROSTER_BUCKET");
@@ -74,7 +86,7 @@ async fn load(command: Roster) -> Result<ExitCode, Failure> {
     let bucket = Bucket::new(&environment, &shared::aws::ready_config(&environment).await?, bucket);
     // A stand-in may have a time of its own.
     let since = if aws { Clock::system().now().checked_sub(SKEW)? } else { Timestamp::MIN };
-    let report = import(&bucket, &file, &scope, confirm_leaving, (since, wait)).await?;
+    let report = import(&bucket, &file, &scope, &confirmed, (since, wait)).await?;
     tell(&file, &report);
     Ok(if report.outcome == Outcome::Refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -84,7 +96,7 @@ async fn import(
     bucket: &Bucket,
     file: &Path,
     scope: &Scope,
-    confirm_leaving: Option<u64>,
+    confirmed: &[(&str, Option<u64>)],
     (since, wait): (Timestamp, u32),
 ) -> Result<Report, Failure> {
     if !file.is_file() {
@@ -98,10 +110,11 @@ async fn import(
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     // A name of its own: two files of one name would be one file.
     let key = format!("{place}/{}-{name}", Uuid::new_v4().simple());
-    let metadata = confirm_leaving.map(|number| (CONFIRMATION.to_owned(), number.to_string()));
+    let metadata =
+        confirmed.iter().filter_map(|(name, number)| Some(((*name).to_owned(), (*number)?.to_string())));
     let put = Put {
         content_type: Some("text/csv"),
-        metadata: metadata.into_iter().collect(),
+        metadata: metadata.collect(),
         only_new: true,
         ..Put::default()
     };
@@ -126,8 +139,14 @@ async fn import(
 
 /// Tells what came of a file.
 fn tell(path: &Path, report: &Report) {
+    for warning in &report.warnings {
+        eprintln!("{}: {warning}", path.display());
+    }
     for row in &report.rows {
         eprintln!("{}:{}: {}", path.display(), row.line, row.reason);
+    }
+    for moved in &report.moved {
+        eprintln!("{}:{}: comes from agency {}", path.display(), moved.line, moved.from);
     }
     for loss in &report.losses {
         eprintln!(
@@ -145,14 +164,17 @@ fn tell(path: &Path, report: &Report) {
     };
     let why = if report.detail.is_empty() { String::new() } else { format!(": {}", report.detail) };
     eprintln!(
-        "{}: {outcome}{why}; {} rows accepted, {} refused; {} people new, {} changed ({} departed), {} unchanged",
+        "{}: {outcome}{why}; {} rows accepted, {} refused; {} people new, {} changed ({} departed), {} unchanged; \
+         {} agencies new, {} changed",
         path.display(),
         report.accepted,
         report.refused,
         report.new,
         report.changed,
         report.departed,
-        report.unchanged
+        report.unchanged,
+        report.agencies_new.len(),
+        report.agencies_changed()
     );
 }
 

@@ -211,10 +211,10 @@ async fn what_is_no_such_file_is_refused_with_what_to_do() {
     let head = world.head().await;
     let too_many = format!("{HEADER}{}", "A123456789,a@example.tw\n".repeat(5_001));
     let rows: [(&str, Vec<u8>, &str); 7] = [
-        ("Big5", b"national_id,email\n\xa8\xad\xa4\xc0,a@example.tw\n".to_vec(), "Big5"),
+        ("Big5 that was taken for UTF-8", "national_id,email\n\u{fffd},a@example.tw\n".into(), "Big5"),
         ("a workbook", b"PK\x03\x04\x14\x00".to_vec(), "CSV UTF-8"),
+        ("an old workbook", b"\xd0\xcf\x11\xe0".to_vec(), "CSV UTF-8"),
         ("a column too many", b"national_id,email,name\nA123456789,a@example.tw,x\n".to_vec(), "no others"),
-        ("semicolons", b"national_id;email\n".to_vec(), "commas"),
         ("nobody", HEADER.into(), "Nobody is in the file"),
         ("too many", too_many.into_bytes(), "5,000 rows"),
         ("too long", vec![b' '; 1024 * 1024 + 1], "1 MiB"),
@@ -227,6 +227,27 @@ async fn what_is_no_such_file_is_refused_with_what_to_do() {
     let request = head.request("POST", "/v1/hr/bulk-resets").json(json!({}));
     request.send().await.problem_of(Code::RequestInvalid, "content-type");
     head.upload("?include_active=yes", HEADER).await.problem_of(Code::RequestInvalid, "include_active");
+}
+
+#[tokio::test]
+async fn every_form_in_which_excel_saves_the_file() {
+    let world = World::start().await;
+    let head = world.head().await;
+    let text = format!("身分證字號,電子郵件\r\n{},wang@example.gov.tw\r\n", WANG.national_id);
+    let utf16 = format!("\u{feff}{}", text.replace(',', "\t"));
+    let rows: [(&str, Vec<u8>); 5] = [
+        ("CSV UTF-8", format!("\u{feff}{text}").into()),
+        ("CSV", encoding_rs::BIG5.encode(&text).0.into_owned()),
+        ("CSV (Macintosh)", encoding_rs::BIG5.encode(&text.replace("\r\n", "\r")).0.into_owned()),
+        ("Unicode text", utf16.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("with semicolons", format!("sep=;\r\n{}", text.replace(',', ";")).into()),
+    ];
+    for (what, bytes) in rows {
+        let request = head.request("POST", "/v1/hr/bulk-resets");
+        let preview = request.header("content-type", "application/octet-stream").body(bytes).send().await;
+        let preview = preview.status(201);
+        assert_eq!((&preview.body["rows"], &preview.body["to_reset"]), (&json!(1), &json!(1)), "{what}");
+    }
 }
 
 #[tokio::test]
