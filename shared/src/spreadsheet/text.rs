@@ -113,7 +113,7 @@ impl<'f> Lines<'f> {
     }
 
     pub(super) fn separate_by(&mut self, separator: u8) {
-        self.parser = Box::new(csv_core::ReaderBuilder::new().delimiter(separator).build());
+        *self.parser = csv_core::ReaderBuilder::new().delimiter(separator).build();
     }
 
     /// Reads a line, without its end, and keeps never more of it than [`LONGEST_LINE`]. It ends with LF, CR, or both.
