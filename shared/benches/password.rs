@@ -1,7 +1,7 @@
 //! What judging a new password costs: an ordinary one, and the worst that anybody could think of.
 //! `cargo bench -p shared --bench password`
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench, not an interface")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a bench, not an interface")]
 
 use std::time::Duration;
 

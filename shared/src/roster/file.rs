@@ -245,7 +245,7 @@ mod tests {
             (
                 "two lines in one",
                 format!("{one},王,A01,甲,,in_service,,B123456780,李,A01,甲,,in_service,,").into(),
-                "15 columns where 8 are expected: 2 people",
+                "13 columns where 8 are expected: 2 people",
             ),
             (
                 "separated otherwise",

@@ -59,6 +59,8 @@ async fn credentials_come_from_a_process_that_a_profile_names() {
 
 #[test]
 fn what_is_in_the_way_is_named_with_the_way_out() {
+    /// A configuration, variables, and the words that are said of them.
+    type Row<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a [&'a str]);
     let folder = tempfile::tempdir().unwrap();
     let sso = "[profile operator]\nregion = ap-northeast-1\nsso_session = gov\nsso_account_id = 123456789012\n\
                sso_role_name = Operator\n[sso-session gov]\nsso_region = ap-northeast-1\n\
@@ -66,7 +68,7 @@ fn what_is_in_the_way_is_named_with_the_way_out() {
     let keys = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "x")];
     let region = ("AWS_REGION", "ap-northeast-1");
     let nowhere = ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
-    let rows: [(&str, Vec<(&str, &str)>, &[&str]); 4] = [
+    let rows: [Row<'_>; 4] = [
         ("", keys.to_vec(), &["no AWS region is set", "export AWS_REGION="]),
         ("", vec![region], &["no AWS credentials", "export AWS_PROFILE="]),
         (
