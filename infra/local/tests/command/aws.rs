@@ -9,7 +9,7 @@ use local::stack::{Options, Running, Stack};
 use crate::Ran;
 
 const ROSTER: &str = "national_id,name,agency,agency_name,agency_oid,status,roles,authorized_agencies\n\
-                      A123456789,王小明,A01,範例機關,2.16.886.101.20003.20001,in_service,,\n";
+                      A123456789,王小明,A01,範例人事總處,2.16.886.101.90001,in_service,,\n";
 
 /// Puts a roster as an operator does, with this configuration of the AWS CLI and no more variables than these.
 fn import(folder: &Path, config: &str, variables: &[(&str, &str)]) -> Ran {
