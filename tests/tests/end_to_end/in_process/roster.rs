@@ -437,10 +437,11 @@ async fn who_leaves_one_agency_and_serves_in_another_serves_whatever_the_order_o
         sample_row(&WANG).replace("in_service", "departed"),
         sample_row(&WANG).replace("A02,範例市政府,2.16.886.101.90002", "A03,範例縣政府,2.16.886.101.90003"),
     );
+    let helpdesk = world.helpdesk().await;
     for (number, rows) in [[left.clone(), serves.clone()], [serves, left.clone()]].iter().enumerate() {
         let report = inbox.import(&format!("changes/{number}.csv"), file(rows)).await;
         assert_eq!((report.outcome, report.departed, report.refused), (Outcome::Taken, 0, 1), "{report:?}");
-        let found = world.helpdesk().await.search(WANG.national_id).await.ok().body;
+        let found = helpdesk.search(WANG.national_id).await.ok().body;
         assert_eq!((&found["agency"], &found["status"]), (&json!("A03"), &json!("in_service")));
     }
     let report = inbox.import("changes/late.csv", file(&[left])).await;
@@ -521,6 +522,7 @@ async fn every_form_in_which_excel_saves_a_roster() {
         ("Unicode text", utf16(text("王四")), "utf-16", "王四"),
         ("with semicolons", text("王五").replace(',', ";").into(), "utf-8", "王五"),
     ];
+    let head = world.head().await;
     for (what, bytes, read_as, name) in rows {
         let report = inbox.import("changes/a.csv", bytes).await;
         assert_eq!(
@@ -530,7 +532,7 @@ async fn every_form_in_which_excel_saves_a_roster() {
         );
         assert_eq!(report.read_as, read_as);
         assert_eq!(report.warnings.iter().any(|one| one.starts_with("read as Big5")), read_as == "big5");
-        let found = world.head().await.search(WANG.national_id).await.ok();
+        let found = head.search(WANG.national_id).await.ok();
         assert_eq!(found.body["name"], name, "{what}");
     }
 }
