@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use shared::problem::Code;
+use tests::client::APP;
 use tests::inbox::{Inbox, file, sample_row};
 use tests::log;
 use tests::people::{LI, WANG};
@@ -50,15 +52,29 @@ async fn files_of_hr_and_of_the_directory_are_worked_on() {
     .await;
     assert_eq!(head.bulk(&bulk, "/result").await.ok().text.lines().count(), 2);
 
-    let moved = sample_row(&WANG).replace("範例市政府", "範例直轄市政府");
-    let report = Inbox::of(&world).await.import("changes/watched.csv", file(&[moved])).await;
+    let renamed = sample_row(&WANG).replace(WANG.name, "王曉明");
+    let report = Inbox::of(&world).await.import("changes/watched.csv", file(&[renamed])).await;
     assert_eq!((report.accepted, report.changed), (1, 1));
-    assert_eq!(head.search(WANG.national_id).await.ok().body["agency_name"], "範例直轄市政府");
+    assert_eq!(head.search(WANG.national_id).await.ok().body["name"], "王曉明");
+}
+
+#[tokio::test]
+async fn what_comes_in_a_form_is_taken_as_in_an_address() {
+    let world = World::start().await;
+    let anybody = world.browser();
+    let asked = APP.asks();
+    let form: Vec<(&str, &str)> =
+        asked.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let posted = |path: &'static str| anybody.request("POST", path).without("origin");
+    posted("/authorize").form(&form).send().await.status(303);
+    let nobody = [("client_id", "nobody"), ("post_logout_redirect_uri", "https://nobody.example/")];
+    posted("/logout").form(&nobody).send().await.problem(Code::ClientUnknown);
+    assert_eq!(posted("/userinfo").send().await.status, 401);
 }
 
 #[tokio::test]
 #[ignore = "reads what a run under `cargo lambda watch` has left: see tests/run"]
-async fn everything_that_the_template_starts_was_seen() {
+async fn the_template_starts_nothing_that_was_not_seen() {
     let world = World::start().await;
     let lines: Vec<Value> = log::text()
         .lines()
