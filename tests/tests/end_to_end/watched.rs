@@ -59,7 +59,7 @@ async fn files_of_hr_and_of_the_directory_are_worked_on() {
 }
 
 #[tokio::test]
-async fn what_comes_in_a_form_is_taken_as_in_an_address() {
+async fn a_form_is_taken_as_an_address_is() {
     let world = World::start().await;
     let anybody = world.browser();
     let asked = APP.asks();
