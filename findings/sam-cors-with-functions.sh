@@ -16,7 +16,7 @@ set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check aws-sam-translator==1.115.0
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check aws-sam-translator==1.115.0 PyYAML==6.0.3
 
 cat >"$folder/template.yaml" <<'YAML'
 AWSTemplateFormatVersion: "2010-09-09"
