@@ -60,7 +60,10 @@ class Project:
     def sam(self, command, *arguments):
         """A command of the SAM CLI, as far as it reads its settings: its parameters. Raises Refused, in the CLI's words."""
         import click
+        from samcli.commands._utils import template
 
+        # Each option that looks into the template parses it anew, in pure Python.
+        template.yaml_parse = _parsed_once
         module = importlib.import_module(f"samcli.commands.{command}.command")
         arguments = ["--config-file", self._samconfig, *arguments]
         before = pathlib.Path.cwd()
@@ -87,32 +90,11 @@ class Project:
 
     @functools.cached_property
     def template(self):
-        return read_template(self.text("infra/template.yaml"))
+        return _read_once(self.text("infra/template.yaml"))
 
     def transformed(self, parameters):
         """The template as the transform AWS::Serverless-2016-10-31 leaves it. Not to be changed."""
-        return self._transformed(tuple(sorted(parameters.items())))
-
-    @functools.lru_cache(maxsize=None)
-    def _transformed(self, parameters):
-        from samtranslator.metrics.metrics import DummyMetricsPublisher, Metrics
-        from samtranslator.parser.parser import Parser
-        from samtranslator.translator.translator import Translator
-
-        template = copy.deepcopy(self.template)
-        for resource in template["Resources"].values():
-            # `sam deploy` puts what was built into a bucket first.
-            properties = resource.get("Properties", {})
-            if resource["Type"] == "AWS::Serverless::Function":
-                binary = resource["Metadata"]["BuildProperties"]["Binary"]
-                properties["CodeUri"] = f"s3://artifacts/{binary}.zip"
-            if resource["Type"] == "AWS::Serverless::LayerVersion":
-                properties["ContentUri"] = f"s3://artifacts/layer-{properties['ContentUri']}.zip"
-        metrics = Metrics("ServerlessTransform", DummyMetricsPublisher())
-        translated = Translator({}, Parser(), metrics=metrics).translate(template, dict(parameters))
-        metrics.publish()
-        translated.pop("Transform", None)
-        return translated
+        return _transformed(self.text("infra/template.yaml"), tuple(sorted(parameters.items())))
 
     def deployed(self, stage, more=None):
         """What a stage's stack has; `more` are parameters beside those of samconfig.toml. Not to be changed."""
@@ -148,6 +130,43 @@ def read_template(text):
 
     Loader.add_multi_constructor("!", intrinsics_multi_constructor)
     return yaml.load(text, Loader)  # noqa: S506 a safe loader with tags
+
+
+# A fault that is tried in another file leaves the template as it is, and is not worth a second reading of it.
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed_once(text):
+    from samcli.yamlhelper import yaml_parse
+
+    return yaml_parse(text)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_once(text):
+    return read_template(text)
+
+
+@functools.lru_cache(maxsize=16)
+def _transformed(text, parameters):
+    from samtranslator.metrics.metrics import DummyMetricsPublisher, Metrics
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
+    template = copy.deepcopy(_read_once(text))
+    for resource in template["Resources"].values():
+        # `sam deploy` puts what was built into a bucket first.
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            binary = resource["Metadata"]["BuildProperties"]["Binary"]
+            properties["CodeUri"] = f"s3://artifacts/{binary}.zip"
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            properties["ContentUri"] = f"s3://artifacts/layer-{properties['ContentUri']}.zip"
+    metrics = Metrics("ServerlessTransform", DummyMetricsPublisher())
+    translated = Translator({}, Parser(), metrics=metrics).translate(template, dict(parameters))
+    metrics.publish()
+    translated.pop("Transform", None)
+    return translated
 
 
 class Deployed:
