@@ -1,10 +1,10 @@
 //! The API's description, `infra/openapi.yaml`, as something that answers are held against.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use jsonschema::Validator;
+use jsonschema::{Registry, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::browser::{Answer, Host};
@@ -12,7 +12,13 @@ use crate::browser::{Answer, Host};
 /// The document's text.
 pub const TEXT: &str = include_str!("../../infra/openapi.yaml");
 
-static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::read(TEXT));
+/// The same as JSON, by this crate's `build.rs`: every test is a process, and YAML takes long to read.
+const AS_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// What the document is called where one of its schemas stands alone.
+const DOCUMENT: &str = "urn:contract";
+
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::read(AS_JSON));
 
 /// The project's own contract.
 #[must_use]
@@ -24,6 +30,9 @@ pub fn contract() -> &'static Contract {
 /// something that the document does not know is found.
 pub struct Contract {
     document: Value,
+    registry: Registry<'static>,
+    /// What was made of schemas, by their text.
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 /// One operation of it.
@@ -49,9 +58,12 @@ impl Operation<'_> {
 
 impl Contract {
     fn read(text: &str) -> Self {
-        let mut document: Value = serde_yaml_ng::from_str(text).expect("the document is YAML");
+        let mut document: Value = serde_json::from_str(text).expect("the document is JSON");
         close(&mut document);
-        Self { document }
+        let registry =
+            Registry::new().add(DOCUMENT, document.clone()).and_then(|registry| registry.prepare());
+        let registry = registry.expect("the document's references lead somewhere");
+        Self { document, registry, validators: Mutex::default() }
     }
 
     /// The whole document, with closed schemas.
@@ -121,10 +133,19 @@ impl Contract {
     }
 
     /// A validator of one of the document's schemas.
+    ///
+    /// # Panics
+    /// When it is no schema.
     #[must_use]
-    pub fn validator(&self, schema: &Value) -> Validator {
-        let root = json!({"allOf": [schema], "components": self.document["components"]});
-        jsonschema::options().should_validate_formats(true).build(&root).expect("a JSON schema")
+    pub fn validator(&self, schema: &Value) -> Arc<Validator> {
+        let mut validators = self.validators.lock().unwrap();
+        let made = validators.entry(schema.to_string()).or_insert_with(|| {
+            let mut alone = schema.clone();
+            refer(&mut alone);
+            let options = jsonschema::options().with_registry(&self.registry).should_validate_formats(true);
+            Arc::new(options.build(&alone).expect("a JSON schema"))
+        });
+        Arc::clone(made)
     }
 
     /// What is wrong with a value, by one of the document's schemas.
@@ -226,6 +247,22 @@ fn matches(template: &str, path: &str) -> bool {
             (Some(part), Some(segment)) if part == segment => {}
             _ => return false,
         }
+    }
+}
+
+/// Makes references within the document such that they lead there from outside.
+fn refer(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get_mut("$ref")
+                && reference.starts_with('#')
+            {
+                reference.insert_str(0, DOCUMENT);
+            }
+            fields.values_mut().for_each(refer);
+        }
+        Value::Array(values) => values.iter_mut().for_each(refer),
+        _ => {}
     }
 }
 

@@ -1,9 +1,11 @@
-//! What is made once for a build of the tests and then copied or shared: a data directory with its test PKI and cards.
+//! What is made once for a build of the tests and then copied or shared: a data directory with its test PKI and cards, and keys
+//! of further cards.
 //!
 //! Sixteen RSA keys take seconds; a copy takes milliseconds.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use local::pki::Pki;
 use local::pki::card::{Card, CardRequest};
@@ -13,6 +15,10 @@ use crate::people::WANG;
 
 /// The folder of a PKI that is not the stand-in's.
 const FOREIGN: &str = "foreign";
+/// The folder of keys for cards.
+const KEYS: &str = "keys";
+/// How many there are: most tests issue no more cards.
+const MOST_KEYS: usize = 6;
 
 /// Where cargo built this test to, such as `target/debug`.
 ///
@@ -42,6 +48,19 @@ pub fn foreign_card() -> Card {
     Card::read(&template().join(FOREIGN).join("card")).unwrap()
 }
 
+/// A key for a card, in PEM, that no other card of this test has.
+///
+/// # Panics
+/// When there is none to be had.
+#[must_use]
+pub fn card_key() -> String {
+    static USED: AtomicUsize = AtomicUsize::new(0);
+    match USED.fetch_add(1, Ordering::Relaxed) {
+        number @ 0..MOST_KEYS => fs::read_to_string(template().join(KEYS).join(number.to_string())).unwrap(),
+        _ => Pki::card_key().unwrap(),
+    }
+}
+
 /// The prepared folder of this build. A new build makes a new one: it may issue other certificates.
 fn template() -> PathBuf {
     let built = fs::metadata(std::env::current_exe().unwrap()).unwrap().modified().unwrap();
@@ -64,6 +83,10 @@ fn template() -> PathBuf {
             let foreign = Pki::open(&folder.join(FOREIGN), now).unwrap();
             let card = foreign.issue(&CardRequest::citizen(WANG.name, WANG.id_tail()), now).unwrap();
             card.write(&folder.join(FOREIGN).join("card")).unwrap();
+            fs::create_dir_all(folder.join(KEYS)).unwrap();
+            for number in 0..MOST_KEYS {
+                fs::write(folder.join(KEYS).join(number.to_string()), Pki::card_key().unwrap()).unwrap();
+            }
             fs::write(done, "").unwrap();
         }
     }

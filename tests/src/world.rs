@@ -142,7 +142,7 @@ impl World {
     /// When the CA refuses.
     #[must_use]
     pub fn issue(&self, request: &CardRequest) -> Card {
-        self.stack.pki.issue(request, self.now()).unwrap()
+        self.stack.pki.issue_with(&prepared::card_key(), request, self.now()).unwrap()
     }
 
     /// Issues a citizen's card.

@@ -8,15 +8,18 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-/// The template as built into this binary, so that the stand-in runs from any folder.
-const EMBEDDED: &str = include_str!("../../template.yaml");
+#[cfg(test)]
+mod form;
+
+/// The template as built into this binary, so that the stand-in runs from any folder; as `build.rs` reads it.
+const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/template.json"));
 
 /// Why a template cannot be read or resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The text is not YAML.
-    #[error("the template is not valid YAML: {0}")]
-    Yaml(#[from] serde_yaml_ng::Error),
+    /// The text is not what the build makes of a template.
+    #[error("the template that was built in cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
     /// A part has another shape than CloudFormation knows.
     #[error("the template's {place} is malformed: {reason}")]
     Malformed {
@@ -50,17 +53,8 @@ impl Template {
         if let Some(read) = READ.get() {
             return Ok(read.clone());
         }
-        let read = Self::parse(EMBEDDED)?;
+        let read = Self { root: serde_json::from_str(EMBEDDED)? };
         Ok(READ.get_or_init(|| read).clone())
-    }
-
-    /// Reads a template from its YAML text.
-    ///
-    /// # Errors
-    /// When the text is no YAML or has tags that CloudFormation does not know.
-    pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let yaml: serde_yaml_ng::Value = serde_yaml_ng::from_str(text)?;
-        Ok(Self { root: long_form(yaml)? })
     }
 
     /// A top-level section as a map; empty when the template has none.
@@ -460,46 +454,6 @@ fn arguments<'v, const N: usize>(argument: &'v Value, name: &str) -> Result<[&'v
     items.try_into().map_err(|_| malformed(name, format!("it takes {N} arguments")))
 }
 
-/// YAML with CloudFormation's short tags as JSON with the long names.
-fn long_form(value: serde_yaml_ng::Value) -> Result<Value, TemplateError> {
-    use serde_yaml_ng::Value as Yaml;
-    Ok(match value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(flag) => Value::Bool(flag),
-        Yaml::Number(number) => {
-            if let Some(whole) = number.as_i64() {
-                json!(whole)
-            } else {
-                json!(number.as_f64())
-            }
-        }
-        Yaml::String(text) => Value::String(text),
-        Yaml::Sequence(items) => {
-            Value::Array(items.into_iter().map(long_form).collect::<Result<Vec<_>, _>>()?)
-        }
-        Yaml::Mapping(entries) => {
-            let mut fields = Map::new();
-            for (key, field) in entries {
-                let key = long_form(key)?;
-                let key =
-                    scalar(&key).ok_or_else(|| malformed("map", format!("the key {key} is no text")))?;
-                fields.insert(key, long_form(field)?);
-            }
-            Value::Object(fields)
-        }
-        Yaml::Tagged(tagged) => {
-            let tag = tagged.tag.to_string();
-            let argument = long_form(tagged.value)?;
-            let name = match tag.trim_start_matches('!') {
-                "Ref" => "Ref".to_owned(),
-                "Condition" => "Condition".to_owned(),
-                function => format!("Fn::{function}"),
-            };
-            json!({ name: argument })
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -520,6 +474,10 @@ Resources:
   OnlyProd: {Type: 'AWS::KMS::Key', Condition: IsProd}
 ";
 
+    fn sample() -> Template {
+        Template { root: form::read(SAMPLE).unwrap() }
+    }
+
     fn settings() -> Settings {
         let attributes = BTreeMap::from([("Arn".to_owned(), "arn:key".to_owned())]);
         Settings {
@@ -532,10 +490,10 @@ Resources:
     }
 
     fn resolved(expression: &str) -> Result<Value, TemplateError> {
-        let template = Template::parse(SAMPLE).unwrap();
+        let template = sample();
         let settings = settings();
         let resolver = Resolver::new(&template, &settings).unwrap();
-        resolver.resolve(&long_form(serde_yaml_ng::from_str(expression).unwrap()).unwrap())
+        resolver.resolve(&form::read(expression).unwrap())
     }
 
     #[test]
@@ -567,14 +525,14 @@ Resources:
         for expression in ["!Ref Nobody", "!GetAtt Nobody.Arn", "!Sub '${Nobody}'", "!If [Nope, 1, 2]"] {
             assert!(resolved(expression).is_err(), "{expression}");
         }
-        let template = Template::parse(SAMPLE).unwrap();
+        let template = sample();
         let error = Resolver::new(&template, &Settings::default()).unwrap_err();
         assert!(error.to_string().contains("Stage"), "{error}");
     }
 
     #[test]
     fn a_condition_decides_whether_a_resource_exists() {
-        let template = Template::parse(SAMPLE).unwrap();
+        let template = sample();
         let settings = settings();
         let resolver = Resolver::new(&template, &settings).unwrap();
         let exists: Vec<_> = template

@@ -8,6 +8,8 @@ use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_RSA_SHA256, SerialNumber,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use shared::certificate::Kind;
 
 use super::{Generation, Pki, PkiError, moment, printable, serial};
@@ -102,8 +104,8 @@ pub struct Card {
     pub certificate_pem: String,
     /// The private key in PEM.
     pub key_pem: String,
-    /// Certificate, issuer and key as PKCS#12, under [`PIN`].
-    pub pkcs12: Vec<u8>,
+    /// The certificate of the CA that issued it; of one that was read it is in its PKCS#12 alone.
+    issuer: Option<CertificateDer<'static>>,
 }
 
 impl Card {
@@ -115,19 +117,32 @@ impl Card {
         Ok(Self {
             certificate_pem: files::read_text(&folder.join("certificate.pem"))?,
             key_pem: files::read_text(&folder.join("key.pem"))?,
-            pkcs12: files::read(&folder.join("card.p12"))?,
+            issuer: None,
         })
     }
 
-    /// Writes `certificate.pem`, `key.pem` and `card.p12` into a folder.
+    /// Writes a card that was just issued into a folder: `certificate.pem`, `key.pem`, and both with the issuer's certificate as
+    /// `card.p12`, under [`PIN`].
     ///
     /// # Errors
     /// When they cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), PkiError> {
         files::make_folder(folder)?;
         files::write_private(&folder.join("key.pem"), self.key_pem.as_bytes())?;
-        files::write_private(&folder.join("card.p12"), &self.pkcs12)?;
+        files::write_private(&folder.join("card.p12"), &self.pkcs12()?)?;
         Ok(files::write(&folder.join("certificate.pem"), self.certificate_pem.as_bytes())?)
+    }
+
+    fn pkcs12(&self) -> Result<Vec<u8>, PkiError> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes());
+        let certificate = certificate.map_err(|error| PkiError::Request(error.to_string()))?;
+        let chain = [Some(&certificate), self.issuer.as_ref()].into_iter().flatten();
+        let chain = chain.map(|der| StoredCertificate::from_der(der)).collect::<Result<Vec<_>, _>>()?;
+        let private_key = PrivateKey::from_der(KeyPair::from_pem(&self.key_pem)?.serialized_der())?;
+        let mut store = KeyStore::new();
+        let entry = PrivateKeyChain::new([1_u8].as_slice(), private_key, chain);
+        store.add_entry("card", KeyStoreEntry::PrivateKeyChain(entry));
+        Ok(store.writer(PIN).write()?)
     }
 }
 
@@ -137,6 +152,22 @@ impl Pki {
     /// # Errors
     /// When the request asks for something that no such card has, or the CA cannot be used.
     pub fn issue(&self, request: &CardRequest, now: Timestamp) -> Result<Card, PkiError> {
+        self.issue_with(&Self::card_key()?, request, now)
+    }
+
+    /// A new private key for a card, in PEM. Such RSA keys take their time.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn card_key() -> Result<String, PkiError> {
+        Ok(KeyPair::generate_for(&PKCS_RSA_SHA256)?.serialize_pem())
+    }
+
+    /// As [`Pki::issue`], with a key that there is already, in PEM.
+    ///
+    /// # Errors
+    /// As [`Pki::issue`], and when the key cannot be read.
+    pub fn issue_with(&self, key: &str, request: &CardRequest, now: Timestamp) -> Result<Card, PkiError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(request)?;
         let not_before = request.not_before.unwrap_or(now - SignedDuration::from_hours(24));
@@ -166,10 +197,9 @@ impl Pki {
             return Err(PkiError::Request("only the citizens' CA has a second generation".to_owned()));
         }
         let issuing = self.issuing(request.kind, request.generation)?;
-        let key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
-        let certificate = params.signed_by(&key, &issuing.issuer)?;
-        let pkcs12 = pkcs12(&key, &[certificate.der(), &issuing.certificate])?;
-        Ok(Card { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), pkcs12 })
+        let certificate = params.signed_by(&KeyPair::from_pem(key)?, &issuing.issuer)?;
+        let issuer = Some(issuing.certificate);
+        Ok(Card { certificate_pem: certificate.pem(), key_pem: key.to_owned(), issuer })
     }
 }
 
@@ -218,16 +248,6 @@ fn directory_attributes(request: &CardRequest) -> Result<Option<Vec<u8>>, PkiErr
     };
     let value = set(&printable_string(value));
     Ok(Some(sequence(&sequence(&[object_identifier(kind), value].concat()))))
-}
-
-fn pkcs12(key: &KeyPair, chain: &[&[u8]]) -> Result<Vec<u8>, PkiError> {
-    let certificates =
-        chain.iter().map(|der| StoredCertificate::from_der(der)).collect::<Result<Vec<_>, _>>()?;
-    let private_key = PrivateKey::from_der(key.serialized_der())?;
-    let mut store = KeyStore::new();
-    let entry = PrivateKeyChain::new([1_u8].as_slice(), private_key, certificates);
-    store.add_entry("card", KeyStoreEntry::PrivateKeyChain(entry));
-    Ok(store.writer(PIN).write()?)
 }
 
 // The few forms of DER (X.690) that rcgen leaves to its callers.
@@ -319,7 +339,7 @@ mod tests {
         assert!(matches!(holder(&citizen), Err(Refusal::Expired { .. })));
 
         let card = pki.issue(&CardRequest::citizen("王小明", "6789"), now).unwrap();
-        let store = KeyStore::from_pkcs12(&card.pkcs12, PIN, Pkcs12ImportPolicy::Strict).unwrap();
+        let store = KeyStore::from_pkcs12(&card.pkcs12().unwrap(), PIN, Pkcs12ImportPolicy::Strict).unwrap();
         assert_eq!(store.private_key_chain().unwrap().1.certs().len(), 2);
     }
 
