@@ -1,8 +1,11 @@
-"""The whole stack on an AWS of somebody else's making: python tests/template/cloud_run.py FOLDER_OF_PROGRAMS
+"""The whole stack on an AWS of somebody else's making: python tests/template/cloud_run.py PROGRAMS [ARTIFACTS]
 
-ministack takes what SAM makes of the template, runs the functions as processes of their own under their roles' permissions, and
-starts them by its own sources of events: HTTP, bucket, stream and schedule. What a person does in their first hour is done there.
-Where it is not as AWS is stands in `tests/template/cloud_run.toml`.
+ministack takes what SAM makes of the template, runs the functions as processes of their own under their roles' permissions and with
+the template's variables alone, and starts them by its own sources of events: HTTP, bucket, stream and schedule. What a person does in
+their first hour is done there. Where it is not as AWS is stands in `tests/template/cloud_run.toml`.
+
+PROGRAMS is Cargo's folder of this machine's programs. With ARTIFACTS, what `sam build` has made (`.aws-sam/build`), these are the
+functions that run: under QEMU, when they are of another machine.
 """
 
 import base64
@@ -15,8 +18,10 @@ import io
 import json
 import os
 import pathlib
+import platform
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,14 +169,15 @@ def unconditioned(statement, names):
 class Run:
     """One stack, and what is done to it."""
 
-    def __init__(self, aws, project, programs, data):
-        self.aws, self.project, self.programs, self.data = aws, project, pathlib.Path(programs).resolve(), data
+    def __init__(self, aws, project, programs, artifacts, data):
+        self.aws, self.project, self.programs, self.data = aws, project, programs, data
+        self.artifacts = artifacts
         self.parameters = {**project.overrides(STAGE), **PARAMETERS}
         self.deployed = project.deployed(STAGE, PARAMETERS)
         self.template = self.deployed.template
         # What became of the exception `body`, and of a reset's mail.
         self.read_routes, self.made_routes, self.reset_path = 0, [], ""
-        self.agency = self.initial_password = ""
+        self.agency, self.initial_password, self.delivered = "", "", False
         self.portal, self.card = self.parameters["PortalDomain"], self.parameters["CardDomain"]
         self.outputs = {}
 
@@ -187,12 +193,17 @@ class Run:
         s3, formation = self.client("s3"), self.client("cloudformation")
         location = {"LocationConstraint": REGION}
         s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration=location)
-        for _, function in self.deployed.of("AWS::Lambda::Function"):
+        machines = set()
+        for name, function in self.deployed.of("AWS::Lambda::Function"):
             # What SAM packs is the program itself. It is not copied here: there are sixteen, of some fifty megabytes.
             key = function["Code"]["S3Key"]
             program = self.programs / key.removesuffix(".zip")
+            if self.artifacts:
+                program = self.artifacts / name / "bootstrap"
             expect(program.is_file(), f"{program} is not built")
-            s3.put_object(Bucket="artifacts", Key=key, Body=archive({"bootstrap": f'#!/bin/sh\nexec "{program}"\n'.encode()}))
+            machine, command = runnable(program)
+            machines.add(machine)
+            s3.put_object(Bucket="artifacts", Key=key, Body=archive({"bootstrap": f"#!/bin/sh\nexec {command}\n".encode()}))
         for layer in ["truststore", "clients"]:
             files = {path.name: path.read_bytes() for path in (self.data / layer).iterdir()}
             s3.put_object(Bucket="artifacts", Key=f"layer-{layer}.zip", Body=archive(files))
@@ -212,7 +223,7 @@ class Run:
         expect(stack["StackStatus"] == "CREATE_COMPLETE", f"{stack['StackStatus']}: {failed}")
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.routes()
-        return f"{len(self.deployed.resources)} resources"
+        return f"{len(self.deployed.resources)} resources; programs of {', '.join(machines)}"
 
     def routes(self):
         """The routes of both APIs, which ministack does not read in their bodies."""
@@ -247,9 +258,10 @@ class Run:
         address = urllib.parse.urlsplit(self.aws.url)
         connection = http.client.HTTPSConnection(address.hostname, address.port, timeout=60, context=self.aws.context)
         headers = {"Host": host or self.portal, "Accept": "application/json", "Accept-Language": language}
-        if body is not None:
-            body = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+        if isinstance(body, str):
+            body, headers["Content-Type"] = body.encode(), "text/csv"
+        elif body is not None:
+            body, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
@@ -373,6 +385,54 @@ class Run:
         expect(subject["subject"] == "person" and subject["account"] == ACCOUNT_NAME, f"the session: {subject}")
         return f"{ACCOUNT_NAME} is signed in"
 
+    def bulk(self):
+        """A file of new staff: the stream starts its worker, and the sweep its mail."""
+        file = "national_id,email\nF111357703,li@example.gov.tw\n"
+        path = f"/v1/hr/bulk-resets/{self.succeeds(201, 'POST', '/v1/hr/bulk-resets', file, token=self.agency)['bulk_id']}"
+        self.succeeds(202, "POST", f"{path}/confirm", {}, token=self.agency)
+        state = lambda: self.succeeds(200, "GET", path, token=self.agency)["state"]  # noqa: E731
+        eventually("the bulk reset is done", lambda: state() == "done", 30)
+        return "one of one person"
+
+    def by_hand(self):
+        """What no source of events starts here, or not within these minutes, takes the event that AWS would send."""
+        self.delivered = self.succeeds(200, "GET", self.reset_path, token=self.agency)["mail"] == "delivered"
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        event = {"version": "0", "id": secrets.token_hex(16), "account": ACCOUNT, "region": REGION, "time": now, "resources": []}
+        mail = {
+            "timestamp": now,
+            "messageId": "1",
+            "destination": [PERSON["email"]],
+            "tags": {
+                "ses:configuration-set": [f"{STACK}-mail"],
+                "mail_kind": ["reset"],
+                "mail_id": [self.reset_path.rsplit("/", 1)[1]],
+            },
+        }
+        delivery = {"timestamp": now, "smtpResponse": "250 ok", "recipients": [PERSON["email"]]}
+        detail = {"eventType": "Delivery", "mail": mail, "delivery": delivery}
+        self.invoke("mail-events", {**event, "source": "aws.ses", "detail-type": "Email Delivered", "detail": detail})
+        state = self.succeeds(200, "GET", self.reset_path, token=self.agency)["mail"]
+        expect(state == "delivered", f"the mail was delivered, and is {state}")
+        self.invoke("roster-import", {**event, "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+        return "mail-events, and roster-import's sweep"
+
+    def sources(self):
+        """Every mapping of a stream and every rule of the template has started its function, but for those of by_hand."""
+        log = self.aws.log.read_text(errors="replace")
+        by_rule = set(re.findall(rf"EventBridge → Lambda {STACK}-([a-z-]+): dispatched", log))
+        by_stream = set(re.findall(rf"ESM: Lambda {STACK}-([a-z-]+) processed [1-9]", log))
+        name = lambda reference: reference.rsplit(":", 1)[-1].removeprefix(f"{STACK}-")  # noqa: E731
+        functions = {logical: it["FunctionName"].removeprefix(f"{STACK}-") for logical, it in self.deployed.of("AWS::Lambda::Function")}
+        rules = {functions[name(rule["Targets"][0]["Arn"])] for _, rule in self.deployed.of("AWS::Events::Rule")}
+        streams = {functions[name(it["FunctionName"])] for _, it in self.deployed.of("AWS::Lambda::EventSourceMapping")}
+        silent = sorted((rules - by_rule - {"mail-events"}) | (streams - by_stream))
+        expect(not silent, f"not started by their events: {silent}")
+        reached = {function for _, _, function in self.made_routes} | by_rule | by_stream | {"mail-events"}
+        missing = sorted(set(functions.values()) - reached)
+        expect(not missing, f"nothing starts {missing}")
+        return f"{len(functions)} functions, {len(by_rule)} by rules, {len(by_stream)} by streams"
+
     def judged(self):
         """What a role does not allow is refused: without its policy a function cannot do its work, and with it again it can."""
         iam, role, policy = self.client("iam"), f"{STACK}-password-login", "step"
@@ -416,6 +476,20 @@ class Run:
         # The stream may not have told of the last entries yet.
         eventually("audit verify finds all in order", lambda: verify().returncode == 0, 30)
         return f"{entries} entries"
+
+
+def runnable(program):
+    """Whose machine's program it is, and how it is started on this one."""
+    with program.open("rb") as file:
+        head = file.read(20)
+    expect(head[:4] == b"\x7fELF", f"{program} is no program")
+    machine = {62: "x86_64", 183: "aarch64"}.get(int.from_bytes(head[18:20], "little"))
+    expect(machine, f"{program} is of a machine that is not known here")
+    if machine == platform.machine():
+        return machine, f'"{program}"'
+    emulator = shutil.which(f"qemu-{machine}") or shutil.which(f"qemu-{machine}-static")
+    expect(emulator, f"{program} is of {machine}, and there is no qemu-{machine} (Debian: qemu-user)")
+    return machine, f'"{emulator}" "{program}"'
 
 
 def archive(files):
@@ -473,7 +547,6 @@ def card_event(host, challenge, pem):
 
 def as_aws(run):
     """By the names of the exceptions: whether it does this as AWS does."""
-    sent = run.succeeds(200, "GET", run.reset_path, token=run.agency)["mail"]
     _, _, answer = run.call("GET", "/v1/login/certificate", host=run.card)
     reached = isinstance(answer, dict) and answer.get("code")
     alarm = next(it for it in run.template["Resources"].items() if "Metrics" in it[1]["Properties"])
@@ -484,7 +557,7 @@ def as_aws(run):
         "dkim": makes(run, "dkim", ("Identity", identity), output={"Fn::GetAtt": ["Identity", "DkimDNSTokenName1"]}),
         "layers": pathlib.Path("/opt/truststore.pem").exists() or pathlib.Path("/opt/clients.toml").exists(),
         "mutual-tls": not reached,
-        "mail-events": sent == "delivered",
+        "mail-events": run.delivered,
         **conditions(run),
     }
 
@@ -583,20 +656,24 @@ STEPS = [
     ("a card signs in", Run.by_card),
     ("a reset is mailed", Run.reset),
     ("a password signs in", Run.by_password),
+    ("a bulk reset is worked off", Run.bulk),
+    ("events that nothing sends here", Run.by_hand),
     ("permissions are judged", Run.judged),
     ("the audit trail is chained and signed", Run.audit),
+    ("every function was started", Run.sources),
     ("what is not as on AWS", exceptions),
 ]
 
 
-def main(programs):
-    project = Project()
+def main(programs, artifacts=None):
+    project, programs = Project(), pathlib.Path(programs).resolve()
+    artifacts = pathlib.Path(artifacts).resolve() if artifacts else None
     with tempfile.TemporaryDirectory(prefix="cloud-run-") as folder:
         folder = pathlib.Path(folder)
-        with certificates(pathlib.Path(programs) / "first-sign-in", folder) as data:
+        with certificates(programs / "first-sign-in", folder) as data:
             authority = (data / "pki/server/ca.pem", data / "pki/server/ca.key.pem")
-            with cloud(authority, AUTH="true", LAMBDA_ACCOUNT_CONCURRENCY="1000") as aws:
-                run = Run(aws, project, programs, data)
+            with cloud(authority, AUTH="true") as aws:
+                run = Run(aws, project, programs, artifacts, data)
                 for what, step in STEPS:
                     began = time.monotonic()
                     try:
@@ -610,4 +687,4 @@ def main(programs):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
