@@ -240,6 +240,13 @@ impl Call {
         }
     }
 
+    /// What a result is as an answer, with the problem for the log.
+    pub fn answer(&self, result: Result<Answer, Problem>) -> Answer {
+        result.unwrap_or_else(|problem| {
+            problem_answer(&problem, self.language, &self.origin.request_id).because(problem)
+        })
+    }
+
     /// Whether the request is known to come from a page of this origin.
     pub fn is_same_origin(&self, own: &str) -> bool {
         self.header(header::ORIGIN) == Some(own)
@@ -390,6 +397,13 @@ impl Answer {
             .with_header(RATE_LIMIT, &list(Left::member))
     }
 
+    /// Lets pages of another origin read this answer to what they ask for in a person's name.
+    #[must_use]
+    pub fn readable_by(self, origin: &str) -> Self {
+        self.with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+            .with_header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
+    }
+
     /// Says that this answer brings a problem in another form than its own, such as a redirect: the log tells it as one.
     #[must_use]
     pub fn because(self, problem: Problem) -> Self {
@@ -473,9 +487,7 @@ where
             let started = Instant::now();
             let call = Arc::new(Call::of(request));
             let (result, notes) = RequestNotes::collect(handle(state, Arc::clone(&call))).await;
-            let mut answer = result.unwrap_or_else(|problem| {
-                problem_answer(&problem, call.language, &call.origin.request_id).because(problem)
-            });
+            let mut answer = call.answer(result);
             let problem = answer.problem.take();
             let code = problem.as_ref().map_or("", |problem| problem.code.name());
             let reason = problem.map(|problem| problem.reason).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, BoxFuture, Request, Response, Service};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::environment::{Environment, StartError};
 use crate::telemetry;
@@ -37,7 +37,7 @@ impl Function {
         Self::new(move |LambdaEvent { payload, context }| {
             let handle = handle.clone();
             async move {
-                let request: LambdaRequest = serde_json::from_value(payload)?;
+                let request: LambdaRequest = serde_json::from_value(without_summary(payload))?;
                 let service = service_fn(move |request: Request| {
                     let answer = handle(request);
                     async move { Ok::<_, Error>(answer.await) }
@@ -57,6 +57,17 @@ impl Function {
     pub async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         (self.0)(event).await
     }
+}
+
+/// Takes away what an event says of the connection's client certificate beside the certificate itself. All of it stands in the
+/// certificate, where it is signed, and no page of AWS's says how names and numbers are written: whatever they look like, no
+/// request may fail for it.
+fn without_summary(mut event: Value) -> Value {
+    if let Some(certificate) = event.pointer_mut("/requestContext/authentication/clientCert") {
+        let pem = certificate.get("clientCertPem").and_then(Value::as_str);
+        *certificate = json!({ "clientCertPem": pem, "validity": {} });
+    }
+    event
 }
 
 impl std::fmt::Debug for Function {
@@ -106,7 +117,104 @@ async fn serve(function: Function) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use lambda_runtime::Context;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::http::Call;
+
+    /// An event with that for its client certificate.
+    fn event(certificate: &Value) -> Value {
+        json!({
+            "version": "2.0", "routeKey": "GET /", "rawPath": "/", "rawQueryString": "", "headers": {},
+            "requestContext": {
+                "accountId": "123456789012", "apiId": "api", "authentication": { "clientCert": certificate },
+                "domainName": "card.example", "domainPrefix": "card",
+                "http": { "method": "GET", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "1.2.3.4", "userAgent": "" },
+                "requestId": "id", "routeKey": "GET /", "stage": "$default", "time": "21/Apr/2020:15:08:21 +0000",
+                "timeEpoch": 1_587_481_701_067_i64,
+            },
+            "isBase64Encoded": false,
+        })
+    }
+
+    /// The certificate that a step gets of it.
+    fn seen(certificate: &Value) -> Value {
+        let function = Function::http(|request| async {
+            let seen = Call::of(request).certificate_pem().map(str::to_owned);
+            Response::new(Body::Text(json!(seen).to_string()))
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let event = LambdaEvent::new(event(certificate), Context::default());
+        let answer = runtime.block_on(function.invoke(event)).unwrap();
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// Anything that JSON has.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map("notBefore|notAfter|.*", inner, 0..3).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn of_a_certificate_only_the_certificate_is_read(
+            pem in prop_oneof![".*", Just("-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----".to_owned())],
+            rest in prop::collection::btree_map("subjectDN|issuerDN|serialNumber|validity|other", anything(), 0..5),
+        ) {
+            let mut certificate = json!(rest);
+            certificate["clientCertPem"] = json!(pem);
+            prop_assert_eq!(seen(&certificate), json!(pem));
+            certificate["clientCertPem"] = json!(7);
+            prop_assert_eq!(seen(&certificate), Value::Null);
+        }
+    }
+
+    #[test]
+    fn certificates_come_in_the_shapes_that_are_documented_and_seen() {
+        let pem = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----";
+        let validity =
+            json!({"notBefore": "May 28 12:30:02 2019 GMT", "notAfter": "Aug  5 09:36:04 2027 GMT"});
+        let rest = [
+            (
+                "in AWS's examples",
+                json!({"subjectDN": "www.example.com", "issuerDN": "Example issuer",
+                "serialNumber": "a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1", "validity": validity}),
+            ),
+            (
+                "a serial number in decimal",
+                json!({"subjectDN": "C=TW,CN=王小明", "issuerDN": "C=TW,O=行政院",
+                "serialNumber": "1353651436519365179156", "validity": validity}),
+            ),
+            (
+                "a name with escapes, as OpenSSL writes it",
+                json!({"subjectDN": "C=TW,CN=\\E7\\8E\\8B\\E5\\B0\\8F",
+                "issuerDN": "C=TW", "serialNumber": "1", "validity": validity}),
+            ),
+            ("nothing else", json!({})),
+        ];
+        for (what, mut certificate) in rest {
+            for pem in [pem.to_owned(), format!("{pem}\n")] {
+                certificate["clientCertPem"] = json!(pem);
+                assert_eq!(seen(&certificate), json!(pem), "{what}");
+            }
+        }
+        for none in [json!(null), json!({}), json!("none")] {
+            assert_eq!(seen(&none), Value::Null, "{none}");
+        }
+    }
 
     #[test]
     fn an_invocation_begins_nothing_shortly_before_its_deadline() {

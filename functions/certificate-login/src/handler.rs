@@ -28,8 +28,8 @@ pub async fn handle(step: Arc<CertificateLogin>, call: Arc<Call>) -> Result<Answ
     }
 }
 
-/// A program gets JSON; a browser, which came by a link, goes back to the portal host with what it got in the fragment,
-/// where no server's log sees it.
+/// A program gets JSON, and so does the sign-in page; a browser that came by a link goes back to the portal host with what it
+/// got in the fragment, where no server's log sees it.
 async fn card(step: &CertificateLogin, call: &Call) -> Result<Answer, Problem> {
     let result = async {
         let challenge = call.query("challenge").and_then(|text| Challenge::parse(&text));
@@ -40,8 +40,14 @@ async fn card(step: &CertificateLogin, call: &Call) -> Result<Answer, Problem> {
     .await;
     let wants_json = call.header(header::ACCEPT).is_some_and(|accept| accept.contains("application/json"));
     if wants_json {
-        let (code, expires_at) = result?;
-        return Ok(Answer::ok(json!({"code": code.reveal(), "expires_at": time(expires_at)})));
+        let answer = result.map(|(code, expires_at)| {
+            Answer::ok(json!({"code": code.reveal(), "expires_at": time(expires_at)}))
+        });
+        // The sign-in page asks by script. That it can read the answer tells it that this is no answer of the gateway's.
+        return match call.is_same_origin(step.portal_origin()) {
+            true => Ok(call.answer(answer).readable_by(step.portal_origin())),
+            false => answer,
+        };
     }
     let page = format!("{}/card", step.portal_origin());
     match result {

@@ -25,7 +25,7 @@ use crate::functions::{Functions, FunctionsError, InvocationError};
 use crate::gateway::Host;
 use crate::gateway::event::Api;
 use crate::gateway::route::Routes;
-use crate::gateway::tls::{self, TlsError};
+use crate::gateway::tls::{self, Behavior, TlsError};
 use crate::kms::{Kms, KmsError};
 use crate::mailbox::Mailbox;
 use crate::permissions::Permissions;
@@ -81,6 +81,8 @@ pub struct Options {
     pub ses_rate: f64,
     /// The faults between the functions and the services, from when everything is up.
     pub faults: Option<Faults>,
+    /// What of API Gateway's TLS to play.
+    pub tls: Behavior,
 }
 
 impl Options {
@@ -103,6 +105,7 @@ impl Options {
             sample_cards: true,
             ses_rate: 0.0,
             faults: None,
+            tls: Behavior::default(),
         }
     }
 }
@@ -487,7 +490,7 @@ impl Stack {
                 routes: Routes::of(api, &deployment.routes),
                 cors: deployment.cors.get(api).cloned(),
                 api: Api { account: ACCOUNT.to_owned(), id: api.to_lowercase() },
-                tls: tls::configuration(identity, anchors.as_deref(), &options.clock)?,
+                tls: tls::configuration(identity, anchors.as_deref(), options.tls, &options.clock)?,
                 functions: functions.clone(),
                 clock: options.clock.clone(),
                 trial: (api == PORTAL_API)

@@ -215,21 +215,44 @@ async fn a_browser_is_sent_back_to_the_portal() {
 }
 
 #[tokio::test]
-async fn the_handshake_refuses_what_api_gateway_would() {
+async fn the_gateway_refuses_what_does_not_chain_or_is_not_of_now() {
     let world = World::start().await;
     let tomorrow = CardRequest {
         not_before: Some(world.now() + SignedDuration::from_hours(24)),
         ..CardRequest::citizen(WANG.name, WANG.id_tail())
     };
     let callers = [
-        ("no certificate", world.browser()),
         ("of another CA", world.browser_with(&prepared::foreign_card())),
         ("expired", world.browser_with(&world.sample_card("expired"))),
         ("not yet valid", world.browser_with(&world.issue(&tomorrow))),
     ];
     for (what, caller) in callers {
-        let refused = caller.card_request(&ProofKey::random().challenge).try_send().await;
-        assert!(refused.is_err(), "{what}: {}", refused.unwrap());
+        let refused = caller.card_request(&ProofKey::random().challenge).send().await.status(403);
+        assert_eq!(refused.text, r#"{"message":"Forbidden"}"#, "{what}");
+    }
+    let nobody = world.browser().card_request(&ProofKey::random().challenge).try_send().await;
+    assert!(nobody.is_err(), "no certificate: {}", nobody.unwrap());
+}
+
+#[tokio::test]
+async fn the_sign_in_page_and_no_other_may_read_what_its_script_asks() {
+    let world = World::start().await;
+    let cards = [
+        (world.sample_card("wang-xiaoming"), 200),
+        (world.sample_card("encryption"), 403),
+        // The gateway's own answer, which the page must not be able to take for one of the function's.
+        (world.sample_card("expired"), 403),
+    ];
+    let foreign = "https://evil.example".to_owned();
+    for (origin, let_in) in [(world.stack.portal_url.clone(), true), (foreign, false)] {
+        for (number, (card, status)) in cards.iter().enumerate() {
+            let browser = world.browser_with(card);
+            let request = browser.card_request(&ProofKey::random().challenge).header("origin", &origin);
+            let answer = request.send().await.status(*status);
+            let read = (let_in && number < 2).then_some(origin.as_str());
+            assert_eq!(answer.header("access-control-allow-origin"), read, "{answer}");
+            assert_eq!(answer.header("access-control-allow-credentials"), read.map(|_| "true"), "{answer}");
+        }
     }
 }
 
@@ -247,7 +270,10 @@ async fn the_function_checks_again_what_the_gateway_let_through() {
     // A CA of the truststore chains, but it is nobody's card.
     let truststore = std::fs::read_to_string(&world.stack.paths.truststore).unwrap();
     handed(&truststore).await.problem(Code::CertificateWrongKind);
-    handed(&world.sample_card("wang-xiaoming").certificate_pem).await.ok();
+    let pem = world.sample_card("wang-xiaoming").certificate_pem;
+    for pem in [pem.trim_end().to_owned(), format!("{}\n", pem.trim_end()), pem.replace('\n', "\r\n")] {
+        handed(&pem).await.ok();
+    }
 }
 
 #[tokio::test]

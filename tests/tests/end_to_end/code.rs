@@ -49,7 +49,7 @@ async fn provoke(code: Code, world: &World, language: &'static str) -> Answer {
                 CardRequest { not_after: Some(until), ..CardRequest::citizen(WANG.name, WANG.id_tail()) };
             let card = world.issue(&card);
             world.pass(SignedDuration::from_mins(61));
-            // A handshake would refuse it already; on a connection that is older the function does.
+            // The gateway would refuse it already; on a connection that is older the function does.
             world.hand_over(world.card_event(Some(&card.certificate_pem), language)).await
         }
         Code::CertificateNotYetValid => {

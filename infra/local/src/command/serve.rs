@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 use local::faults::Faults;
+use local::gateway::tls::{Behavior, RefusedCards, Version};
 use local::log;
 use local::pki::card::PIN;
 use local::pki::foreign::ForeignTruststore;
@@ -67,6 +68,13 @@ pub(crate) struct Serve {
     /// `ResetStepUpSeconds=300`. May be there several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
+    /// The only version of TLS that the hosts agree to; without it, 1.2 and 1.3.
+    #[arg(long, value_name = "VERSION")]
+    tls: Option<Version>,
+    /// What becomes of a card that is expired or not of the truststore's CAs: an answer 403, as AWS describes it, or the end of
+    /// the handshake.
+    #[arg(long, value_name = "HOW", default_value = "403")]
+    refused_cards: RefusedCards,
     /// Prints one line of JSON when ready: URLs and absolute paths.
     #[arg(long)]
     ready_json: bool,
@@ -105,6 +113,7 @@ pub(crate) async fn serve(options: Serve) -> Result<ExitCode, Failure> {
         parameters: options.parameters.into_iter().collect(),
         ses_rate: options.ses_rate,
         faults,
+        tls: Behavior { version: options.tls, refused_cards: options.refused_cards },
         ..Options::new(options.data)
     })
     .await?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// An answer of the gateway's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The host is not one of the API's.
+    /// The host is not one of the API's, or the caller's certificate is refused.
     Forbidden,
     /// No route matches.
     NotFound,

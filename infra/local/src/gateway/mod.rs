@@ -24,7 +24,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
 use shared::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -35,6 +34,7 @@ use self::answer::{Refusal, respond};
 use self::cors::Cors;
 use self::event::{Api, Received, build};
 use self::route::{Matched, Routes};
+use self::tls::Tls;
 use crate::functions::{Functions, InvocationError};
 use crate::trial::Trial;
 
@@ -65,7 +65,7 @@ pub struct Host {
     /// The account and id that events name.
     pub api: Api,
     /// Its TLS.
-    pub tls: Arc<ServerConfig>,
+    pub tls: Tls,
     /// The functions behind it.
     pub functions: Functions,
     /// The clock that stamps requests.
@@ -78,7 +78,7 @@ impl Host {
     /// Serves the host until told to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.tls.handshake));
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -121,13 +121,19 @@ impl Host {
             }
             Err(_) => return,
         };
+        let admitted = self.tls.admits(stream.get_ref().1);
+        if let Err(reason) = &admitted {
+            tracing::info!(host = self.name, %reason, "a certificate is refused");
+        }
+        let refused = admitted.is_err();
+        let server_name = stream.get_ref().1.server_name().map(str::to_owned);
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate: Option<Arc<[u8]>> = certificate.map(|certificate| Arc::from(certificate.as_ref()));
         let service = service_fn(move |request: Request<Incoming>| {
             let host = Arc::clone(&self);
-            let certificate = certificate.clone();
+            let (certificate, server_name) = (certificate.clone(), server_name.clone());
             async move {
-                let caller = Caller { address: peer.ip(), port, certificate };
+                let caller = Caller { address: peer.ip(), port, certificate, refused, server_name };
                 Ok::<_, std::convert::Infallible>(host.answer(request.map(Body::new), &caller).await)
             }
         });
@@ -195,6 +201,13 @@ impl Host {
         if !self.is_named(&domain_name) {
             return Err(Refusal::Forbidden);
         }
+        // A browser that did so would show the card that was chosen for the other name.
+        if caller.server_name.as_ref().is_some_and(|asked| *asked != domain_name) {
+            tracing::warn!(host = self.name, request_id, "a connection is used for another name");
+        }
+        if caller.refused {
+            return Err(Refusal::Forbidden);
+        }
         let path = decoded(parts.uri.path());
         if let Some(answer) = self.trial.as_ref().and_then(|trial| trial.answer(&parts.method, &path)) {
             *route = Some("GET /try".to_owned());
@@ -254,6 +267,10 @@ struct Caller {
     address: IpAddr,
     port: u16,
     certificate: Option<Arc<[u8]>>,
+    /// Whether its certificate is one with which nobody is let through.
+    refused: bool,
+    /// The name that its handshake asked for.
+    server_name: Option<String>,
 }
 
 /// Reads a body. One that is too large is read to its end all the same, within reason: a client that is still sending

@@ -5,6 +5,7 @@ mod bulk;
 mod crash;
 mod faults;
 mod foreign;
+mod gateway;
 mod notice;
 mod ocsp;
 mod outbox;
