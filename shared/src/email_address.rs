@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
-use icu_properties::{CodePointMapData, CodePointSetData};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::visible;
 
 /// A mailbox address, `local@domain`, ASCII, with a dotted domain; the domain in lower case.
 ///
@@ -92,7 +92,7 @@ impl EmailAddress {
 /// white space around it, one `;`, `,`, `.` or `、` behind it, angle brackets around it, and `mailto:` before it.
 fn as_meant(typed: &str) -> String {
     let folded = ComposingNormalizerBorrowed::new_nfkc().normalize(typed);
-    let seen = folded.chars().filter(|c| !is_invisible(*c));
+    let seen = folded.chars().filter(|c| !visible::is_hidden(*c));
     let seen: String = seen.map(|c| if c == '。' { '.' } else { c }).collect();
     let text = seen.trim();
     let text = without_scheme(text.strip_suffix([';', ',', '.', '、']).unwrap_or(text).trim_end());
@@ -105,12 +105,6 @@ fn without_scheme(text: &str) -> &str {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("mailto:") => rest.trim_start(),
         _ => text,
     }
-}
-
-/// Whether nothing is seen of a character, or only how it formats others.
-fn is_invisible(c: char) -> bool {
-    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
-        || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::Format
 }
 
 impl FromStr for EmailAddress {

@@ -1,7 +1,8 @@
 //! What a person types to say who they are: a national ID or a custom account.
 
 use crate::custom_account::CustomAccount;
-use crate::national_id::{NationalId, is_invisible};
+use crate::national_id::NationalId;
+use crate::visible;
 
 /// Most characters that are looked at.
 pub const MAX_LENGTH: usize = 128;
@@ -31,8 +32,7 @@ impl Identifier {
     /// # Errors
     /// [`NoIdentifier`] when there is nothing to look up.
     pub fn parse(text: &str) -> Result<Self, NoIdentifier> {
-        let is_seen = |c: char| !c.is_whitespace() && !is_invisible(c);
-        if !text.contains(is_seen) || text.trim().chars().count() > MAX_LENGTH {
+        if text.chars().all(visible::is_blank) || text.trim().chars().count() > MAX_LENGTH {
             return Err(NoIdentifier);
         }
         Ok(NationalId::parse(text)

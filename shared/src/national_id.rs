@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{Dash, DefaultIgnorableCodePoint, GeneralCategory, QuotationMark};
+use icu_properties::props::{Dash, GeneralCategory, QuotationMark};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::visible;
 
 /// A national ID or resident certificate number with a right checksum, in its canonical form: upper case ASCII.
 ///
@@ -104,8 +106,7 @@ pub fn bare(text: &str) -> Cow<'_, str> {
 
 /// Whether a character is no part of a number, whoever wrote it.
 fn is_beside(c: char) -> bool {
-    is_invisible(c)
-        || c.is_whitespace()
+    visible::is_blank(c)
         || CodePointSetData::new::<Dash>().contains(c)
         || CodePointSetData::new::<QuotationMark>().contains(c)
         || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::DashPunctuation
@@ -115,23 +116,12 @@ fn is_beside(c: char) -> bool {
 /// Characters that Unicode does not count among blanks, dashes and quotation marks, and that keyboards, input methods and
 /// word processors give for one.
 const LOOK_ALIKES: &[char] = &[
-    // The blank of braille.
-    '\u{2800}',
     // Minus signs, a bullet, the long vowel of kana in both widths, lines that boxes are drawn with.
     '\u{02d7}', '\u{2043}', '\u{2796}', '\u{30fc}', '\u{ff70}', '\u{2500}', '\u{2501}', '\u{23af}',
     // Apostrophes: grave and acute, primes, letters that are modified ones.
     '`', '\u{b4}', '\u{2b9}', '\u{2ba}', '\u{2bb}', '\u{2bc}', '\u{2bd}', '\u{2c8}', '\u{2ca}', '\u{2cb}',
     '\u{2ee}', '\u{2032}', '\u{2033}', '\u{2035}', '\u{2036}', '\u{a78b}', '\u{a78c}', '\u{ff40}',
 ];
-
-/// Whether nobody sees a character: format characters, the marks of direction and the byte order mark among them, other ones
-/// that Unicode says to ignore, and controls that are no blanks.
-pub(crate) fn is_invisible(c: char) -> bool {
-    let category = CodePointMapData::<GeneralCategory>::new().get(c);
-    category == GeneralCategory::Format
-        || category == GeneralCategory::Control && !c.is_whitespace()
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
-}
 
 /// The two-digit value of a region letter.
 fn letter_value(letter: u8) -> Option<u32> {
@@ -148,6 +138,7 @@ impl fmt::Debug for NationalId {
 
 #[cfg(test)]
 mod tests {
+    use icu_properties::props::DefaultIgnorableCodePoint;
     use proptest::prelude::*;
 
     use super::*;

@@ -5,8 +5,7 @@
 //! another person's. Two names are one here when they have the same letters ([`same`]), after these are out of the way:
 //!
 //! - what Unicode calls compatible (NFKC: full width, half width, compatibility ideographs, Kangxi radicals) and case;
-//! - spaces, dots, hyphens, apostrophes, glottal stops, brackets, accents, and all that cannot be seen: controls, bidirectional
-//!   and zero-width characters, variation selectors;
+//! - spaces, dots, hyphens, apostrophes, glottal stops, brackets, accents, and all that cannot be seen ([`is_hidden`]);
 //! - variants of an ideograph, by Unicode's Unihan data as `shared/src/person_name/variants.txt` has it. `variants.py` beside it
 //!   makes that file, and says which of Unihan's relations count, and which do not because people bear both characters as
 //!   names of their own;
@@ -26,6 +25,8 @@ use std::sync::LazyLock;
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+
+use crate::visible::is_hidden;
 
 /// The most characters of a common name: `ub-common-name` of RFC 5280, appendix A.1. A CA cuts a longer name there.
 pub const LONGEST_COMMON_NAME: usize = 64;
@@ -64,7 +65,8 @@ pub fn same(one: &str, other: &str, digits: Digits) -> bool {
 
 /// Whether a name has a sign in it that stands for a character which could not be written.
 pub fn has_lost_character(name: &str) -> bool {
-    Name::read(name).letters.into_iter().any(is_lost)
+    // The quick way: what nearly every name of a roster consists of.
+    !name.chars().all(is_ideograph) && Name::read(name).letters.into_iter().any(is_lost)
 }
 
 /// A name as it is kept and shown: NFKC, without spaces around, and without what cannot be seen, which would hide what it says or
@@ -76,7 +78,7 @@ pub fn written(name: &str) -> String {
 
 /// A text without what cannot be seen, each space a plain one.
 fn visible(text: &str) -> String {
-    let seen = text.chars().filter(|c| c.is_whitespace() || !is_unseen(*c));
+    let seen = text.chars().filter(|c| !is_hidden(*c));
     seen.map(|c| if c.is_whitespace() { ' ' } else { c }).collect()
 }
 
@@ -226,7 +228,7 @@ fn role(c: char, before: Option<char>) -> Role {
         _ if c.is_whitespace() => Role::Space,
         '/' | '|' | ';' | ':' | '\\' => Role::Space,
         ',' | '、' | '،' => Role::Comma,
-        _ if is_unseen(c) || is_between(c) || is_mark(c) => Role::Nothing,
+        _ if is_hidden(c) || is_between(c) || is_mark(c) => Role::Nothing,
         // A long sound in Japanese; elsewhere somebody's hyphen.
         'ー' if !before.is_some_and(|before| matches!(before, '\u{3041}'..='\u{30FF}')) => Role::Nothing,
         // The character before, again.
@@ -327,18 +329,6 @@ fn is_ideograph(c: char) -> bool {
         c,
         '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}'
     )
-}
-
-/// What cannot be seen: controls, and Unicode's default-ignorable characters.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-                | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}'
-                | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{2800}' | '\u{FFF0}'..='\u{FFFB}'
-                | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}'
-        )
 }
 
 /// Accents on letters that have others beside them. Those of Japanese and Indic scripts make other letters, and stay.

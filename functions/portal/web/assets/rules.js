@@ -2,7 +2,7 @@
 // and has the last word: what needs its dictionaries and its memory, only it can tell. `policy.json` holds this evaluation and
 // the server's against the same passwords.
 
-import { meantAddress } from "./address.js";
+import { UNSEEN, meantAddress } from "./address.js";
 
 /**
  * @typedef {{ code: "too_short", min: number } | { code: "too_long", max: number, bytes: number }
@@ -89,9 +89,6 @@ export function broken(rules, typed, names) {
   const codes = rules.filter((rule) => breaks(rule, typed, names)).map((rule) => rule.code);
   return codes.includes("too_long") ? ["too_long"] : codes;
 }
-
-/** Format characters and others that nobody sees: no part of a custom account. */
-const UNSEEN = /[\p{Cf}\p{Default_Ignorable_Code_Point}]|(?!\s)\p{Cc}/gu;
 
 /**
  * The custom account as the server reads it.
