@@ -8,12 +8,17 @@
 #   that has it. Name something first that is of no matter, or list what the token shall have; and look at what
 #   C_GetMechanismList tells.
 set -euo pipefail
-command -v pkcs11-tool > /dev/null || { echo "apt-get install softhsm2=2.6.1-2.1 opensc=0.23.0-0.3+deb12u2"; exit 2; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+apt-get download -qq libsofthsm2=2.6.1-2.1 opensc=0.23.0-0.3+deb12u2 opensc-pkcs11=0.23.0-0.3+deb12u2 2> download.log ||
+  { cat download.log; echo "This needs Debian 12."; exit 2; }
+for package in ./*.deb; do dpkg-deb -x "$package" installed; done
+libraries=$(dirname "$(find installed -name 'libopensc.so.*' | head -1)")
+export PATH=$folder/installed/usr/bin:$PATH LD_LIBRARY_PATH=$folder/$libraries
 mkdir "$folder/tokens"
 export SOFTHSM2_CONF=$folder/softhsm2.conf
-module=$(dpkg -L libsofthsm2 | grep 'libsofthsm2.so$' | head -1)
+module=$(find "$folder/installed" -name libsofthsm2.so | head -1)
 listed() {
   printf 'directories.tokendir = %s/tokens\nslots.mechanisms = %s\n' "$folder" "$1" > "$SOFTHSM2_CONF"
   pkcs11-tool --module "$module" --list-mechanisms 2> /dev/null | sed -nE 's/^ +((SHA256-)?RSA-PKCS-PSS),.*/\1/p' | tr '\n' ' '

@@ -15,14 +15,19 @@
 # What it means: who opens TLS 1.3 on a host that asks for cards locks such cards out, and hears "no certificate". That a
 #   host is held at TLS 1.2 helps browsers, and programs with OpenSSL only where the server's list begins with v1.5.
 set -euo pipefail
-need=(softhsm2=2.6.1-2.1 opensc=0.23.0-0.3+deb12u2 libengine-pkcs11-openssl=0.4.12-0.1 libnss3-tools=2:3.87.1-1+deb12u4)
-for program in softhsm2-util pkcs11-tool tstclnt modutil openssl curl; do
-  command -v "$program" > /dev/null || { echo "apt-get install ${need[*]} openssl curl"; exit 2; }
-done
 folder=$(mktemp -d)
 servers=()
 trap '[ ${#servers[@]} = 0 ] || kill "${servers[@]}" 2> /dev/null; rm -rf "$folder"' EXIT
 cd "$folder"
+apt-get download -qq softhsm2=2.6.1-2.1 libsofthsm2=2.6.1-2.1 opensc=0.23.0-0.3+deb12u2 opensc-pkcs11=0.23.0-0.3+deb12u2 \
+  libengine-pkcs11-openssl=0.4.12-0.1 libnss3-tools=2:3.87.1-1+deb12u4 libnss3=2:3.87.1-1+deb12u4 2> download.log ||
+  { cat download.log; echo "This needs Debian 12."; exit 2; }
+for package in ./*.deb; do dpkg-deb -x "$package" installed; done
+place_of() { dirname "$(find "$folder/installed" -name "$1" | head -1)"; }
+export PATH=$folder/installed/usr/bin:$PATH OPENSSL_ENGINES
+OPENSSL_ENGINES=$(place_of pkcs11.so)
+LD_LIBRARY_PATH=$(place_of 'libopensc.so.*'):$(place_of libnss3.so):$(place_of libsoftokn3.so)
+export LD_LIBRARY_PATH
 {
   openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj "/CN=CA" -days 30
   openssl req -newkey rsa:2048 -nodes -keyout card.key -out card.csr -subj "/CN=card"
@@ -33,7 +38,7 @@ mkdir tokens
 printf 'directories.tokendir = %s/tokens\n' "$folder" > whole.conf
 # A card of today, and one without PSS: mechanisms that are listed are the only ones.
 { cat whole.conf; echo "slots.mechanisms = CKM_RSA_PKCS,CKM_SHA256_RSA_PKCS,CKM_SHA384_RSA_PKCS,CKM_SHA512_RSA_PKCS"; } > old.conf
-module=$(dpkg -L libsofthsm2 | grep 'libsofthsm2.so$' | head -1)
+module=$(place_of libsofthsm2.so)/libsofthsm2.so
 export SOFTHSM2_CONF=$folder/whole.conf PKCS11_MODULE_PATH=$module
 {
   softhsm2-util --init-token --free --label card --pin 1234 --so-pin 12345678

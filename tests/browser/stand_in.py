@@ -14,7 +14,7 @@ from pathlib import Path
 
 from people import Person
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 PIN = "1234"
 LANGUAGES = ("zh-TW", "en")
 

@@ -79,7 +79,7 @@ def cloud(authority=None, **variables):
 
 
 def wait(aws, process):
-    for _ in range(300):
+    for _ in range(1200):
         if process.poll() is not None:
             break
         try:
