@@ -7,7 +7,9 @@ below and name it in CHECKS; then put the fault that it is for into `tests/templ
 import collections
 import json
 import re
+import subprocess
 import sys
+import tempfile
 import tomllib
 
 from project import ROOT, STAGES, Project, Refused, compact, everything, parsed
@@ -370,6 +372,33 @@ def commands(project):
     return wrong if found else ["no document has a command of the SAM CLI"]
 
 
+def builds(project):
+    """`sam build` makes every function by the one Makefile, where the sources are, and takes each function's own program."""
+    wrong = []
+    for stage in ["default", *STAGES]:
+        if not project.sam("build", "--config-env", stage)["build_in_source"]:
+            wrong.append(f"sam build --config-env {stage} copies the sources first, away from their workspace")
+    functions = {name: it for name, it in project.template["Resources"].items() if it["Type"] == "AWS::Serverless::Function"}
+    programs = {name: it["Metadata"]["BuildProperties"]["Binary"] for name, it in functions.items()}
+    for name, it in functions.items():
+        if it["Metadata"]["BuildMethod"] != "makefile" or it["Properties"]["CodeUri"] != "../functions":
+            wrong.append(f"{name} is not built by functions/Makefile")
+    crates = {path.parent.name for path in ROOT.glob("functions/*/Cargo.toml")}
+    wrong += [f"{crate} is built or deployed, and not both" for crate in crates ^ set(programs.values())]
+    with tempfile.NamedTemporaryFile("w", suffix=".mk", encoding="utf-8") as makefile:
+        makefile.write(project.text("functions/Makefile"))
+        makefile.flush()
+        command = ["make", "--dry-run", "--directory", ROOT / "functions", "--makefile", makefile.name, "ARTIFACTS_DIR=/artifacts"]
+        said = subprocess.run([*command, *(f"build-{name}" for name in programs)], capture_output=True, text=True)
+    taken = re.findall(r"^cp \S+/lambda/(\S+)/bootstrap ", said.stdout, re.MULTILINE)
+    if taken != list(programs.values()):
+        wrong.append(f"functions/Makefile takes {taken} for {list(programs)}: {said.stderr}")
+    built = [set(re.findall(r"--package (\S+)", line)) for line in said.stdout.splitlines() if "cargo lambda build" in line]
+    if any(packages != crates for packages in built):
+        wrong.append("functions/Makefile does not build all functions together: their crates are compiled anew for each")
+    return wrong
+
+
 def figures(project):
     """The guide's figures are the template's."""
     text = section(project.text(GUIDE), "Costs")
@@ -427,6 +456,7 @@ CHECKS = [
     permissions,
     leftovers,
     commands,
+    builds,
     figures,
     tls,
     alarms,

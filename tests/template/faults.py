@@ -73,6 +73,18 @@ FAULTS = [
         },
     ),
     (
+        "functions that are built one after the other, each with its own features of every crate",
+        check.builds,
+        "not build all functions together",
+        {"functions/Makefile": ("$(addprefix --package ,$(functions))", "--package $(binary)")},
+    ),
+    (
+        "sources that are copied before they are built, away from their workspace",
+        check.builds,
+        "staging copies the sources",
+        {SAMCONFIG: (re.compile(r"(\[staging\.build\.parameters\]\n.*\n)build_in_source = true\n"), r"\1")},
+    ),
+    (
         "ten years of locks in a trial",
         check.locks,
         "dev: AuditBucket locks objects for 3650 days",
