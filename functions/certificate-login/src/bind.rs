@@ -10,8 +10,8 @@ use shared::person::{Credential, InService, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{IdentifierDigest, PersonId};
 use shared::secret::Secret;
-use shared::session::{Carrier, Proof, Subject};
-use shared::sign_in::{Outcome, SignIn};
+use shared::session::{Proof, Subject};
+use shared::sign_in::{Outcome, SignIn, Wanted};
 use shared::store::accounts::{CertificateUse, person_from};
 use shared::store::tickets::AttemptsRead;
 use shared::store::{CommitError, Guard, StoreError, Transaction};
@@ -46,7 +46,7 @@ impl CertificateLogin {
         &self,
         ticket: &Secret,
         claim: &Claim,
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -83,7 +83,7 @@ impl CertificateLogin {
                 return Err(self.refuse(ticket, &content, whom, problem, nothing, origin).await?);
             }
         };
-        self.bind(ticket, &content, (&person, attempts), carrier, origin, rng).await
+        self.bind(ticket, &content, (&person, attempts), wanted, origin, rng).await
     }
 
     /// Checks the account's password. Guesses at it are counted for the person, with those at the current password in the
@@ -155,7 +155,7 @@ impl CertificateLogin {
         ticket: &Secret,
         content: &IdentityTicket,
         (person, attempts): (&InService, Option<AttemptsRead>),
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -203,7 +203,7 @@ impl CertificateLogin {
         let transaction = self.first_use(transaction, &used, scopes)?;
         let (generation, now, proof) = (person.generation, origin.at, Proof::Card(seen.clone()));
         let written = if activated {
-            let opening = SignIn::opening(subject.clone(), carrier, proof, generation, now, rng);
+            let opening = SignIn::opening(subject.clone(), wanted, proof, generation, now, rng);
             match self.sign_in.open(transaction, &opening, now).await {
                 Ok(outcome) => return outcome,
                 Err(error) => error,
