@@ -13,7 +13,7 @@ use shared::secret::Secret;
 use shared::session::{Proof, Subject};
 use shared::sign_in::{Outcome, SignIn, Wanted};
 use shared::store::accounts::{CertificateUse, person_from};
-use shared::store::tickets::AttemptsRead;
+use shared::store::tickets::{AttemptsRead, Rate};
 use shared::store::{CommitError, Guard, StoreError, Transaction};
 use shared::telemetry;
 use shared::ticket::{IDENTITY_TRIES, IdentityTicket};
@@ -40,8 +40,8 @@ impl CertificateLogin {
     ///
     /// # Errors
     /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_unknown`, `person_departed`,
-    /// `identity_mismatch`, `name_differs`, `account_password_required`, `invalid_credentials`, `account_locked`, `conflict`,
-    /// `unavailable`.
+    /// `identity_mismatch`, `name_differs`, `account_password_required`, `invalid_credentials`, `account_locked`,
+    /// `too_many_requests`, `conflict`, `unavailable`.
     pub async fn bind_card(
         &self,
         ticket: &Secret,
@@ -57,10 +57,12 @@ impl CertificateLogin {
         .await?;
         let content = content.ok_or_else(|| Problem::new(Code::TicketInvalid))?;
         content.check(origin.at)?;
-        let person = match &person_id {
-            Some(id) => self.accounts.person(id).await?,
-            None => None,
-        };
+        let rate = Rate::identities(&content.card.id, self.identities, origin.at);
+        let keys = vec![rate.key().to_owned()];
+        let read =
+            self.accounts.person_with(person_id.as_ref(), self.sign_in.tickets().table(), keys).await?;
+        rate.check(read.others.get(rate.key()))?;
+        let person = read.person;
         let agency = person.as_ref().map(|person| person.agency.clone());
         let subject =
             person_id.map_or_else(|| format!("card#{}", content.card.id), |id| format!("person#{id}"));
@@ -136,16 +138,19 @@ impl CertificateLogin {
         origin: &Origin,
     ) -> Result<Problem, Problem> {
         let actor = format!("card#{}", content.card.id);
+        let rate = Rate::identities(&content.card.id, self.identities, origin.at);
         let entry = origin.entry(Action::CardBinding, actor, subject, problem.code.name());
         let entry = entry.of_agency(agency);
         let counted = beside
             .with(Guard::Ticket, self.sign_in.tickets().count_try(ticket, IDENTITY_TRIES)?)
+            .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
             .with(Guard::New, self.sign_in.audit().append(entry)?)
             .commit(self.sign_in.client())
             .await;
         match counted {
             Ok(()) => Ok(problem),
             Err(error) if error.refused(Guard::Ticket).is_some() => Err(Code::TicketInvalid.into()),
+            Err(error) if error.refused(Guard::Rate).is_some() => Err(rate.exceeded().into()),
             Err(error) => Err(error.into()),
         }
     }

@@ -165,7 +165,7 @@ async fn a_card_seen_for_the_first_time_or_renewed() {
         world,
         "binding",
         wang.identify(&ticket, WANG.national_id).await.signed_in(),
-        "GetItem GetItem Query TransactWriteItems |"
+        "BatchGetItem GetItem Query TransactWriteItems |"
     );
     let mut renewed = world.browser_with(&world.issue(&request));
     for what in ["a renewal", "the next time"] {
@@ -457,7 +457,7 @@ async fn an_activation() {
         world,
         "activation",
         wang.activate(&activation, &WANG).await.ok(),
-        "BatchGetItem TransactWriteItems |"
+        "BatchGetItem TransactWriteItems TransactWriteItems |"
     );
 }
 
