@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::pseudonym::PersonId;
 use crate::roster::Agency;
 use crate::secret::Secret;
-use crate::session::{Carrier, Session, SessionPolicy, Subject};
+use crate::session::{Carrier, Named, Session, SessionName, SessionPolicy, Subject};
 use crate::store::accounts::{Accounts, KnownAgency, person_from};
 use crate::store::sessions::Sessions;
 use crate::store::{CommitError, Guard, StoreError};
@@ -55,6 +55,12 @@ fn parse_cookie(value: &str) -> Option<(Subject, Secret)> {
         _ => return None,
     };
     Some((subject, id))
+}
+
+/// The session whose cookie a call brings along, whatever has become of it.
+pub fn brought_along(call: &Call) -> Option<Named> {
+    let (subject, id) = parse_cookie(call.cookie(SESSION_COOKIE)?)?;
+    Some(Named { subject, name: SessionName::of(&id) })
 }
 
 /// Whether a text has the form of an agency's OID. Anybody may send a cookie, and what is looked up is a key: of any other

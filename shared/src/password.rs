@@ -625,6 +625,10 @@ mod tests {
         for (what, text, expected) in rows {
             assert_eq!(broken(&Policy::nist_800_63b_4(), text), expected, "{what}");
         }
+        let long = "correct horse battery staple 7 ".repeat(3);
+        for policy in [Policy::nist_800_63b_4(), Policy::manual()] {
+            assert!(!broken(&policy, &long).contains(&"too_long"), "{} characters", long.len());
+        }
     }
 
     #[test]

@@ -143,6 +143,45 @@ impl Default for SessionPolicy {
 /// How old the note of a session's last use may get before a call renews it: a write a minute, not a write a call.
 const TOUCH_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
+/// A session by its name: all that is needed to end it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Whose.
+    pub subject: Subject,
+    /// What it is called.
+    pub name: SessionName,
+}
+
+/// Which of a person's sessions end once `newest` is opened, so that no more than `most` are left: first those that have
+/// ended by themselves, then the one that was opened first. What a client was lent goes with the session that it is of, and
+/// counts for none.
+pub fn surplus(
+    stored: &[(SessionName, Session)],
+    newest: (&SessionName, &Session),
+    most: usize,
+    policy: &SessionPolicy,
+) -> Vec<SessionName> {
+    let (newest, opened) = newest;
+    let lives = |session: &Session| {
+        session.generation == opened.generation && opened.created_at < session.expires_at(policy)
+    };
+    let mut own: Vec<_> = stored.iter().filter(|(_, session)| session.delegation.is_none()).collect();
+    own.sort_by_key(|(name, session)| (name == newest, lives(session), session.created_at));
+    let too_many = own.len().saturating_sub(most.max(1));
+    own.into_iter().take(too_many).map(|(name, _)| name.clone()).collect()
+}
+
+/// The sessions of a person's that clients were lent from `parent`.
+pub fn lent_from<'a>(
+    stored: &'a [(SessionName, Session)],
+    parent: &'a SessionName,
+) -> impl Iterator<Item = &'a SessionName> {
+    let of = move |session: &Session| {
+        session.delegation.as_ref().is_some_and(|lent| lent.parent == parent.as_str())
+    };
+    stored.iter().filter(move |(_, session)| of(session)).map(|(name, _)| name)
+}
+
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -254,6 +293,7 @@ mod tests {
 
     use super::*;
     use crate::card::End;
+    use crate::oauth::ClientId;
 
     fn start() -> Timestamp {
         "2026-08-03T00:00:00Z".parse().unwrap()
@@ -261,6 +301,10 @@ mod tests {
 
     fn seen(serial: &str) -> Seen {
         Seen { certificate: format!("{}#{serial}", "a".repeat(64)).parse().unwrap(), at: start() }
+    }
+
+    fn opened_by_password() -> Session {
+        opened(Proof::Password)
     }
 
     fn opened(proof: Proof) -> Session {
@@ -315,6 +359,50 @@ mod tests {
         for text in ["", short, &capitals, &"g".repeat(64)] {
             assert_eq!(SessionName::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn of_too_many_sessions_the_oldest_end() {
+        let at = |minutes| start() + SignedDuration::from_mins(minutes);
+        let name = |number: u64| SessionName::of(&Secret::random(&mut StdRng::seed_from_u64(number)));
+        let session = |opened, used, generation| Session {
+            created_at: at(opened),
+            last_used_at: at(used),
+            generation,
+            ..opened_by_password()
+        };
+        let lent = |number| Session {
+            delegation: Some(Delegation {
+                client: ClientId::parse("portal").unwrap(),
+                scopes: "openid".parse().unwrap(),
+                parent: name(number).as_str().to_owned(),
+            }),
+            ..session(0, 59, 7)
+        };
+        let newest = session(60, 60, 7);
+        let stored = vec![
+            (name(1), session(0, 59, 7)),
+            (name(2), session(10, 59, 7)),
+            (name(3), session(20, 20, 7)),
+            (name(4), session(30, 59, 6)),
+            (name(5), session(60, 60, 7)),
+            (name(6), lent(1)),
+            (name(7), newest.clone()),
+        ];
+        let rows: [(&str, usize, &[u64]); 6] = [
+            ("room enough", 6, &[]),
+            ("what was idle for too long", 5, &[3]),
+            ("what is of an earlier generation", 4, &[3, 4]),
+            ("then the oldest, though it is in use", 3, &[3, 4, 1]),
+            ("of one moment the new one stays", 1, &[3, 4, 1, 2, 5]),
+            ("never the new one", 0, &[3, 4, 1, 2, 5]),
+        ];
+        for (what, most, expected) in rows {
+            let ended = surplus(&stored, (&name(7), &newest), most, &SessionPolicy::default());
+            assert_eq!(ended, expected.iter().map(|number| name(*number)).collect::<Vec<_>>(), "{what}");
+        }
+        assert_eq!(lent_from(&stored, &name(1)).collect::<Vec<_>>(), [&name(6)]);
+        assert_eq!(lent_from(&stored, &name(2)).count(), 0);
     }
 
     #[test]

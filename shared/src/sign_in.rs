@@ -5,15 +5,16 @@ use aws_sdk_dynamodb::Client;
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
 
-use crate::caller::{cookie_value, session_policy};
+use crate::caller::{brought_along, cookie_value, session_policy};
 use crate::chance;
 use crate::environment::{Environment, Settings, StartError};
+use crate::http::Call;
 use crate::kms::Kms;
 use crate::oauth::{Acr, ClientId};
 use crate::problem::Problem;
 use crate::pseudonym::PersonId;
 use crate::secret::Secret;
-use crate::session::{Carrier, Proof, Session, SessionPolicy, Subject};
+use crate::session::{Carrier, Named, Proof, Session, SessionPolicy, Subject};
 use crate::store::audit::AuditTrail;
 use crate::store::sessions::Sessions;
 use crate::store::tickets::Tickets;
@@ -56,6 +57,24 @@ pub enum Kept {
     Token(String),
 }
 
+/// How a client wants its session, and which one it had until now.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// How it comes.
+    pub carrier: Carrier,
+    /// The browser's former session. The new one takes its place: nobody is left signed in, on a computer that several share,
+    /// behind the back of who signs in next.
+    pub former: Option<Named>,
+}
+
+impl Wanted {
+    /// What a call that signs in asks for. A program's token replaces nothing.
+    pub fn of(call: &Call, carrier: Carrier) -> Self {
+        let former = if carrier == Carrier::Cookie { brought_along(call) } else { None };
+        Self { carrier, former }
+    }
+}
+
 /// What signing in needs of the environment.
 pub struct SignInSettings {
     sessions_table: String,
@@ -64,6 +83,7 @@ pub struct SignInSettings {
     token_key: String,
     portal_origin: String,
     session: SessionPolicy,
+    sessions_per_person: usize,
     token_life: SignedDuration,
     ticket_life: SignedDuration,
 }
@@ -78,6 +98,7 @@ impl SignInSettings {
             token_key: settings.required("TOKEN_KEY"),
             portal_origin: settings.required("PORTAL_ORIGIN"),
             session: session_policy(settings),
+            sessions_per_person: settings.parsed("SESSIONS_PER_PERSON", 10),
             token_life: SignedDuration::from_secs(settings.parsed("TOKEN_SECONDS", 900)),
             ticket_life: SignedDuration::from_secs(settings.parsed("TICKET_SECONDS", 900)),
         }
@@ -93,6 +114,7 @@ pub struct SignIn {
     tokens: Tokens,
     portal_origin: String,
     policy: SessionPolicy,
+    sessions_per_person: usize,
     ticket_life: SignedDuration,
 }
 
@@ -188,6 +210,7 @@ pub struct Issued {
 pub struct Opening {
     session: Session,
     id: Secret,
+    former: Option<Named>,
 }
 
 impl SignIn {
@@ -212,6 +235,7 @@ impl SignIn {
             tokens: Tokens::new(kms, settings.token_key, kid, origin, settings.token_life),
             portal_origin: settings.portal_origin,
             policy: settings.session,
+            sessions_per_person: settings.sessions_per_person,
             ticket_life: settings.ticket_life,
         })
     }
@@ -244,17 +268,18 @@ impl SignIn {
     /// Prepares a session.
     pub fn opening(
         subject: Subject,
-        carrier: Carrier,
+        wanted: &Wanted,
         proof: Proof,
         generation: u64,
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Opening {
-        Opening { session: Session::open(subject, carrier, proof, generation, now), id: Secret::random(rng) }
+        let session = Session::open(subject, wanted.carrier, proof, generation, now);
+        Opening { session, id: Secret::random(rng), former: wanted.former.clone() }
     }
 
-    /// Opens the session in `transaction`. A token is signed beside the write; it is worth nothing unless the write
-    /// succeeds.
+    /// Opens the session in `transaction`, which ends the browser's former one; then a person's oldest ones end, if they are
+    /// too many. A token is signed beside the write; it is worth nothing unless the write succeeds.
     ///
     /// # Errors
     /// The outer error is a refused condition or the service's; the inner one KMS's.
@@ -264,9 +289,10 @@ impl SignIn {
         opening: &Opening,
         now: Timestamp,
     ) -> Result<Result<Outcome, Problem>, CommitError> {
-        let Opening { session, id } = opening;
+        let Opening { session, id, former } = opening;
         let put = self.sessions.open(id, session, &self.policy)?;
-        let commit = transaction.with(Guard::New, put).commit(&self.client);
+        let replaced = former.as_ref().map(|former| self.sessions.replace(former)).transpose()?;
+        let commit = transaction.with(Guard::New, put).with_some(Guard::New, replaced).commit(&self.client);
         let kept = match session.carrier {
             Carrier::Cookie => {
                 commit.await?;
@@ -282,6 +308,12 @@ impl SignIn {
                 }
             }
         };
+        if let Some(former) = former {
+            self.sessions.end_lent_from_replaced(former).await?;
+        }
+        if let Subject::Person(_) = session.subject {
+            self.sessions.keep_latest((id, session), self.sessions_per_person, &self.policy).await?;
+        }
         Ok(Ok(Outcome::SignedIn { expires_at: session.expires_at(&self.policy), kept }))
     }
 

@@ -296,6 +296,8 @@ class Flow(unittest.TestCase):
             # Two wrong current passwords and a wrong code; nothing else was refused.
             expect(seat.page.locator("#activity .bad")).to_have_count(3)
             refusals.meet(seat, "endOtherSession", seat.page.locator("#sessions li [data-end] >> visible=true"))
+            seat.type("#current_password", person.password)
+            refusals.meet(seat, "endAllOtherSessions", seat.page.locator("#end-others button[type=submit]"))
             for loaded in ("sessions", "activity"):
                 refusals.load(seat, loaded, seat.page.reload)
             seat.page.reload()

@@ -100,6 +100,12 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
             let admitted = step.door().enter(&call).await?;
             Ok(Answer::ok(sessions(&step.sessions(&admitted, call.now()).await?)))
         }
+        (&Method::POST, "/v1/account/sessions/end-others") => {
+            let admitted = step.door().enter(&call).await?;
+            let current = current_password(&mut call.fields()?)?;
+            step.end_other_sessions(&admitted, current.as_ref(), &call.origin).await?;
+            Ok(Answer::no_content())
+        }
         (&Method::DELETE, path) if path.starts_with("/v1/account/sessions/") => {
             let admitted = step.door().enter(&call).await?;
             let name = call.path_parameter("session_id").unwrap_or_default();

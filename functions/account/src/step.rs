@@ -327,6 +327,40 @@ impl AccountStep {
         Ok(name == SessionName::of(&admitted.id))
     }
 
+    /// Ends every other session of the person's own, those among them that clients were lent, after a recent proof: whoever
+    /// came by an open session cannot throw its holder out with it.
+    ///
+    /// # Errors
+    /// `not_authorized` for an agency; `request_invalid` when the current password is needed and missing;
+    /// `invalid_credentials` and `account_locked` when it is wrong; `conflict`; `unavailable`.
+    pub async fn end_other_sessions(
+        &self,
+        admitted: &Admitted,
+        current: Option<&Password>,
+        origin: &Origin,
+    ) -> Result<(), Problem> {
+        let Admitted { caller, session, id, .. } = admitted;
+        let Caller::Person(person) = caller else { return Err(Code::NotAuthorized.into()) };
+        let person = person.person();
+        let subject = &session.subject;
+        telemetry::note_subject(subject);
+        let attempts = self.prove(person, session, current, Action::SignOut, origin).await?;
+        let clear =
+            attempts.map(|read| self.tickets.clear_failures(&counted_for(subject), &read)).transpose()?;
+        let entry = origin.entry(Action::SignOut, subject, subject, SUCCESS).of_agency(Some(&person.agency));
+        Transaction::new()
+            .with(Guard::Person, self.door.accounts().end_sessions(person, session.proof.seen())?)
+            .with(
+                Guard::Person,
+                self.door.sessions().keep(subject, id, session.generation.saturating_add(1))?,
+            )
+            .with_some(Guard::Attempts, clear)
+            .with(Guard::New, self.audit.append(entry)?)
+            .commit(&self.client)
+            .await?;
+        Ok(())
+    }
+
     /// What happened lately to the person's account, the newest first: sign-ins and their refusals, and what changed who may
     /// sign in.
     ///

@@ -1,8 +1,8 @@
 //! `POST /v1/activation`: a person who has proved themselves sets a custom account, an email and a password (附註二).
 //!
-//! One read (ticket and person), one transaction: ticket used up, account reserved and set, initial password gone, audit
-//! entry written. Of two at once, one wins. Refused input leaves the ticket good. [`step`] is the step, [`handler`] the
-//! edge.
+//! One read (ticket and person), the count of the try, one transaction: ticket used up, account reserved and set, initial
+//! password gone, audit entry written. Of two at once, one wins. Refused input leaves the ticket good. [`step`] is the step,
+//! [`handler`] the edge.
 
 pub mod handler;
 pub mod step;

@@ -10,13 +10,14 @@ use shared::password::{BrokenRule, Policy, StoredHash};
 use shared::person::Person;
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{CardId, Pseudonymizer};
+use shared::rate::RateLimit;
 use shared::seal::DataKey;
 use shared::secret::Secret;
 use shared::session::Subject;
 use shared::store::accounts::{self, Accounts, Binding, person_from};
 use shared::store::audit::AuditTrail;
 use shared::store::outbox::Outbox;
-use shared::store::tickets::Tickets;
+use shared::store::tickets::{Rate, Tickets};
 use shared::store::{self, CommitError, Guard, StoreError, Transaction};
 use shared::ticket::{self, ActivationTicket};
 use shared::{aws, kms, telemetry};
@@ -33,6 +34,8 @@ pub struct ActivationStep {
     email_key: DataKey,
     pseudonyms: Pseudonymizer,
     policy: Policy,
+    tries: RateLimit,
+    tries_from: RateLimit,
     portal_origin: String,
 }
 
@@ -51,6 +54,8 @@ impl ActivationStep {
         let pseudonym_key = settings.required("PSEUDONYM_KEY");
         let portal_origin = settings.required("PORTAL_ORIGIN");
         let policy = Policy::from_settings(&mut settings);
+        let tries = RateLimit::per_hour(settings.parsed("ACTIVATIONS_PER_PERSON_PER_HOUR", 30));
+        let tries_from = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
         settings.finish()?;
         let config = aws::sdk_config(environment).await;
         let client = store::client(environment, &config);
@@ -65,6 +70,8 @@ impl ActivationStep {
             audit: AuditTrail::new(client.clone(), audit),
             client,
             policy,
+            tries,
+            tries_from,
             portal_origin,
         })
     }
@@ -77,8 +84,8 @@ impl ActivationStep {
     /// Activates.
     ///
     /// # Errors
-    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`; then those of [`Request::judge`],
-    /// `password_rejected` for a password that was used before, `account_taken`, `conflict`, `unavailable`.
+    /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_departed`; `too_many_requests`; then those of
+    /// [`Request::judge`], `password_rejected` for a password that was used before, `account_taken`, `conflict`, `unavailable`.
     pub async fn activate(
         &self,
         request: Request,
@@ -96,6 +103,7 @@ impl ActivationStep {
         telemetry::note_subject(&subject);
         ticket.check(person.generation, &person.account.ended_certificates, origin.at)?;
         let person = person.in_service().map_err(|_| Problem::new(Code::PersonDeparted))?.into_person();
+        self.count(&person, origin).await?;
         let choice = request.judge(&person, &self.policy)?;
         if choice.password.is_one_of(person.account.hashes_not_to_repeat(self.policy.history)).await? {
             return Err(Problem::password_rejected(vec![BrokenRule::UsedBefore]));
@@ -152,6 +160,25 @@ impl ActivationStep {
             .commit(&self.client)
             .await;
         written.or_else(|error| refusal(error, &ticket))
+    }
+
+    /// Counts a try before anything is judged: of many at once, no more than the rate are answered, and none learns of more
+    /// accounts whether they are taken.
+    async fn count(&self, person: &Person, origin: &Origin) -> Result<(), Problem> {
+        let by_person = Rate::activations(&person.id, self.tries, origin.at);
+        let address = self.pseudonyms.address(&origin.address);
+        let by_address = Rate::activations_from(&address, self.tries_from, origin.at);
+        let counted = Transaction::new()
+            .with(Guard::PersonRate, self.tickets.count(&by_person)?)
+            .with(Guard::Rate, self.tickets.count(&by_address)?)
+            .commit(&self.client)
+            .await;
+        counted.map_err(|error| {
+            let exceeded = [(Guard::PersonRate, &by_person), (Guard::Rate, &by_address)]
+                .into_iter()
+                .find(|(guard, _)| error.refused(*guard).is_some());
+            exceeded.map_or_else(|| error.into(), |(_, rate)| rate.exceeded().into())
+        })
     }
 
     /// Adds to a transaction that a card is bound no longer.

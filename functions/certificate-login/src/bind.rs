@@ -10,10 +10,10 @@ use shared::person::{Credential, InService, Person};
 use shared::problem::{Code, Problem};
 use shared::pseudonym::{IdentifierDigest, PersonId};
 use shared::secret::Secret;
-use shared::session::{Carrier, Proof, Subject};
-use shared::sign_in::{Outcome, SignIn};
+use shared::session::{Proof, Subject};
+use shared::sign_in::{Outcome, SignIn, Wanted};
 use shared::store::accounts::{CertificateUse, person_from};
-use shared::store::tickets::AttemptsRead;
+use shared::store::tickets::{AttemptsRead, Rate};
 use shared::store::{CommitError, Guard, StoreError, Transaction};
 use shared::telemetry;
 use shared::ticket::{IDENTITY_TRIES, IdentityTicket};
@@ -40,13 +40,13 @@ impl CertificateLogin {
     ///
     /// # Errors
     /// `ticket_invalid`, `ticket_expired`, `certificate_revoked`, `person_unknown`, `person_departed`,
-    /// `identity_mismatch`, `name_differs`, `account_password_required`, `invalid_credentials`, `account_locked`, `conflict`,
-    /// `unavailable`.
+    /// `identity_mismatch`, `name_differs`, `account_password_required`, `invalid_credentials`, `account_locked`,
+    /// `too_many_requests`, `conflict`, `unavailable`.
     pub async fn bind_card(
         &self,
         ticket: &Secret,
         claim: &Claim,
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -57,10 +57,12 @@ impl CertificateLogin {
         .await?;
         let content = content.ok_or_else(|| Problem::new(Code::TicketInvalid))?;
         content.check(origin.at)?;
-        let person = match &person_id {
-            Some(id) => self.accounts.person(id).await?,
-            None => None,
-        };
+        let rate = Rate::identities(&content.card.id, self.identities, origin.at);
+        let keys = vec![rate.key().to_owned()];
+        let read =
+            self.accounts.person_with(person_id.as_ref(), self.sign_in.tickets().table(), keys).await?;
+        rate.check(read.others.get(rate.key()))?;
+        let person = read.person;
         let agency = person.as_ref().map(|person| person.agency.clone());
         let subject =
             person_id.map_or_else(|| format!("card#{}", content.card.id), |id| format!("person#{id}"));
@@ -83,7 +85,7 @@ impl CertificateLogin {
                 return Err(self.refuse(ticket, &content, whom, problem, nothing, origin).await?);
             }
         };
-        self.bind(ticket, &content, (&person, attempts), carrier, origin, rng).await
+        self.bind(ticket, &content, (&person, attempts), wanted, origin, rng).await
     }
 
     /// Checks the account's password. Guesses at it are counted for the person, with those at the current password in the
@@ -136,16 +138,19 @@ impl CertificateLogin {
         origin: &Origin,
     ) -> Result<Problem, Problem> {
         let actor = format!("card#{}", content.card.id);
+        let rate = Rate::identities(&content.card.id, self.identities, origin.at);
         let entry = origin.entry(Action::CardBinding, actor, subject, problem.code.name());
         let entry = entry.of_agency(agency);
         let counted = beside
             .with(Guard::Ticket, self.sign_in.tickets().count_try(ticket, IDENTITY_TRIES)?)
+            .with(Guard::Rate, self.sign_in.tickets().count(&rate)?)
             .with(Guard::New, self.sign_in.audit().append(entry)?)
             .commit(self.sign_in.client())
             .await;
         match counted {
             Ok(()) => Ok(problem),
             Err(error) if error.refused(Guard::Ticket).is_some() => Err(Code::TicketInvalid.into()),
+            Err(error) if error.refused(Guard::Rate).is_some() => Err(rate.exceeded().into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -155,7 +160,7 @@ impl CertificateLogin {
         ticket: &Secret,
         content: &IdentityTicket,
         (person, attempts): (&InService, Option<AttemptsRead>),
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -203,7 +208,7 @@ impl CertificateLogin {
         let transaction = self.first_use(transaction, &used, scopes)?;
         let (generation, now, proof) = (person.generation, origin.at, Proof::Card(seen.clone()));
         let written = if activated {
-            let opening = SignIn::opening(subject.clone(), carrier, proof, generation, now, rng);
+            let opening = SignIn::opening(subject.clone(), wanted, proof, generation, now, rng);
             match self.sign_in.open(transaction, &opening, now).await {
                 Ok(outcome) => return outcome,
                 Err(error) => error,

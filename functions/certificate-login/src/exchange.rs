@@ -8,8 +8,8 @@ use shared::problem::{Code, Problem};
 use shared::pseudonym::{IdentifierDigest, PersonId};
 use shared::revocation::{Link, Scope};
 use shared::secret::Secret;
-use shared::session::{Carrier, Proof, Subject};
-use shared::sign_in::{Outcome, SignIn};
+use shared::session::{Proof, Subject};
+use shared::sign_in::{Outcome, SignIn, Wanted};
 use shared::store::accounts::{CertificateUse, binding_from, person_from};
 use shared::store::tickets::Rate;
 use shared::store::{CommitError, Guard, StoreError, Transaction};
@@ -27,7 +27,7 @@ struct Arrival<'a> {
     card: Card,
     seen: Seen,
     scopes: Vec<Scope>,
-    carrier: Carrier,
+    wanted: &'a Wanted,
     origin: &'a Origin,
 }
 
@@ -49,7 +49,7 @@ impl CertificateLogin {
         &self,
         code: &Secret,
         challenge: &Challenge,
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -59,7 +59,7 @@ impl CertificateLogin {
             CardHolder::Bound { person, generation, agency, card, renewed } => {
                 telemetry::note_subject(Subject::Person(person.clone()));
                 let assumed = Assumed { generation, agency, activated: true, renewed };
-                self.admit_card(Arrival { person, card, seen, scopes, carrier, origin }, assumed, rng).await
+                self.admit_card(Arrival { person, card, seen, scopes, wanted, origin }, assumed, rng).await
             }
             CardHolder::Unbound { card, holder } => {
                 let expires_at = self.sign_in.ticket_end(origin.at);
@@ -76,7 +76,7 @@ impl CertificateLogin {
                 Ok(Outcome::IdentityRequired { ticket: ticket.reveal().to_owned(), expires_at })
             }
             CardHolder::Agency { oid, code } => {
-                self.admit_agency((oid, code), seen, &scopes, carrier, origin, rng).await
+                self.admit_agency((oid, code), seen, &scopes, wanted, origin, rng).await
             }
         }
     }
@@ -99,9 +99,9 @@ impl CertificateLogin {
         for _ in 0..TRIES {
             let transaction = self.arrival(&arrival, &assumed, &rate)?;
             let (proof, generation) = (Proof::Card(arrival.seen.clone()), assumed.generation);
-            let (now, carrier) = (arrival.origin.at, arrival.carrier);
+            let (now, wanted) = (arrival.origin.at, arrival.wanted);
             let written = if assumed.activated {
-                let opening = SignIn::opening(subject.clone(), carrier, proof, generation, now, rng);
+                let opening = SignIn::opening(subject.clone(), wanted, proof, generation, now, rng);
                 match self.sign_in.open(transaction, &opening, now).await {
                     Ok(outcome) => return outcome,
                     Err(error) => error,
@@ -198,7 +198,7 @@ impl CertificateLogin {
         (oid, code): (String, String),
         seen: Seen,
         scopes: &[Scope],
-        carrier: Carrier,
+        wanted: &Wanted,
         origin: &Origin,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Outcome, Problem> {
@@ -215,7 +215,7 @@ impl CertificateLogin {
         let used =
             CertificateUse { reference: seen.certificate.clone(), subject: subject.clone(), card: None };
         let transaction = self.first_use(transaction, &used, scopes)?;
-        let opening = SignIn::opening(subject.clone(), carrier, Proof::Card(seen), 0, origin.at, rng);
+        let opening = SignIn::opening(subject.clone(), wanted, Proof::Card(seen), 0, origin.at, rng);
         let error = match self.sign_in.open(transaction, &opening, origin.at).await {
             Ok(outcome) => return outcome,
             Err(error) => error,

@@ -10,6 +10,7 @@ use shared::identifier::Identifier;
 use shared::password::Password;
 use shared::problem::{Code, Problem};
 use shared::secret::Secret;
+use shared::sign_in::Wanted;
 use shared::ticket::Challenge;
 
 use crate::CertificateLogin;
@@ -63,10 +64,10 @@ async fn exchange(step: &CertificateLogin, call: &Call) -> Result<Answer, Proble
     let mut fields = call.fields()?;
     let code = fields.text("code")?;
     let verifier = fields.text("verifier")?;
-    let carrier = fields.carrier()?;
+    let wanted = Wanted::of(call, fields.carrier()?);
     let challenge = Challenge::of_verifier(&verifier).ok_or_else(|| Problem::field("verifier"))?;
     let code = Secret::parse(&code).ok_or_else(|| Problem::new(Code::TicketInvalid))?;
-    let outcome = step.exchange(&code, &challenge, carrier, &call.origin, &mut chance::system()).await?;
+    let outcome = step.exchange(&code, &challenge, &wanted, &call.origin, &mut chance::system()).await?;
     Ok(outcome.into())
 }
 
@@ -76,11 +77,11 @@ async fn identity(step: &CertificateLogin, call: &Call) -> Result<Answer, Proble
     let ticket = fields.text("ticket")?;
     let typed = fields.text("identifier")?;
     let password = fields.optional_text("password")?.filter(|text| !text.is_empty()).map(Password::new);
-    let carrier = fields.carrier()?;
+    let wanted = Wanted::of(call, fields.carrier()?);
     let identifier =
         Identifier::parse(&typed).map_err(|reason| Problem::field("identifier").because(reason))?;
     let ticket = Secret::parse(&ticket).ok_or_else(|| Problem::new(Code::TicketInvalid))?;
     let claim = Claim { identifier, password };
-    let outcome = step.bind_card(&ticket, &claim, carrier, &call.origin, &mut chance::system()).await?;
+    let outcome = step.bind_card(&ticket, &claim, &wanted, &call.origin, &mut chance::system()).await?;
     Ok(outcome.into())
 }

@@ -50,6 +50,7 @@ pub struct CertificateLogin {
     revocation_grace: SignedDuration,
     code_life: SignedDuration,
     sign_ins: RateLimit,
+    identities: RateLimit,
     lockout: LockoutPolicy,
 }
 
@@ -79,6 +80,7 @@ impl CertificateLogin {
         let ocsp_timeout = Duration::from_millis(settings.parsed("OCSP_TIMEOUT_MILLISECONDS", 2_000));
         let code_life = SignedDuration::from_secs(settings.parsed("CODE_SECONDS", 60));
         let sign_ins = RateLimit::per_minute(settings.parsed("SIGN_INS_PER_ADDRESS_PER_MINUTE", 600));
+        let identities = RateLimit::per_hour(settings.parsed("IDENTITIES_PER_CARD_PER_HOUR", 20));
         let lockout = LockoutPolicy::from_settings(&mut settings);
         settings.finish()?;
         let truststore = Truststore::load(Path::new(&truststore))?;
@@ -97,6 +99,7 @@ impl CertificateLogin {
             revocation_grace: grace,
             code_life,
             sign_ins,
+            identities,
             lockout,
         })
     }

@@ -7,7 +7,7 @@ use shared::http::{Answer, Call};
 use shared::identifier::Identifier;
 use shared::password::Password;
 use shared::problem::Problem;
-use shared::session::Carrier;
+use shared::sign_in::Wanted;
 
 use crate::step::PasswordLogin;
 
@@ -21,7 +21,7 @@ pub struct Attempt {
     /// What they typed as password.
     pub password: Password,
     /// How they want the session.
-    pub carrier: Carrier,
+    pub wanted: Wanted,
 }
 
 impl Attempt {
@@ -34,7 +34,8 @@ impl Attempt {
         if password.reveal().is_empty() {
             return Err(Problem::field("password").because("empty"));
         }
-        Ok(Self { typed, identifier, password, carrier: fields.carrier()? })
+        let wanted = Wanted::of(call, fields.carrier()?);
+        Ok(Self { typed, identifier, password, wanted })
     }
 }
 

@@ -127,7 +127,7 @@ impl PasswordLogin {
                     let generation = person.person().generation;
                     let opening = SignIn::opening(
                         subject,
-                        attempt.carrier,
+                        &attempt.wanted,
                         Proof::Password,
                         generation,
                         origin.at,

@@ -1012,6 +1012,19 @@ impl Accounts {
             .build()?)
     }
 
+    /// A new generation and nothing else: every session ends that is not taken along. `seen` is what a session by card came of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn end_sessions(&self, person: &Person, seen: Option<&Seen>) -> Result<Update, StoreError> {
+        let condition = Condition::unchanged(person.generation).and_not_ended(seen);
+        Ok(self
+            .update_if(person_key(&person.id), condition)
+            .update_expression("SET generation = :next")
+            .expression_attribute_values(":next", number(person.generation.saturating_add(1)))
+            .build()?)
+    }
+
     /// Changes the email address to that of a change whose code was typed in. No session ends by it. `seen` is what a session
     /// by card came of.
     ///

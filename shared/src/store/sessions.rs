@@ -2,7 +2,7 @@
 //!
 //! | item | key `pk`, `sk` | read by | written by |
 //! | --- | --- | --- | --- |
-//! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call; key `pk`, by its person | sign-in, use (once a minute), sign-out |
+//! | session | `person#…` or `agency#…`, digest of the session's id | key, at every signed-in call; key `pk`, by its person, and after their next sign-in | sign-in, use (once a minute), sign-out, the next sign-in in the same browser, a sign-in too many |
 //! | session lent to a client | the same | the same; by its subject, when the browser's session that it was lent from signs out | exchange of a client's code |
 //!
 //! Reset, departure, password change and unbinding write no session: the person's `generation` moves on, and the sessions of
@@ -10,7 +10,7 @@
 //! opened carries its certificate.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, ReturnValue, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, ReturnValue, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,9 @@ use crate::card::Seen;
 use crate::certificate::Reference;
 use crate::oauth::{ClientId, Delegation, Scopes};
 use crate::secret::Secret;
-use crate::session::{Carrier, Method, Proof, Session, SessionName, SessionPolicy, Subject};
+use crate::session::{
+    Carrier, Method, Named, Proof, Session, SessionName, SessionPolicy, Subject, lent_from, surplus,
+};
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -190,6 +192,48 @@ impl Sessions {
             .set_item(Some(to_item(item)?))
             .condition_expression("attribute_not_exists(pk)")
             .build()?)
+    }
+
+    /// Ends the session that a browser had before, in the transaction that opens the new one. One that is not there has
+    /// ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn replace(&self, former: &Named) -> Result<Delete, StoreError> {
+        Ok(Delete::builder()
+            .table_name(&self.table)
+            .key("pk", text(former.subject.to_string()))
+            .key("sk", text(former.name.as_str()))
+            .build()?)
+    }
+
+    /// Ends what was lent from a session that was replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_lent_from_replaced(&self, former: &Named) -> Result<(), StoreError> {
+        self.end_lent_from_digest(&former.subject, former.name.as_str()).await
+    }
+
+    /// Ends what is too many of a person's sessions, now that `newest` is opened. It is looked for after the opening: of many
+    /// sign-ins at once, the last one sees them all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_latest(
+        &self,
+        (id, newest): (&Secret, &Session),
+        most: usize,
+        policy: &SessionPolicy,
+    ) -> Result<(), StoreError> {
+        let stored = self.of(&newest.subject).await?;
+        for name in surplus(&stored, (&SessionName::of(id), newest), most, policy) {
+            self.end_by_digest(&newest.subject, name.as_str()).await?;
+            for lent in lent_from(&stored, &name) {
+                self.end_by_digest(&newest.subject, lent.as_str()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Notes a use, unless the session was ended meanwhile.

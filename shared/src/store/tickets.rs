@@ -37,7 +37,7 @@ use crate::lockout::{Attempts, LockoutPolicy};
 use crate::oauth::{ClientId, Scopes};
 use crate::ocsp::{Answer, Verdict};
 use crate::pseudonym::{
-    AddressDigest, EmailCodeDigest, EmailDigest, IdentifierDigest, PersonId, RequestDigest,
+    AddressDigest, CardId, EmailCodeDigest, EmailDigest, IdentifierDigest, PersonId, RequestDigest,
 };
 use crate::rate::{Left, RateLimit, TooMany};
 use crate::revocation::{Link, Reason, Scope};
@@ -298,6 +298,21 @@ impl Rate {
     /// Changes of email address that a person asks for.
     pub fn email_changes(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
         Self::new("email-changes", person.as_str(), limit, now)
+    }
+
+    /// Activations that a person tries, whatever their tickets.
+    pub fn activations(person: &PersonId, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("activations", person.as_str(), limit, now)
+    }
+
+    /// Activations that are tried from a source address, with tickets that are good.
+    pub fn activations_from(address: &AddressDigest, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("activations-from", address.as_str(), limit, now)
+    }
+
+    /// Wrong identities that are said of a card, whatever its tickets.
+    pub fn identities(card: &CardId, limit: RateLimit, now: Timestamp) -> Self {
+        Self::new("identities", card.as_str(), limit, now)
     }
 
     /// Changes of authorizations by actor.

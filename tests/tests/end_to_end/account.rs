@@ -104,6 +104,7 @@ async fn an_agency_has_no_password() {
     let world = World::start().await;
     let agency = world.agency("agency-a02").await;
     change(&agency, Value::Null, NEW).await.problem(Code::NotAuthorized);
+    agency.post("/v1/account/sessions/end-others", json!({})).await.problem(Code::NotAuthorized);
 }
 
 async fn sessions(browser: &Browser) -> Vec<Value> {
@@ -147,6 +148,57 @@ async fn a_person_sees_their_live_sessions_and_ends_them() {
     assert_eq!(kinds(&left), ["pwd cookie true"]);
     end(left[0]["session_id"].as_str().unwrap()).await.status(204);
     wang.get("/v1/session").await.problem(Code::SessionRequired);
+}
+
+#[tokio::test]
+async fn every_other_session_ends_after_a_recent_proof() {
+    let world = World::start().await;
+    let with_card = world.signed_in(&WANG).await;
+    let mut wang = world.browser();
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+    let mut program = world.browser();
+    program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
+    let zhang = world.signed_in(&ZHANG).await;
+    let end = async |browser: &Browser, current: Value| {
+        let body = json!({"current_password": current});
+        browser.post("/v1/account/sessions/end-others", body).await
+    };
+    // Whoever has no more than the session throws nobody out.
+    end(&wang, Value::Null).await.problem_of(Code::RequestInvalid, "current_password");
+    end(&wang, json!("Not-The-Password#1")).await.problem_of(Code::InvalidCredentials, "current_password");
+    assert_eq!(sessions(&wang).await.len(), 3);
+    end(&wang, json!(WANG.password)).await.status(204);
+    for ended in [&with_card, &program] {
+        ended.get("/v1/session").await.problem(Code::SessionRequired);
+    }
+    program.post("/v1/session/token", json!({})).await.problem(Code::SessionRequired);
+    wang.get("/v1/session").await.ok();
+    assert_eq!(sessions(&wang).await.len(), 1);
+    zhang.get("/v1/session").await.ok();
+
+    // A card that has just signed in is as good as the password; five minutes later it is not.
+    let mut with_card = with_card;
+    with_card.sign_in_by_card().await.signed_in();
+    end(&with_card, Value::Null).await.status(204);
+    wang.get("/v1/session").await.problem(Code::SessionRequired);
+    world.pass(SignedDuration::from_mins(5));
+    end(&with_card, Value::Null).await.problem_of(Code::RequestInvalid, "current_password");
+    with_card.get("/v1/session").await.ok();
+}
+
+#[tokio::test]
+async fn guessing_to_end_the_other_sessions_locks() {
+    let world = World::start().await;
+    let wang = by_password(&world).await;
+    let end = async |current: &str| {
+        wang.post("/v1/account/sessions/end-others", json!({"current_password": current})).await
+    };
+    for _ in 0..5 {
+        end("Not-The-Password#1").await.problem(Code::InvalidCredentials);
+    }
+    end(WANG.password).await.problem(Code::AccountLocked);
+    // One counter for all that asks for it: guesses do not go on elsewhere.
+    change(&wang, json!(WANG.password), NEW).await.problem(Code::AccountLocked);
 }
 
 #[tokio::test]

@@ -49,20 +49,20 @@ async fn a_password_sign_in() {
         world,
         "by national ID",
         wang.sign_in_by_password(id, password).await,
-        "BatchGetItem TransactWriteItems |"
+        "BatchGetItem Query TransactWriteItems |"
     );
     answer.signed_in();
     assert_asks!(
         world,
         "by custom account",
         wang.sign_in_by_password(account, password).await.signed_in(),
-        "BatchGetItem GetItem TransactWriteItems |"
+        "BatchGetItem GetItem Query TransactWriteItems |"
     );
     assert_asks!(
         world,
         "for a token",
         wang.sign_in_by_password_for_token(id, password).await.signed_in(),
-        "BatchGetItem TransactWriteItems | Sign"
+        "BatchGetItem Query TransactWriteItems | Sign"
     );
 }
 
@@ -131,7 +131,7 @@ async fn a_card_sign_in() {
         world,
         "exchange",
         wang.sign_in("/v1/login/certificate", body).await.signed_in(),
-        "DeleteItem TransactWriteItems |"
+        "DeleteItem Query TransactWriteItems |"
     );
     let (code, verifier) = wang.code().await;
     let body = serde_json::json!({"code": code, "verifier": verifier, "session": "token"});
@@ -139,7 +139,7 @@ async fn a_card_sign_in() {
         world,
         "exchange for a token",
         wang.sign_in("/v1/login/certificate", body).await.signed_in(),
-        "DeleteItem TransactWriteItems | Sign"
+        "DeleteItem Query TransactWriteItems | Sign"
     );
 }
 
@@ -165,7 +165,7 @@ async fn a_card_seen_for_the_first_time_or_renewed() {
         world,
         "binding",
         wang.identify(&ticket, WANG.national_id).await.signed_in(),
-        "GetItem GetItem TransactWriteItems |"
+        "BatchGetItem GetItem Query TransactWriteItems |"
     );
     let mut renewed = world.browser_with(&world.issue(&request));
     for what in ["a renewal", "the next time"] {
@@ -173,7 +173,7 @@ async fn a_card_seen_for_the_first_time_or_renewed() {
         let body = serde_json::json!({"code": code, "verifier": verifier});
         world.stack.traffic.reset();
         renewed.sign_in("/v1/login/certificate", body).await.signed_in();
-        assert_eq!(asked(&world), "DeleteItem TransactWriteItems |", "{what}");
+        assert_eq!(asked(&world), "DeleteItem Query TransactWriteItems |", "{what}");
     }
     let mut agency = world.browser_with(&world.sample_card("agency-a02"));
     let (code, verifier) = agency.code().await;
@@ -246,8 +246,8 @@ async fn a_card_after_a_password_change_costs_one_write_more_once() {
         serde_json::json!({"password": "Dadaocheng-Pier#19", "password_confirmation": "Dadaocheng-Pier#19"});
     wang.post("/v1/account/password", new).await.status(204);
     for expected in [
-        "BatchGetItem DeleteItem GetItem PutItem TransactWriteItems TransactWriteItems |",
-        "BatchGetItem DeleteItem GetItem PutItem TransactWriteItems |",
+        "BatchGetItem DeleteItem GetItem PutItem Query TransactWriteItems TransactWriteItems |",
+        "BatchGetItem DeleteItem GetItem PutItem Query TransactWriteItems |",
     ] {
         world.stack.traffic.reset();
         wang.sign_in_by_card().await.signed_in();
@@ -457,7 +457,7 @@ async fn an_activation() {
         world,
         "activation",
         wang.activate(&activation, &WANG).await.ok(),
-        "BatchGetItem TransactWriteItems |"
+        "BatchGetItem TransactWriteItems TransactWriteItems |"
     );
 }
 

@@ -11,6 +11,7 @@
 mod account;
 mod activation;
 mod answer;
+mod asvs;
 mod audit;
 mod authorization;
 mod binding;

@@ -152,6 +152,14 @@ async fn a_sign_in_by_card_ends_a_lock() {
 }
 
 #[tokio::test]
+async fn a_password_is_good_for_as_long_as_nobody_changes_it() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    world.pass(SignedDuration::from_hours(24 * 400));
+    wang.sign_in_by_password(WANG.account, WANG.password).await.signed_in();
+}
+
+#[tokio::test]
 async fn an_initial_password_is_good_for_72_hours() {
     let world = World::start().await;
     let helpdesk = world.helpdesk().await;

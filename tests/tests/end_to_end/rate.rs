@@ -4,8 +4,8 @@
 use jiff::SignedDuration;
 use serde_json::json;
 use shared::problem::Code;
-use tests::browser::Answer;
-use tests::people::{WANG, ZHOU};
+use tests::browser::{Answer, Browser};
+use tests::people::{Civilian, NOBODY, WANG, ZHANG, ZHOU};
 use tests::table;
 use tests::world::World;
 
@@ -56,6 +56,74 @@ async fn sign_ins_of_an_address_by_card() {
     too_many(wang.sign_in_by_card().await, 60);
     world.pass(MINUTE);
     wang.sign_in_by_card().await.signed_in();
+}
+
+#[tokio::test]
+async fn activations_of_a_person_and_from_an_address() {
+    let world = World::start().await;
+    world.begin(HOUR);
+    let (wang, zhang) = (activating(&world, &WANG).await, activating(&world, &ZHANG).await);
+    // What is refused counts too: a ticket is no way to ask which accounts are taken.
+    let refused = Civilian { account: "a", ..WANG };
+    wang.0.activate(&wang.1, &refused).await.problem(Code::AccountInvalid);
+    fill(&world, "activations", 29);
+    wang.0.activate(&wang.1, &refused).await.problem(Code::AccountInvalid);
+    too_many(wang.0.activate(&wang.1, &WANG).await, 3600);
+    // Who has no ticket counts for nobody, and hears of the ticket.
+    wang.0.activate("x", &WANG).await.problem(Code::TicketInvalid);
+
+    fill(&world, "activations-from", 600);
+    too_many(zhang.0.activate(&zhang.1, &ZHANG).await, 60);
+    fill(&world, "activations-from", 599);
+    zhang.0.activate(&zhang.1, &ZHANG).await.ok();
+}
+
+/// Somebody at the activation, with their ticket.
+async fn activating(world: &World, person: &Civilian) -> (Browser, String) {
+    let mut browser = world.browser_with(&world.card_of(person));
+    let ticket = browser.sign_in_by_card().await.ticket("identity_required");
+    let ticket = browser.identify(&ticket, person.national_id).await.ticket("activation_required");
+    (browser, ticket)
+}
+
+#[tokio::test]
+async fn no_person_tries_more_accounts_than_the_rate_with_however_many_tickets() {
+    let world = World::start().await;
+    world.signed_in(&ZHANG).await;
+    world.begin(HOUR);
+    let (mut browser, ticket) = activating(&world, &WANG).await;
+    let taken = Civilian { account: ZHANG.account, ..WANG };
+    browser.activate(&ticket, &taken).await.problem(Code::AccountTaken);
+    fill(&world, "activations", 29);
+    let another = browser.sign_in_by_card().await.ticket("activation_required");
+    browser.activate(&another, &taken).await.problem(Code::AccountTaken);
+    too_many(browser.activate(&ticket, &taken).await, 3600);
+    let third = browser.sign_in_by_card().await.ticket("activation_required");
+    too_many(browser.activate(&third, &WANG).await, 3600);
+    world.pass(HOUR);
+    let ticket = browser.sign_in_by_card().await.ticket("activation_required");
+    browser.activate(&ticket, &WANG).await.ok();
+}
+
+#[tokio::test]
+async fn identities_of_a_card_across_its_tickets() {
+    let world = World::start().await;
+    let mut wang = world.browser_with(&world.card_of(&WANG));
+    world.begin(HOUR);
+    for _ in 0..4 {
+        let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+        for _ in 0..5 {
+            wang.identify(&ticket, NOBODY).await.problem(Code::PersonUnknown);
+        }
+    }
+    let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+    too_many(wang.identify(&ticket, NOBODY).await, 3600);
+    // The right one is not told either, else trying on would tell it; another card has tries of its own.
+    too_many(wang.identify(&ticket, WANG.national_id).await, 3600);
+    activating(&world, &ZHANG).await;
+    world.pass(HOUR);
+    let ticket = wang.sign_in_by_card().await.ticket("identity_required");
+    wang.identify(&ticket, WANG.national_id).await.ticket("activation_required");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::problem::Code;
 use tests::browser::{Browser, COOKIE, Session};
 use tests::log;
-use tests::people::{WANG, ZHANG};
+use tests::people::{Civilian, WANG, ZHANG};
 use tests::world::World;
 
 /// Somebody signed in by password, as a program.
@@ -145,6 +145,42 @@ async fn program_again(world: &World) -> Browser {
     let mut program = world.browser();
     program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
     program
+}
+
+#[tokio::test]
+async fn signing_in_again_ends_the_browsers_former_session() {
+    let world = World::start().await;
+    let mut wang = world.signed_in(&WANG).await;
+    let elsewhere = program_again(&world).await;
+    world.signed_in(&ZHANG).await;
+    let by_password = |person: &Civilian| json!({"identifier": person.account, "password": person.password});
+    for (what, person) in [("as the same person", &WANG), ("as another", &ZHANG)] {
+        let former = wang.clone();
+        let again = wang.post("/v1/login/password", by_password(person)).await.signed_in();
+        wang.session = again.session();
+        assert_ne!(wang.session, former.session);
+        let refused = former.get("/v1/session").await;
+        assert_eq!(refused.body["code"], "session_required", "{what}: {refused}");
+        assert_eq!(wang.get("/v1/session").await.ok().body["name"], person.name, "{what}");
+    }
+    // By card too.
+    let former = wang.clone();
+    let (code, verifier) = wang.code().await;
+    let body = json!({"code": code, "verifier": verifier});
+    wang.session = wang.post("/v1/login/certificate", body).await.signed_in().session();
+    former.get("/v1/session").await.problem(Code::SessionRequired);
+
+    // Nothing ends that did not sign in anew: a refusal, a program that asks for a token, a cookie that is none.
+    let wrong = json!({"identifier": WANG.account, "password": "Not-The-Password#1"});
+    wang.post("/v1/login/password", wrong).await.problem(Code::InvalidCredentials);
+    let mut token = by_password(&WANG);
+    token["session"] = json!("token");
+    wang.post("/v1/login/password", token).await.signed_in();
+    wang.get("/v1/session").await.ok();
+    let mut stranger = world.browser();
+    stranger.session = Some(Session::Cookie("x.p.y".to_owned()));
+    stranger.post("/v1/login/password", by_password(&WANG)).await.signed_in();
+    elsewhere.get("/v1/session").await.ok();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-// Where the person is signed in, with an end to each; and what happened to the account lately.
+// Where the person is signed in, with an end to each and one to all others; and what happened to the account lately.
 
 import { ACTION, OUTCOME } from "./action.js";
+import { onSubmit } from "./form.js";
 import { asProblem, describe, element, fromTemplate, pressed, problemOf, reveal, say, time, within } from "./page.js";
 import { callSignedIn, withSession } from "./session.js";
 
@@ -29,10 +30,16 @@ const CARRIER = { cookie: say("say.session.browser"), token: say("say.session.pr
 const sessions = element("sessions", HTMLElement);
 const activity = element("activity", HTMLElement);
 const ended = element("ended", HTMLElement);
+const endOthers = element("end-others", HTMLFormElement);
 
 let loaded = false;
 
-withSession(element("session", HTMLElement), () => {
+withSession(element("session", HTMLElement), (session) => {
+  element("username", HTMLInputElement).value = session.account ?? "";
+  // Within five minutes of a sign-in by card it may be left out, and only the server knows whether it still may.
+  const byCard = session.amr.includes("sc");
+  element("current_password", HTMLInputElement).required = !byCard;
+  element("current_password-hint", HTMLElement).hidden = !byCard;
   if (loaded) return;
   loaded = true;
   showSessions();
@@ -43,10 +50,19 @@ withSession(element("session", HTMLElement), () => {
   });
 });
 
+onSubmit(endOthers, async ({ current_password }) => {
+  ended.hidden = true;
+  await callSignedIn("POST", "/v1/account/sessions/end-others", current_password ? { current_password } : {});
+  endOthers.reset();
+  await showSessions();
+  reveal(ended);
+});
+
 function showSessions() {
   return show(sessions, async () => {
     /** @type {{ sessions: Open[] }} */
     const answer = await callSignedIn("GET", "/v1/account/sessions");
+    endOthers.hidden = answer.sessions.length < 2;
     return answer.sessions.map(sessionLine);
   });
 }

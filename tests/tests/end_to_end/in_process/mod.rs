@@ -13,5 +13,6 @@ mod program;
 mod revocation;
 mod revoked;
 mod roster;
+mod session;
 mod step_up;
 mod walkthrough;
