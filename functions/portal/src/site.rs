@@ -307,6 +307,12 @@ impl Page<'_> {
             ("problem-list", _) => self.problem_list(),
             ("problems", _) => data_block(&self.problems()),
             ("preloads", _) => self.preloads()?,
+            ("refusal", code) => {
+                let code =
+                    Code::ALL.iter().find(|known| known.name() == code).ok_or_else(|| self.unknown(name))?;
+                let (title, detail) = (code.title(self.language), code.detail(self.language));
+                format!("<strong>{}</strong><br>{}", escape(title), escape(detail))
+            }
             ("script", _) => self.asset(self.source.script)?.address.to_owned(),
             ("texts", _) => data_block(&self.texts_for_scripts()),
             ("title", _) => escape(self.text(&format!("{}.title", self.source.name))?),

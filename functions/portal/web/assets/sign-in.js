@@ -9,14 +9,20 @@ const cardForm = element("card", HTMLFormElement);
 const accountForm = element("account", HTMLFormElement);
 const cardFailed = element("card-failed", HTMLElement);
 
+/** What is said first of what kept a card out. */
+const OBSTACLES = {
+  "no-card": say("say.card.no-card"),
+  "pin": say("say.card.pin"),
+  "refused": say("say.card.refused"),
+  "unreachable": say("say.card.unreachable"),
+};
+
 onSubmit(cardForm, async () => {
   cardFailed.hidden = true;
   clearProblems(accountForm);
-  const { quick } = await signInWithCard();
-  // What a browser can tell: whether there was time to choose a certificate and enter a PIN.
-  element("card-failed-lead", HTMLElement).textContent = quick ? say("say.card.quick") : say("say.card.slow");
-  const likely = quick ? "no-card" : "pin";
-  for (const part of cardFailed.querySelectorAll("details")) part.open = part.dataset.case === likely;
+  const obstacle = await signInWithCard();
+  element("card-failed-lead", HTMLElement).textContent = OBSTACLES[obstacle];
+  for (const part of cardFailed.querySelectorAll("details")) part.open = part.dataset.case === obstacle;
   reveal(cardFailed);
 }, { pending: say("say.choosing") });
 
