@@ -308,11 +308,17 @@ impl SignIn {
                 }
             }
         };
-        if let Some(former) = former {
-            self.sessions.end_lent_from_replaced(former).await?;
+        // The session is open: what cannot be ended now ends by itself, and is no reason to refuse it.
+        if let Some(former) = former
+            && let Err(error) = self.sessions.end_lent_from_replaced(former).await
+        {
+            tracing::error!(%error, "what the former session lent is not ended");
         }
-        if let Subject::Person(_) = session.subject {
-            self.sessions.keep_latest((id, session), self.sessions_per_person, &self.policy).await?;
+        if let Subject::Person(_) = session.subject
+            && let Err(error) =
+                self.sessions.keep_latest((id, session), self.sessions_per_person, &self.policy).await
+        {
+            tracing::error!(%error, "the oldest sessions are not ended");
         }
         Ok(Ok(Outcome::SignedIn { expires_at: session.expires_at(&self.policy), kept }))
     }

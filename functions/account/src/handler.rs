@@ -100,7 +100,7 @@ pub async fn handle(step: Arc<AccountStep>, call: Arc<Call>) -> Result<Answer, P
             let admitted = step.door().enter(&call).await?;
             Ok(Answer::ok(sessions(&step.sessions(&admitted, call.now()).await?)))
         }
-        (&Method::POST, "/v1/account/sessions/end-others") => {
+        (&Method::POST, "/v1/account/end-other-sessions") => {
             let admitted = step.door().enter(&call).await?;
             let current = current_password(&mut call.fields()?)?;
             step.end_other_sessions(&admitted, current.as_ref(), &call.origin).await?;

@@ -1,6 +1,6 @@
 //! What a person does with their own account: `POST /v1/account/password`, `GET` and `PUT /v1/account/email`,
 //! `POST /v1/account/email/confirmation`, `GET /v1/account/cards`, `DELETE /v1/account/cards/{card_id}`,
-//! `GET /v1/account/sessions`, `DELETE /v1/account/sessions/{session_id}`, `POST /v1/account/sessions/end-others` and
+//! `GET /v1/account/sessions`, `DELETE /v1/account/sessions/{session_id}`, `POST /v1/account/end-other-sessions` and
 //! `GET /v1/account/activity`.
 //!
 //! A password change ends the other sessions. In a session that a card opened in the last minutes the current password may

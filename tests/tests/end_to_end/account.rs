@@ -104,7 +104,7 @@ async fn an_agency_has_no_password() {
     let world = World::start().await;
     let agency = world.agency("agency-a02").await;
     change(&agency, Value::Null, NEW).await.problem(Code::NotAuthorized);
-    agency.post("/v1/account/sessions/end-others", json!({})).await.problem(Code::NotAuthorized);
+    agency.post("/v1/account/end-other-sessions", json!({})).await.problem(Code::NotAuthorized);
 }
 
 async fn sessions(browser: &Browser) -> Vec<Value> {
@@ -161,7 +161,7 @@ async fn every_other_session_ends_after_a_recent_proof() {
     let zhang = world.signed_in(&ZHANG).await;
     let end = async |browser: &Browser, current: Value| {
         let body = json!({"current_password": current});
-        browser.post("/v1/account/sessions/end-others", body).await
+        browser.post("/v1/account/end-other-sessions", body).await
     };
     // Whoever has no more than the session throws nobody out.
     end(&wang, Value::Null).await.problem_of(Code::RequestInvalid, "current_password");
@@ -191,7 +191,7 @@ async fn guessing_to_end_the_other_sessions_locks() {
     let world = World::start().await;
     let wang = by_password(&world).await;
     let end = async |current: &str| {
-        wang.post("/v1/account/sessions/end-others", json!({"current_password": current})).await
+        wang.post("/v1/account/end-other-sessions", json!({"current_password": current})).await
     };
     for _ in 0..5 {
         end("Not-The-Password#1").await.problem(Code::InvalidCredentials);

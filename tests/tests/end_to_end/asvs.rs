@@ -32,7 +32,7 @@ fn rows() -> Vec<Row> {
     let table: toml::Table = read("tests/asvs/table.toml").unwrap().parse().unwrap();
     assert_eq!(table.keys().collect::<Vec<_>>(), ["row"], "a table of rows and nothing else");
     let text = |row: &toml::Table, key: &str| match row.get(key) {
-        Some(value) => value.as_str().unwrap_or_else(|| panic!("{key} of {row}")).to_owned(),
+        Some(value) => value.as_str().unwrap_or_else(|| panic!("{key} of {row:?}")).to_owned(),
         None => String::new(),
     };
     let list = |row: &toml::Table, key: &str| row.get(key).map_or(vec![], |v| v.as_array().unwrap().clone());
@@ -153,12 +153,13 @@ fn a_row_that_claims_too_much_is_found() {
         says: vec![("tests/asvs/table.toml".to_owned(), "in our words".to_owned())],
     };
     assert_eq!(faults(&good), [""; 0]);
-    let with = |change: fn(&mut Row)| {
+    type Change = fn(&mut Row);
+    let with = |change: Change| {
         let mut row = good.clone();
         change(&mut row);
         faults(&row)
     };
-    let rows: [(&str, fn(&mut Row)); 10] = [
+    let rows: [(&str, Change); 10] = [
         ("no verdict", |row| row.verdict = "well".to_owned()),
         ("nothing asked", |row| row.asks.clear()),
         ("no way", |row| row.how.clear()),

@@ -1,5 +1,6 @@
 //! Whose card it is: names that are written otherwise, and cards that do not say which of two namesakes holds them.
 
+use jiff::SignedDuration;
 use local::pki::card::{Card, CardRequest};
 use shared::problem::Code;
 use tests::browser::Browser;
@@ -82,6 +83,8 @@ async fn a_new_name_leads_to_human_resources() {
 async fn a_namesakes_card_does_not_take_over_an_account() {
     let world = World::start().await;
     world.signed_in(&WANG).await;
+    // So that the person's cards are told in the order in which they came.
+    world.pass(SignedDuration::from_mins(1));
     let mut namesake = world.browser_with(&digitless(&world));
     let ticket = ticket_of(&mut namesake).await;
     for identifier in [WANG.account, WANG.national_id] {

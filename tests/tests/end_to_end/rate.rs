@@ -123,7 +123,7 @@ async fn identities_of_a_card_across_its_tickets() {
     activating(&world, &ZHANG).await;
     world.pass(HOUR);
     let ticket = wang.sign_in_by_card().await.ticket("identity_required");
-    wang.identify(&ticket, WANG.national_id).await.ticket("activation_required");
+    let _ = wang.identify(&ticket, WANG.national_id).await.ticket("activation_required");
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ const ROUTES: &[Expected] = &[
         None,
     ),
     expected(
-        "PortalApi POST /v1/account/sessions/end-others",
+        "PortalApi POST /v1/account/end-other-sessions",
         For::SignedIn { refused: &[Kind::Agency] },
         Some(|| json!({})),
     ),
@@ -312,7 +312,7 @@ async fn sessions_of_another_kind_are_not_enough() {
     let mut program = world.browser();
     program.sign_in_by_password_for_token(WANG.account, WANG.password).await.signed_in();
     // Signing out, here or everywhere else, would end the sessions that the others are asked with.
-    let ends = ["DELETE /v1/session", "POST /v1/account/sessions/end-others"];
+    let ends = ["DELETE /v1/session", "POST /v1/account/end-other-sessions"];
     let ends = |route: &Expected| ends.contains(&format!("{} {}", route.method(), route.path()).as_str());
     for route in ROUTES.iter().filter(|route| !ends(route)) {
         let For::SignedIn { refused } = route.may else { continue };

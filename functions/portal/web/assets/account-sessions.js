@@ -52,7 +52,7 @@ withSession(element("session", HTMLElement), (session) => {
 
 onSubmit(endOthers, async ({ current_password }) => {
   ended.hidden = true;
-  await callSignedIn("POST", "/v1/account/sessions/end-others", current_password ? { current_password } : {});
+  await callSignedIn("POST", "/v1/account/end-other-sessions", current_password ? { current_password } : {});
   endOthers.reset();
   await showSessions();
   reveal(ended);
