@@ -22,11 +22,11 @@ LANGUAGES = ("zh-TW", "en")
 class StandIn:
     """The stand-in as a process, with a data directory of its own."""
 
-    def __init__(self, binary: Path, folder: Path):
+    def __init__(self, binary: Path, folder: Path, *options: str):
         folder.mkdir(parents=True)
         self.binary, self.data, log = binary, folder / "data", (folder / "stand-in.log").open("wb")
         free = [f"--{name}=127.0.0.1:0" for name in ("portal", "card", "mailbox")]
-        command = [binary, "serve", "--data", self.data, "--memory", "--ready-json", *free]
+        command = [binary, "serve", "--data", self.data, "--memory", "--ready-json", *free, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline()
         if not line:
@@ -46,6 +46,22 @@ class StandIn:
         holder = ["--name", person.name, "--id-tail", person.national_id[-4:]]
         command = [self.binary, "card", "issue", "--data", self.data, "--kind", "citizen", *holder, "--out", self.issued / person.card]
         subprocess.run(command, check=True, capture_output=True)
+
+    def issue_by_sha1(self, name: str) -> str:
+        """Makes a card whose signature has a digest that no gateway takes any more, and tells what it is called."""
+        folder, ca = self.issued / name, self.data / "pki" / "citizen"
+        folder.mkdir(parents=True)
+        openssl = lambda *command: subprocess.run(["openssl", *command], check=True, capture_output=True, cwd=folder)
+        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/C=TW/CN={name}", "-keyout", "key.pem", "-out", "request.pem")
+        (folder / "extensions").write_text("keyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n")
+        signed = ["-extfile", "extensions", "-CA", ca / "issuing.pem", "-CAkey", ca / "issuing.key.pem", "-set_serial", str(time.time_ns()), "-out", "certificate.pem"]
+        openssl("x509", "-req", "-in", "request.pem", "-sha1", *signed)
+        openssl("pkcs12", "-export", "-in", "certificate.pem", "-inkey", "key.pem", "-passout", f"pass:{PIN}", "-out", "card.p12")
+        return name
+
+    def shares_connections(self) -> bool:
+        """Whether a browser used a connection for another name than that of its handshake, and so showed that name's card."""
+        return any("a connection is used for another name" in log.read_text() for log in (self.data / "log").iterdir())
 
     def card_file(self, card: str) -> Path:
         """A card as a browser imports it."""
@@ -88,6 +104,7 @@ def run(flows: type[unittest.TestCase], first: str = "") -> int:
     arguments.add_argument("--stand-in", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     arguments.add_argument("--only", default="", help="flows whose name has this")
+    arguments.add_argument("--tls", help="the only version of TLS that the stand-in agrees to")
     arguments.add_argument("--workers", type=int, default=1, help="how many flows run at once")
     arguments.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     given = arguments.parse_args()
@@ -97,7 +114,8 @@ def run(flows: type[unittest.TestCase], first: str = "") -> int:
     tests = [test for test in unittest.defaultTestLoader.loadTestsFromTestCase(flows) if given.only in test.id()]
     tests.sort(key=lambda test: test.id().rpartition(".")[2] != first)
     flows.place = flows.output / f"worker-{given.worker}"
-    flows.world = StandIn(given.stand_in.resolve(), flows.place / "stand-in")
+    options = [f"--tls={given.tls}"] if given.tls else []
+    flows.world = StandIn(given.stand_in.resolve(), flows.place / "stand-in", *options)
     try:
         result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(unittest.TestSuite(map(Unclaimed, tests)))
     finally:
