@@ -159,6 +159,8 @@ class Engine(unittest.TestCase):
     def test_a_day(self):
         with self.window("gecko-head", "zh-TW", gecko, self.world, [HEAD.card]) as head:
             self.first_sign_in_by_card(head, HEAD)
+            # Twice by card, and each time over a connection of its own.
+            self.assertFalse(self.world.shares_connections())
             self.reset(head, ZHOU)
             self.reset(head, WU)
             self.look_around(head)
@@ -173,6 +175,16 @@ class Engine(unittest.TestCase):
             head.at("/home")
             self.reset(head, ZHAO)
             self.look_around(head)
+
+    def test_cards_that_are_kept_out(self):
+        cards = {"expired": "expired", "sha1": self.world.issue_by_sha1("sha1"), "none": None}
+        for language, (name, card), obstacle in zip(("zh-TW", "en", "zh-TW"), cards.items(), ("no-card", "refused", "no-card"), strict=True):
+            with self.subTest(name), self.window(f"gecko-{name}", language, gecko, self.world, [card] if card else []) as somebody:
+                somebody.press("#card button")
+                somebody.focused("#card-failed")
+                opened = somebody.one("#card-failed details[open]")
+                self.assertEqual(opened.get_attribute("data-case"), obstacle)
+                somebody.look(name)
 
     def sign_in(self, window: Window, identifier: str, password: str):
         window.go("/")

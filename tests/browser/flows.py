@@ -785,7 +785,7 @@ class Flow(unittest.TestCase):
                     # As a window does in which to enter a PIN.
                     if came:
                         page.evaluate("dispatchEvent(new Event('blur'))")
-                    page.wait_for_timeout(2_000)
+                    page.wait_for_timeout(2_000 if came else 10_500)
                     route.abort("timedout")
 
                 page.route(host, end)

@@ -10,6 +10,9 @@ const ORIGIN = document.querySelector("meta[name=card-origin]")?.getAttribute("c
 /** How fast a connection fails when nobody had anything to do: there was nothing to choose, and no PIN to enter. */
 const QUICK_MS = 1_500;
 
+/** How long a connection takes at least that nobody answers. On a busy computer one without a card takes a while, too. */
+const UNANSWERED_MS = 10_000;
+
 /**
  * Whether each attempt goes to a name of its own. A browser remembers which certificate was chosen for a name until it
  * is closed: only under another name can a person choose another card.
@@ -43,7 +46,7 @@ export async function signInWithCard() {
   const began = performance.now();
   const sawWindow = watchForWindow();
   const answered = await fetch(`${origin}/`, { ...AS_PERSON, mode: "no-cors" }).then(() => true, () => false);
-  const quick = performance.now() - began < QUICK_MS;
+  const took = performance.now() - began;
   const windowCame = sawWindow();
   if (answered) {
     const said = await readable(`${origin}/v1/login/certificate?challenge=${challenge}`);
@@ -56,8 +59,8 @@ export async function signInWithCard() {
     throw new Problem({ code: "unreachable" });
   }
   if (answered) return "refused";
-  if (quick) return "no-card";
-  return windowCame ? "pin" : "unreachable";
+  if (windowCame && took >= QUICK_MS) return "pin";
+  return took < UNANSWERED_MS ? "no-card" : "unreachable";
 }
 
 /** How the card host is asked: with the certificate, and never from memory. @type {RequestInit} */
