@@ -25,6 +25,8 @@ PAPER = {"width": 703, "height": 1032}
 # The width at which WCAG 2.2 (1.4.10) wants a page to need no scrolling sideways: 1280 pixels at 400 %.
 NARROWEST = {"width": 320, "height": 740}
 
+expect.set_options(timeout=PATIENCE_S * 1000)
+
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
