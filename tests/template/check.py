@@ -152,6 +152,25 @@ def quotas(project):
     return wrong + [f"{row['name']}: nothing is counted" for row in rows if row["name"] not in counted]
 
 
+def indexes(project):
+    """No deployment changes more than one index of a table that exists (Amazon DynamoDB API Reference: UpdateTable)."""
+    deployments = tomllib.loads(project.text("tests/template/indexes.toml"))["deployment"]
+    now = {
+        name: sorted(index["IndexName"] for index in table["GlobalSecondaryIndexes"])
+        for name, table in project.deployed("dev").of("AWS::DynamoDB::Table")
+        if "GlobalSecondaryIndexes" in table
+    }
+    wrong = []
+    if now != deployments[-1]:
+        wrong.append(f"the tables have the indexes {now}, and the last deployment in indexes.toml {deployments[-1]}")
+    for number, (before, after) in enumerate(zip(deployments, deployments[1:]), start=2):
+        for table in before.keys() & after.keys():
+            changed = set(before[table]) ^ set(after[table])
+            if len(changed) > 1:
+                wrong.append(f"deployment {number} changes {len(changed)} indexes of {table} at once: {sorted(changed)}")
+    return wrong
+
+
 def size_of(text):
     return len(str(text).encode())
 
@@ -449,6 +468,7 @@ CHECKS = [
     versions,
     locks,
     quotas,
+    indexes,
     cors,
     metrics,
     throttles,

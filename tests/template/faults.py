@@ -35,6 +35,23 @@ FAULTS = [
         {TEMPLATE: (re.compile(r"\n  WorkThrottleAlarm:.*?ReturnData: true\n", re.DOTALL), "")},
     ),
     (
+        "an index of which no deployment is told",
+        check.indexes,
+        "MailTable",
+        {TEMPLATE: ("- IndexName: ByResetter\n", "- IndexName: BySender\n")},
+    ),
+    (
+        "two indexes of a table in one update of the stack",
+        check.indexes,
+        "deployment 2 changes 2 indexes of MailTable",
+        {
+            "tests/template/indexes.toml": (
+                "\n[[deployment]]\n",
+                "\n[[deployment]]\nMailTable = [\"Pending\"]\n\n[[deployment]]\n",
+            )
+        },
+    ),
+    (
         "a condition inside AllowOrigins, which SAM takes for the whole configuration",
         check.cors,
         "for its whole cross-origin configuration",
