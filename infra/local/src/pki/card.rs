@@ -152,7 +152,7 @@ impl Pki {
     /// # Errors
     /// When the request asks for something that no such card has, or the CA cannot be used.
     pub fn issue(&self, request: &CardRequest, now: Timestamp) -> Result<Card, PkiError> {
-        self.issue_with(&Self::card_key()?, request, now)
+        self.issue_to(&new_key()?, request, now)
     }
 
     /// A new private key for a card, in PEM. Such RSA keys take their time.
@@ -160,7 +160,7 @@ impl Pki {
     /// # Errors
     /// When there is none to be had.
     pub fn card_key() -> Result<String, PkiError> {
-        Ok(KeyPair::generate_for(&PKCS_RSA_SHA256)?.serialize_pem())
+        Ok(new_key()?.serialize_pem())
     }
 
     /// As [`Pki::issue`], with a key that there is already, in PEM.
@@ -168,6 +168,10 @@ impl Pki {
     /// # Errors
     /// As [`Pki::issue`], and when the key cannot be read.
     pub fn issue_with(&self, key: &str, request: &CardRequest, now: Timestamp) -> Result<Card, PkiError> {
+        self.issue_to(&KeyPair::from_pem(key)?, request, now)
+    }
+
+    fn issue_to(&self, key: &KeyPair, request: &CardRequest, now: Timestamp) -> Result<Card, PkiError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(request)?;
         let not_before = request.not_before.unwrap_or(now - SignedDuration::from_hours(24));
@@ -197,10 +201,14 @@ impl Pki {
             return Err(PkiError::Request("only the citizens' CA has a second generation".to_owned()));
         }
         let issuing = self.issuing(request.kind, request.generation)?;
-        let certificate = params.signed_by(&KeyPair::from_pem(key)?, &issuing.issuer)?;
+        let certificate = params.signed_by(key, &issuing.issuer)?;
         let issuer = Some(issuing.certificate);
-        Ok(Card { certificate_pem: certificate.pem(), key_pem: key.to_owned(), issuer })
+        Ok(Card { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), issuer })
     }
+}
+
+fn new_key() -> Result<KeyPair, PkiError> {
+    Ok(KeyPair::generate_for(&PKCS_RSA_SHA256)?)
 }
 
 fn subject(request: &CardRequest) -> Result<DistinguishedName, PkiError> {
